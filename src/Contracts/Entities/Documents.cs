@@ -1,0 +1,97 @@
+using Frusta.Contracts.Names;
+
+namespace Frusta.Contracts.Entities;
+
+/// <summary>The four collections that share one space of names in a namespace.</summary>
+public enum EntityKind : byte
+{
+    Action,
+    Package,
+    Trigger,
+    Rule,
+}
+
+/// <summary>What all entities have. <see cref="UpdatedMs"/> is set by the server at each PUT.</summary>
+public abstract record EntityDocument
+{
+    public required FullyQualifiedName Name { get; init; }
+
+    /// <summary><c>major.minor.patch</c>.</summary>
+    public required string Version { get; init; }
+
+    public bool Publish { get; init; }
+
+    public IReadOnlyList<KeyValue> Annotations { get; init; } = [];
+
+    /// <summary>Milliseconds since 1970.</summary>
+    public required long UpdatedMs { get; init; }
+
+    /// <summary>Revision under which the document was read; empty for one that was never stored.</summary>
+    public string Revision { get; init; } = "";
+
+    public abstract EntityKind Kind { get; }
+}
+
+/// <summary>What an action executes.</summary>
+/// <param name="Kind">Resolved kind; <c>sequence</c> and <c>blackbox</c> included.</param>
+/// <param name="Main">Entry point, if the creator named one.</param>
+/// <param name="Binary">Computed from the code (spec 01 section 6.3), never taken from a client.</param>
+/// <param name="Image">Image of a black-box action.</param>
+/// <param name="Components">Components of a sequence, each <c>/ns[/pkg]/name</c>.</param>
+/// <param name="CodeAttachment">Name of the attachment with the code text as it was sent; null without code.</param>
+public sealed record ActionExec(
+    string Kind,
+    string? Main = null,
+    bool Binary = false,
+    string? Image = null,
+    IReadOnlyList<string>? Components = null,
+    string? CodeAttachment = null)
+{
+    public const string Sequence = "sequence";
+    public const string BlackBox = "blackbox";
+
+    public bool IsSequence => string.Equals(Kind, Sequence, StringComparison.Ordinal);
+}
+
+public sealed record ActionDocument : EntityDocument
+{
+    public override EntityKind Kind => EntityKind.Action;
+
+    public required ActionExec Exec { get; init; }
+
+    public IReadOnlyList<KeyValue> Parameters { get; init; } = [];
+
+    public ActionLimits Limits { get; init; } = new();
+}
+
+public sealed record PackageDocument : EntityDocument
+{
+    public override EntityKind Kind => EntityKind.Package;
+
+    public IReadOnlyList<KeyValue> Parameters { get; init; } = [];
+
+    /// <summary>The package that this one is bound to (namespace and name), or null for a plain package.</summary>
+    public FullyQualifiedName? Binding { get; init; }
+}
+
+public sealed record TriggerDocument : EntityDocument
+{
+    public override EntityKind Kind => EntityKind.Trigger;
+
+    public IReadOnlyList<KeyValue> Parameters { get; init; } = [];
+
+    /// <summary>The rules attached, by document id of the rule; null until a first rule was attached.</summary>
+    public IReadOnlyDictionary<string, RuleLink>? Rules { get; init; }
+}
+
+/// <summary>A rule as its trigger knows it: the status lives only here.</summary>
+public sealed record RuleLink(FullyQualifiedName Action, bool Active);
+
+public sealed record RuleDocument : EntityDocument
+{
+    public override EntityKind Kind => EntityKind.Rule;
+
+    public required FullyQualifiedName Trigger { get; init; }
+
+    public required FullyQualifiedName Action { get; init; }
+}

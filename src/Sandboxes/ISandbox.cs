@@ -1,0 +1,87 @@
+using System.Net.Sockets;
+using Microsoft.Win32.SafeHandles;
+
+namespace Frusta.Sandboxes;
+
+/// <summary>One running sandbox with its one process tree.</summary>
+public interface ISandbox : IAsyncDisposable
+{
+    /// <summary>Short name for logs, unique in this process, such as <c>nodejs-17</c>.</summary>
+    string Label { get; }
+
+    /// <summary>The connected unix socket that frames run on: accepted once, peer checked, its path already unlinked. Non-blocking.</summary>
+    Socket Channel { get; }
+
+    /// <summary>Read end of the standard output, non-blocking.</summary>
+    SafeFileHandle StandardOutput { get; }
+
+    /// <summary>Read end of the standard error, non-blocking.</summary>
+    SafeFileHandle StandardError { get; }
+
+    /// <summary>Completes when the first process of the sandbox has ended, for whatever reason.</summary>
+    Task<SandboxExit> Exited { get; }
+
+    /// <summary>Sets the memory bound, when a stem cell is specialised for an action.</summary>
+    void LimitMemory(int megabytes);
+
+    /// <summary>Sets whether the sandbox reaches other hosts. Only ever narrowed after the start.</summary>
+    void DenyNetwork();
+
+    /// <summary>Bytes that the whole sandbox uses now; 0 when it cannot be measured.</summary>
+    long MeasureMemory();
+
+    /// <summary>True once the kernel, or the watchdog in its place, ended something in the sandbox for want of memory.</summary>
+    bool MemoryExhausted { get; }
+
+    /// <summary>Ends every process of the sandbox and gives back what it had: cgroup, user, addresses, folder. Safe to call twice.</summary>
+    ValueTask StopAsync();
+}
+
+/// <summary>How the sandbox's first process ended.</summary>
+/// <param name="ExitCode">Its exit code, or 128 + signal.</param>
+public sealed record SandboxExit(int ExitCode);
+
+/// <summary>What to start.</summary>
+public sealed record SandboxSpec
+{
+    /// <summary>First part of the label, usually the kind without what a file name may not have.</summary>
+    public required string Purpose { get; init; }
+
+    /// <summary>The program and its arguments, as paths inside the sandbox. The literal <c>{channel}</c> in an argument is replaced by the path of the unix socket to connect to.</summary>
+    public required IReadOnlyList<string> Command { get; init; }
+
+    /// <summary>The whole environment inside: nothing of the server's own is passed on.</summary>
+    public required IReadOnlyDictionary<string, string> Environment { get; init; }
+
+    /// <summary>Host folders or files that are seen read-only inside.</summary>
+    public IReadOnlyList<SandboxMount> Mounts { get; init; } = [];
+
+    /// <summary>Memory bound in megabytes.</summary>
+    public required int MemoryMb { get; init; }
+
+    /// <summary>True when the interpreter is Python, whose address space can be limited where there is no cgroup; Node's cannot.</summary>
+    public bool AddressSpaceMayBeLimited { get; init; }
+}
+
+/// <summary>A read-only mount.</summary>
+public sealed record SandboxMount(string HostPath, string InsidePath);
+
+/// <summary>Makes sandboxes of one kind of isolation.</summary>
+public interface ISandboxMaker : IAsyncDisposable
+{
+    /// <summary>What this maker isolates and limits on this host, and what it could not, in words for the start screen.</summary>
+    IsolationReport Report { get; }
+
+    /// <summary>Starts a sandbox and waits until its process has connected to the channel.</summary>
+    /// <exception cref="SandboxStartException">It did not start or did not connect in time.</exception>
+    ValueTask<ISandbox> StartAsync(SandboxSpec spec, CancellationToken cancellationToken);
+}
+
+/// <summary>What the start screen says of isolation. Each text is one short sentence.</summary>
+/// <param name="Isolates">What is isolated.</param>
+/// <param name="Limits">What is limited, and by which mechanism.</param>
+/// <param name="Missing">What could not be had, and what would cure it.</param>
+public sealed record IsolationReport(IReadOnlyList<string> Isolates, IReadOnlyList<string> Limits, IReadOnlyList<string> Missing);
+
+/// <summary>A sandbox did not come up.</summary>
+public sealed class SandboxStartException(string message, Exception? inner = null) : Exception(message, inner);

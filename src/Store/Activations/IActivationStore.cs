@@ -1,0 +1,26 @@
+using Frusta.Contracts.Messages;
+using Frusta.Contracts.Names;
+
+namespace Frusta.Store.Activations;
+
+/// <summary>Where activation records are kept and listed from. A client always sees its own record, once.</summary>
+public interface IActivationStore : IFinishedActivations
+{
+    /// <summary>The record as JSON (see <see cref="FinishedActivation"/>), or null when there is none in that namespace.</summary>
+    ValueTask<byte[]?> GetAsync(string namespaceName, ActivationId id, CancellationToken cancellationToken);
+
+    /// <summary>Newest <c>start</c> first, then id descending: the records' JSON.</summary>
+    ValueTask<IReadOnlyList<byte[]>> ListAsync(ActivationQuery query, CancellationToken cancellationToken);
+
+    /// <summary>Counts what <see cref="ListAsync"/> would find without skip and limit.</summary>
+    ValueTask<long> CountAsync(ActivationQuery query, CancellationToken cancellationToken);
+}
+
+/// <summary>Which records a list is about.</summary>
+/// <param name="Namespace">Namespace of the callers.</param>
+/// <param name="FilterName"><c>name</c> or <c>package/name</c>; null is all.</param>
+/// <param name="SinceMs">Least start, inclusive.</param>
+/// <param name="UptoMs">Greatest start, inclusive.</param>
+/// <param name="Skip">How many to leave out at the start.</param>
+/// <param name="Limit">Greatest number to return.</param>
+public sealed record ActivationQuery(string Namespace, string? FilterName = null, long? SinceMs = null, long? UptoMs = null, int Skip = 0, int Limit = 200);

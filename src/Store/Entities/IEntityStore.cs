@@ -1,0 +1,46 @@
+using Frusta.Contracts.Entities;
+
+namespace Frusta.Store.Entities;
+
+/// <summary>Where actions, packages, triggers and rules are kept: documents with revisions, as CouchDB has them.</summary>
+public interface IEntityStore
+{
+    /// <summary>Reads a document of whatever kind by its id (<c>ns[/pkg]/name</c>); null when there is none.</summary>
+    /// <exception cref="CorruptEntityException">The document cannot be read as any entity.</exception>
+    ValueTask<EntityDocument?> GetAsync(string documentId, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Writes a document over the revision that it carries (an empty one creates), with its code when it has any, in one
+    /// transaction. Null means that another writer was in between.
+    /// </summary>
+    /// <param name="document">The new content; its <see cref="EntityDocument.Revision"/> is the one that it replaces.</param>
+    /// <param name="code">Code of an action in UTF-8 as it was sent, named by <see cref="ActionExec.CodeAttachment"/>; null keeps what is stored.</param>
+    /// <param name="cancellationToken">Ends the wait, never half a write.</param>
+    /// <returns>The new revision, or null on a conflict.</returns>
+    ValueTask<string?> PutAsync(EntityDocument document, ReadOnlyMemory<byte>? code, CancellationToken cancellationToken);
+
+    /// <summary>Deletes a document at the given revision with its attachment. False means that another writer was in between.</summary>
+    ValueTask<bool> DeleteAsync(string documentId, string revision, CancellationToken cancellationToken);
+
+    /// <summary>Lists by <c>updated</c> descending, then document id descending.</summary>
+    ValueTask<IReadOnlyList<EntityDocument>> ListAsync(EntityQuery query, CancellationToken cancellationToken);
+
+    /// <summary>Counts what <see cref="ListAsync"/> would find without skip and limit.</summary>
+    ValueTask<int> CountAsync(EntityQuery query, CancellationToken cancellationToken);
+
+    /// <summary>Reads the code of an action; null when there is no such attachment.</summary>
+    ValueTask<byte[]?> GetCodeAsync(string documentId, string attachment, CancellationToken cancellationToken);
+}
+
+/// <summary>Which documents a list is about.</summary>
+/// <param name="Kind">The collection.</param>
+/// <param name="Namespace">Root namespace.</param>
+/// <param name="Package">Only actions of this package; null is every action of the namespace.</param>
+/// <param name="PublishedOnly">Only packages with <c>publish</c> that are not bindings: what a foreign caller may see.</param>
+/// <param name="Skip">How many to leave out at the start.</param>
+/// <param name="Limit">Greatest number to return.</param>
+public sealed record EntityQuery(EntityKind Kind, string Namespace, string? Package = null, bool PublishedOnly = false, int Skip = 0, int Limit = int.MaxValue);
+
+/// <summary>A stored document that cannot be decoded as any entity.</summary>
+public sealed class CorruptEntityException(string documentId, Exception? inner = null)
+    : Exception($"The stored document '{documentId}' cannot be decoded.", inner);
