@@ -1,0 +1,70 @@
+namespace Frusta.Server.Configuration;
+
+/// <summary>Where the server listens and keeps its data (section <c>Server</c>).</summary>
+public sealed class ServerOptions
+{
+    public const string Section = "Server";
+
+    /// <summary>Address to listen on, an IP address. Any but a loopback address refuses the stock keys.</summary>
+    public string Host { get; set; } = "127.0.0.1";
+
+    /// <summary>TCP port of the API; 0 takes a free one. 0 to 65535.</summary>
+    public int Port { get; set; } = 3233;
+
+    /// <summary>Folder of everything that survives a restart.</summary>
+    public string DataDir { get; set; } = "./.frusta";
+
+    /// <summary>True lets the well-known stock keys in on an address that others can reach.</summary>
+    public bool AllowStockKeys { get; set; }
+
+    /// <summary>Milliseconds that running activations get to end at SIGTERM. 0 to 600000.</summary>
+    public int DrainMs { get; set; } = 30_000;
+
+    /// <summary>Open connections at a time; more are closed at once. 1 to 1000000.</summary>
+    public int MaxConnections { get; set; } = 10_000;
+
+    /// <summary>Milliseconds that a client gets to send its request headers. 100 to 600000.</summary>
+    public int HeadersTimeoutMs { get; set; } = 30_000;
+
+    /// <summary>Bytes a second that a request body must reach after its first five seconds; 0 is no bound. 0 to 1048576.</summary>
+    public int MinBodyRate { get; set; } = 240;
+
+    /// <summary>Least level that is logged: Trace, Debug, Information, Warning, Error or None.</summary>
+    public string LogLevel { get; set; } = "Information";
+
+    public string? Validate()
+    {
+        if (!System.Net.IPAddress.TryParse(Host, out _))
+        {
+            return $"{Section}:Host must be an IP address, but it is '{Host}'.";
+        }
+
+        if (DataDir.Length == 0)
+        {
+            return $"{Section}:DataDir must name a folder, but it is empty.";
+        }
+
+        if (!Enum.TryParse<LogLevel>(LogLevel, ignoreCase: true, out _))
+        {
+            return $"{Section}:LogLevel must be Trace, Debug, Information, Warning, Error or None, but it is '{LogLevel}'.";
+        }
+
+        (string Key, int Value, int Least, int Greatest)[] rules =
+        [
+            (nameof(Port), Port, 0, 65_535),
+            (nameof(DrainMs), DrainMs, 0, 600_000),
+            (nameof(MaxConnections), MaxConnections, 1, 1_000_000),
+            (nameof(HeadersTimeoutMs), HeadersTimeoutMs, 100, 600_000),
+            (nameof(MinBodyRate), MinBodyRate, 0, 1_048_576),
+        ];
+        foreach (var (key, value, least, greatest) in rules)
+        {
+            if (value < least || value > greatest)
+            {
+                return $"{Section}:{key} must be from {least} to {greatest}, but it is {value}.";
+            }
+        }
+
+        return null;
+    }
+}

@@ -1,0 +1,64 @@
+using System.Net;
+using Frusta.Server.Configuration;
+using Frusta.Server.Standalone;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+using Microsoft.Extensions.Options;
+
+namespace Frusta.Server.Http;
+
+/// <summary>One Kestrel on one address, with the bounds of <see cref="ServerOptions"/>.</summary>
+public sealed class HttpListener : IAsyncDisposable
+{
+    /// <summary>OpenWhisk's greatest request body, and with it the greatest code: 50 MiB.</summary>
+    private const long MaxBodyBytes = 50L * 1024 * 1024;
+
+    private readonly KestrelServer _server;
+    private readonly IPEndPoint _address;
+
+    public HttpListener(IPEndPoint address, ServerOptions options, ILoggerFactory loggers)
+    {
+        _address = address;
+        var kestrel = new KestrelServerOptions { AddServerHeader = false, AllowSynchronousIO = false };
+        kestrel.Limits.MaxConcurrentConnections = options.MaxConnections;
+        kestrel.Limits.MaxRequestBodySize = MaxBodyBytes;
+        kestrel.Limits.MaxRequestLineSize = 8 * 1024 + 64;
+        kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromMilliseconds(options.HeadersTimeoutMs);
+        kestrel.Limits.MinRequestBodyDataRate = options.MinBodyRate == 0
+            ? null
+            : new MinDataRate(options.MinBodyRate, TimeSpan.FromSeconds(5));
+        kestrel.Listen(address, listen => listen.Protocols = HttpProtocols.Http1);
+        var transport = new SocketTransportFactory(Options.Create(new SocketTransportOptions()), loggers);
+        _server = new KestrelServer(Options.Create(kestrel), transport, loggers);
+    }
+
+    /// <summary>The port that is listened on, after the start.</summary>
+    public int Port { get; private set; }
+
+    /// <exception cref="StartRefusedException">The address is taken or not this machine's.</exception>
+    public async Task StartAsync(Func<HttpContext, Task> handle, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _server.StartAsync(new ApiApplication(handle), cancellationToken);
+        }
+        catch (IOException exception)
+        {
+            throw new StartRefusedException(
+                $"Cannot listen on {_address}: {exception.Message} Take another port with --port, or another address with --host.");
+        }
+
+        var bound = _server.Features.Get<IServerAddressesFeature>()!.Addresses.First();
+        Port = new Uri(bound).Port;
+    }
+
+    /// <summary>Takes no new connection and lets the running requests end until the token says stop.</summary>
+    public Task StopAsync(CancellationToken cancellationToken) => _server.StopAsync(cancellationToken);
+
+    public ValueTask DisposeAsync()
+    {
+        _server.Dispose();
+        return ValueTask.CompletedTask;
+    }
+}

@@ -1,0 +1,115 @@
+using System.Globalization;
+
+namespace Frusta.Server.Standalone;
+
+/// <summary>The folder of everything that survives a restart: locked by one server, with the version of its layout in it.</summary>
+public sealed class DataFolder : IDisposable
+{
+    /// <summary>Version of the layout that this program reads and writes.</summary>
+    public const int LayoutVersion = 1;
+
+    private const long LeastFreeBytes = 64L * 1024 * 1024;
+    private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+
+    private readonly FileStream _lock;
+
+    private DataFolder(string path, FileStream fileLock)
+    {
+        Path = path;
+        _lock = fileLock;
+    }
+
+    /// <summary>Absolute path.</summary>
+    public string Path { get; }
+
+    public string Journal => Sub("journal");
+
+    public string Activations => Sub("activations");
+
+    public string Entities => Sub("entities");
+
+    public string Run => Sub("run");
+
+    /// <summary>Opens and locks the folder, making it when it is missing.</summary>
+    /// <exception cref="StartRefusedException">It is in use, of another version, full, or not writable.</exception>
+    public static DataFolder Open(string path)
+    {
+        var full = System.IO.Path.GetFullPath(path);
+        try
+        {
+            Directory.CreateDirectory(full, OwnerOnly);
+            File.SetUnixFileMode(full, OwnerOnly);
+            var fileLock = Lock(full);
+            CheckVersion(full, fileLock);
+            CheckSpace(full, fileLock);
+            return new DataFolder(full, fileLock);
+        }
+        catch (Exception exception) when (exception is UnauthorizedAccessException or IOException)
+        {
+            throw new StartRefusedException($"The data folder '{full}' cannot be used: {exception.Message} Name another one with --data-dir.");
+        }
+    }
+
+    public void Dispose() => _lock.Dispose();
+
+    private static FileStream Lock(string folder)
+    {
+        var file = System.IO.Path.Combine(folder, "lock");
+        FileStream stream;
+        try
+        {
+            stream = new FileStream(file, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+        }
+        catch (IOException)
+        {
+            throw new StartRefusedException(
+                $"The data folder '{folder}' is in use by another server. Stop that one, or name another folder with --data-dir.");
+        }
+
+        stream.SetLength(0);
+        stream.Write(System.Text.Encoding.ASCII.GetBytes(Environment.ProcessId.ToString(CultureInfo.InvariantCulture)));
+        stream.Flush();
+        return stream;
+    }
+
+    private static void CheckVersion(string folder, FileStream fileLock)
+    {
+        var file = System.IO.Path.Combine(folder, "VERSION");
+        if (!File.Exists(file))
+        {
+            File.WriteAllText(file, LayoutVersion.ToString(CultureInfo.InvariantCulture) + "\n");
+            return;
+        }
+
+        var text = File.ReadAllText(file).Trim();
+        if (!int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var version) || version != LayoutVersion)
+        {
+            fileLock.Dispose();
+            throw new StartRefusedException(
+                $"The data folder '{folder}' has layout version '{text}', but this program reads version {LayoutVersion}. "
+                + "Use the program that wrote it, or name another folder with --data-dir.");
+        }
+    }
+
+    private static void CheckSpace(string folder, FileStream fileLock)
+    {
+        var free = new DriveInfo(folder).AvailableFreeSpace;
+        if (free < LeastFreeBytes)
+        {
+            fileLock.Dispose();
+            throw new StartRefusedException(
+                $"The disk of the data folder '{folder}' is full: {free / 1024 / 1024} MB are free and {LeastFreeBytes / 1024 / 1024} MB are needed. "
+                + "Free some space, or name a folder on another disk with --data-dir.");
+        }
+    }
+
+    private string Sub(string name)
+    {
+        var folder = System.IO.Path.Combine(Path, name);
+        Directory.CreateDirectory(folder, OwnerOnly);
+        return folder;
+    }
+}
+
+/// <summary>The server does not start, and the message says why and what to do. Shown without a stack trace.</summary>
+public sealed class StartRefusedException(string message) : Exception(message);
