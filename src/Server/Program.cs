@@ -1,1 +1,20 @@
-Console.WriteLine("frusta");
+using Frusta.Server.Configuration;
+using Frusta.Server.Standalone;
+
+// How to read Frusta: this file names what is asked, Standalone/StandaloneServer wires the rooms in the order in which an
+// invocation visits them, and from there Controller/Invocation/InvokeAction and Invoker/Run/RunActivation tell the trip.
+var commandLine = CommandLine.Parse(args, out var exitCode);
+if (commandLine is null)
+{
+    return exitCode;
+}
+
+try
+{
+    return await StandaloneServer.RunAsync(FrustaOptions.Load(commandLine));
+}
+catch (StartRefusedException refused)
+{
+    await Console.Error.WriteLineAsync($"frusta: {refused.Message}");
+    return 1;
+}

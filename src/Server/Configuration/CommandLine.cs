@@ -1,0 +1,104 @@
+using System.CommandLine;
+
+namespace Frusta.Server.Configuration;
+
+/// <summary>What was typed: a few short flags, and any option of the table by its full name.</summary>
+/// <param name="ConfigFile">File named by <c>--config</c>, or null for <c>frusta.json</c> where there is one.</param>
+/// <param name="Values">Option keys (<c>Section:Key</c>) and what they were set to.</param>
+public sealed record CommandLine(string? ConfigFile, IReadOnlyDictionary<string, string?> Values)
+{
+    private static readonly Option<int?> Port = new("--port") { Description = "TCP port of the API; 0 takes a free one (default 3233)", HelpName = "PORT" };
+    private static readonly Option<string?> Host = new("--host") { Description = "Address to listen on (default 127.0.0.1)", HelpName = "ADDRESS" };
+    private static readonly Option<string?> DataDir = new("--data-dir") { Description = "Folder of everything that survives a restart (default ./.frusta)", HelpName = "FOLDER" };
+    private static readonly Option<string?> Config = new("--config") { Description = "Configuration file (default frusta.json, where there is one)", HelpName = "FILE" };
+
+    /// <summary>Reads the arguments, or answers <c>--help</c>, <c>--version</c> and mistakes itself.</summary>
+    /// <param name="arguments">Without the program's name.</param>
+    /// <param name="exitCode">What to exit with when null is returned.</param>
+    /// <returns>Null when there is nothing more to do.</returns>
+    public static CommandLine? Parse(string[] arguments, out int exitCode)
+    {
+        var root = Describe();
+        var parsed = root.Parse(arguments);
+        var values = new Dictionary<string, string?>(StringComparer.OrdinalIgnoreCase);
+        if (parsed.Errors.Count == 0 && parsed.Action is not NotAsked)
+        {
+            exitCode = parsed.Invoke();
+            return null;
+        }
+
+        var problem = parsed.Errors.Count > 0 ? parsed.Errors[0].Message : ReadTableOptions(parsed.UnmatchedTokens, values);
+        if (problem is not null)
+        {
+            Console.Error.WriteLine($"frusta: {problem}");
+            Console.Error.WriteLine("Try 'frusta --help'.");
+            exitCode = 2;
+            return null;
+        }
+
+        exitCode = 0;
+        Set(values, "Server:Port", parsed.GetValue(Port)?.ToString(System.Globalization.CultureInfo.InvariantCulture));
+        Set(values, "Server:Host", parsed.GetValue(Host));
+        Set(values, "Server:DataDir", parsed.GetValue(DataDir));
+        return new CommandLine(parsed.GetValue(Config), values);
+    }
+
+    private static RootCommand Describe()
+    {
+        var standalone = new Command("standalone", "Runs everything in this one process (the default)") { Port, Host, DataDir, Config };
+        standalone.TreatUnmatchedTokensAsErrors = false;
+        standalone.Action = new NotAsked();
+        var root = new RootCommand(
+            "Frusta: OpenWhisk's serverless platform in one process.\n\n"
+            + "Any option of docs/reference/options.md may be given as --Section:Key=VALUE, as environment variable\n"
+            + "FRUSTA_Section__Key=VALUE, or in the configuration file as {\"Section\":{\"Key\":VALUE}}. A flag wins over\n"
+            + "the environment, and the environment over the file. Subjects come from file or environment only.")
+        {
+            standalone,
+        };
+        foreach (var option in (Option[])[Port, Host, DataDir, Config])
+        {
+            root.Options.Add(option);
+        }
+
+        root.TreatUnmatchedTokensAsErrors = false;
+        root.Action = new NotAsked();
+        return root;
+    }
+
+    private static string? ReadTableOptions(IReadOnlyList<string> tokens, Dictionary<string, string?> values)
+    {
+        foreach (var token in tokens)
+        {
+            var equals = token.IndexOf('=', StringComparison.Ordinal);
+            if (!token.StartsWith("--", StringComparison.Ordinal) || equals < 0 || !token.AsSpan(0, equals).Contains(':'))
+            {
+                return $"'{token}' is neither a command nor an option that Frusta knows.";
+            }
+
+            var key = token[2..equals];
+            if (key.StartsWith("Subjects:", StringComparison.OrdinalIgnoreCase))
+            {
+                return $"'{token[..equals]}' would show a key in the list of processes. Set it in frusta.json or as FRUSTA_Subjects__NAME.";
+            }
+
+            values[key] = token[(equals + 1)..];
+        }
+
+        return null;
+    }
+
+    private static void Set(Dictionary<string, string?> values, string key, string? value)
+    {
+        if (value is not null)
+        {
+            values[key] = value;
+        }
+    }
+
+    /// <summary>Marks a command line that asks for the server itself rather than for help or the version.</summary>
+    private sealed class NotAsked : System.CommandLine.Invocation.SynchronousCommandLineAction
+    {
+        public override int Invoke(ParseResult parseResult) => 0;
+    }
+}
