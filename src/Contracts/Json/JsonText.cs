@@ -1,0 +1,149 @@
+using System.Buffers;
+using System.Buffers.Text;
+using System.Text;
+using Frusta.Contracts.Buffers;
+
+namespace Frusta.Contracts.Json;
+
+/// <summary>Strings and numbers of JSON, written to and read from bytes without a document or a writer object.</summary>
+public static class JsonText
+{
+    private static readonly SearchValues<char> Plain = SearchValues.Create(
+        " !#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[]^_`abcdefghijklmnopqrstuvwxyz{|}~");
+
+    /// <summary>Writes a JSON string with its quotes.</summary>
+    public static void WriteString(PooledBuffer destination, ReadOnlySpan<char> text)
+    {
+        var span = destination.GetSpan(text.Length + 2);
+        if (text.IndexOfAnyExcept(Plain) >= 0)
+        {
+            WriteEscaped(destination, text);
+            return;
+        }
+
+        span[0] = (byte)'"';
+        Encoding.ASCII.GetBytes(text, span[1..]);
+        span[text.Length + 1] = (byte)'"';
+        destination.Advance(text.Length + 2);
+    }
+
+    public static void WriteNumber(PooledBuffer destination, long value)
+    {
+        Utf8Formatter.TryFormat(value, destination.GetSpan(20), out var written);
+        destination.Advance(written);
+    }
+
+    /// <summary>Writes the 32 digits of an activation id with quotes.</summary>
+    public static void WriteId(PooledBuffer destination, Names.ActivationId id)
+    {
+        var span = destination.GetSpan(Names.ActivationId.TextLength + 2);
+        span[0] = (byte)'"';
+        id.WriteText(span[1..]);
+        span[Names.ActivationId.TextLength + 1] = (byte)'"';
+        destination.Advance(Names.ActivationId.TextLength + 2);
+    }
+
+    /// <summary>
+    /// Undoes the escapes of a JSON string that a reader has already found well-formed. A lone surrogate, which JSON
+    /// can say and UTF-8 cannot, becomes its own three bytes, so that two names that differ stay different.
+    /// </summary>
+    /// <param name="escaped">What stands between the quotes.</param>
+    /// <param name="destination">At least as long as <paramref name="escaped"/>: unescaping never lengthens.</param>
+    /// <returns>Number of bytes written.</returns>
+    public static int Unescape(ReadOnlySpan<byte> escaped, Span<byte> destination)
+    {
+        var written = 0;
+        while (!escaped.IsEmpty)
+        {
+            if (escaped[0] != (byte)'\\')
+            {
+                var plain = escaped.IndexOf((byte)'\\');
+                plain = plain < 0 ? escaped.Length : plain;
+                escaped[..plain].CopyTo(destination[written..]);
+                written += plain;
+                escaped = escaped[plain..];
+            }
+            else if (escaped[1] == (byte)'u')
+            {
+                written += UnescapeUnit(ref escaped, destination[written..]);
+            }
+            else
+            {
+                destination[written++] = Single(escaped[1]);
+                escaped = escaped[2..];
+            }
+        }
+
+        return written;
+    }
+
+    private static byte Single(byte letter) => letter switch
+    {
+        (byte)'b' => (byte)'\b',
+        (byte)'f' => (byte)'\f',
+        (byte)'n' => (byte)'\n',
+        (byte)'r' => (byte)'\r',
+        (byte)'t' => (byte)'\t',
+        _ => letter,
+    };
+
+    private static int UnescapeUnit(ref ReadOnlySpan<byte> escaped, Span<byte> destination)
+    {
+        var unit = (char)Hex(escaped);
+        escaped = escaped[6..];
+        if (char.IsHighSurrogate(unit) && escaped.Length >= 6 && escaped[0] == (byte)'\\' && escaped[1] == (byte)'u')
+        {
+            var low = (char)Hex(escaped);
+            if (char.IsLowSurrogate(low))
+            {
+                escaped = escaped[6..];
+                return new Rune(unit, low).EncodeToUtf8(destination);
+            }
+        }
+
+        if (Rune.TryCreate(unit, out var rune))
+        {
+            return rune.EncodeToUtf8(destination);
+        }
+
+        destination[0] = (byte)(0xE0 | (unit >> 12));
+        destination[1] = (byte)(0x80 | ((unit >> 6) & 0x3F));
+        destination[2] = (byte)(0x80 | (unit & 0x3F));
+        return 3;
+    }
+
+    private static int Hex(ReadOnlySpan<byte> escape) =>
+        Utf8Parser.TryParse(escape.Slice(2, 4), out ushort unit, out _, 'x')
+            ? unit
+            : throw new FormatException("The escape is not four hexadecimal digits.");
+
+    private static void WriteEscaped(PooledBuffer destination, ReadOnlySpan<char> text)
+    {
+        destination.Write("\""u8);
+        foreach (var rune in text.EnumerateRunes())
+        {
+            switch (rune.Value)
+            {
+                case '"':
+                    destination.Write("\\\""u8);
+                    break;
+                case '\\':
+                    destination.Write("\\\\"u8);
+                    break;
+                case '\n':
+                    destination.Write("\\n"u8);
+                    break;
+                case < 0x20:
+                    destination.Write("\\u00"u8);
+                    Utf8Formatter.TryFormat((byte)rune.Value, destination.GetSpan(2), out _, new StandardFormat('x', 2));
+                    destination.Advance(2);
+                    break;
+                default:
+                    destination.Advance(rune.EncodeToUtf8(destination.GetSpan(4)));
+                    break;
+            }
+        }
+
+        destination.Write("\""u8);
+    }
+}
