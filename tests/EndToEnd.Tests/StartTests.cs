@@ -1,0 +1,144 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+
+namespace Frusta.EndToEnd.Tests;
+
+public sealed partial class StartTests
+{
+    [Fact]
+    public async Task A_data_folder_in_use_is_refused_in_words()
+    {
+        using var folder = new TemporaryFolder();
+        await using var first = await ServerProcess.StartAsync(folder.Sub("data"));
+
+        var (exitCode, output) = await ServerProcess.RefusedAsync(folder.Sub("data"), []);
+
+        Assert.Equal(1, exitCode);
+        Assert.Contains("in use by another server", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_data_folder_of_another_version_is_refused_in_words()
+    {
+        using var folder = new TemporaryFolder();
+        Directory.CreateDirectory(folder.Sub("data"));
+        await File.WriteAllTextAsync(Path.Combine(folder.Sub("data"), "VERSION"), "99\n", TestContext.Current.CancellationToken);
+
+        var (exitCode, output) = await ServerProcess.RefusedAsync(folder.Sub("data"), []);
+
+        Assert.Equal(1, exitCode);
+        Assert.Contains("layout version '99'", output, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("--Limits:InvocationsPerMinut=5", "InvocationsPerMinut")]
+    [InlineData("--Limits:InvocationsPerMinute=-5", "Limits:InvocationsPerMinute must be from 0")]
+    [InlineData("--Limits:InvocationsPerMinute=many", "Limits:InvocationsPerMinute")]
+    [InlineData("--Nonsense:Key=1", "Nonsense")]
+    [InlineData("--prot", "--prot")]
+    [InlineData("--Subjects:me=a:b", "Subjects")]
+    public async Task A_wrong_option_is_refused_by_name(string flag, string words)
+    {
+        using var folder = new TemporaryFolder();
+
+        var (exitCode, output) = await ServerProcess.RefusedAsync(folder.Sub("data"), [flag]);
+
+        Assert.NotEqual(0, exitCode);
+        Assert.Contains(words, output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_stock_keys_are_refused_on_an_address_that_others_reach()
+    {
+        using var folder = new TemporaryFolder();
+        await using var server = await ServerProcess.StartAsync(folder.Sub("data"), ["--host", "0.0.0.0"]);
+
+        var (status, _) = await server.GetAsync("actions");
+
+        Assert.Equal(401, status);
+        Assert.DoesNotContain("123zO3xZCLrMN6v2BKK1", server.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_subject_from_the_environment_has_its_own_namespace_and_its_key_reaches_no_log()
+    {
+        using var folder = new TemporaryFolder();
+        var key = "0d1a7c52-6a0e-4d7c-9c43-6f2f8f2d7a10:" + new string('k', 64);
+        await using var server = await ServerProcess.StartAsync(
+            folder.Sub("data"), environment: new Dictionary<string, string>(StringComparer.Ordinal) { ["FRUSTA_Subjects__zoe"] = key });
+        server.Http.DefaultRequestHeaders.Authorization =
+            new("Basic", Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes(key)));
+
+        var (status, body) = await server.GetAsync("/api/v1/namespaces");
+
+        Assert.Equal(200, status);
+        Assert.Equal("zoe", body[0].GetString());
+        Assert.DoesNotContain("kkkkkkkk", server.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Sigterm_lets_a_running_call_end_and_its_client_has_the_answer()
+    {
+        using var folder = new TemporaryFolder();
+        await using var server = await ServerProcess.StartAsync(folder.Sub("data"));
+        await server.PutActionAsync("slow", "function main() { return new Promise(done => setTimeout(() => done({ended: true}), 1500)); }");
+        var call = server.PostAsync("actions/slow?blocking=true&result=true", cancellationToken: TestContext.Current.CancellationToken);
+        await WaitForMetricAsync(server, "gauge_containerPool_activeCount_counter", value => value >= 1);
+
+        server.Signal("TERM");
+        var (status, body) = await call;
+
+        Assert.Equal(200, status);
+        Assert.True(body.GetProperty("ended").GetBoolean());
+        Assert.Equal(0, await server.ExitAsync());
+    }
+
+    [Fact]
+    public async Task A_second_signal_ends_the_server_at_once()
+    {
+        using var folder = new TemporaryFolder();
+        await using var server = await ServerProcess.StartAsync(folder.Sub("data"));
+        await server.PutActionAsync("slow", "function main() { return new Promise(done => setTimeout(done, 50000)); }");
+        var call = server.PostAsync("actions/slow?blocking=true", cancellationToken: TestContext.Current.CancellationToken);
+        await WaitForMetricAsync(server, "gauge_containerPool_activeCount_counter", value => value >= 1);
+
+        server.Signal("TERM");
+        server.Signal("TERM");
+
+        Assert.NotEqual(0, await server.ExitAsync());
+        await Assert.ThrowsAnyAsync<Exception>(() => call);
+    }
+
+    [Fact]
+    public async Task An_idle_server_is_at_most_100_megabytes_resident()
+    {
+        using var folder = new TemporaryFolder();
+        await using var server = await ServerProcess.StartAsync(folder.Sub("data"));
+        await WaitForMetricAsync(server, "gauge_containerPool_prewarmCount_counter", value => value >= 1);
+
+        var status = await File.ReadAllTextAsync($"/proc/{server.ProcessId}/status", TestContext.Current.CancellationToken);
+
+        var resident = int.Parse(Resident().Match(status).Groups["kilobytes"].Value, CultureInfo.InvariantCulture);
+        Assert.InRange(resident / 1024, 1, 100);
+    }
+
+    internal static async Task WaitForMetricAsync(ServerProcess server, string name, Func<double, bool> wanted)
+    {
+        var until = TimeProvider.System.GetTimestamp();
+        while (true)
+        {
+            var text = await server.Http.GetStringAsync($"http://127.0.0.1:{server.Port}/metrics", TestContext.Current.CancellationToken);
+            var line = text.Split('\n').FirstOrDefault(candidate => candidate.StartsWith(name + " ", StringComparison.Ordinal));
+            if (line is not null && wanted(double.Parse(line[(name.Length + 1)..], CultureInfo.InvariantCulture)))
+            {
+                return;
+            }
+
+            Assert.True(TimeProvider.System.GetElapsedTime(until) < TimeSpan.FromSeconds(30), $"{name} is still: {line ?? "absent"}");
+            await Task.Delay(TimeSpan.FromMilliseconds(10), TimeProvider.System, TestContext.Current.CancellationToken);
+        }
+    }
+
+    [GeneratedRegex(@"VmRSS:\s+(?<kilobytes>\d+)", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex Resident();
+}
