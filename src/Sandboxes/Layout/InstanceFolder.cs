@@ -1,0 +1,96 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using Frusta.Sandboxes.Processes;
+
+namespace Frusta.Sandboxes.Layout;
+
+/// <summary>The folder of one running maker under the run folder. Its name tells a later start whether its server still lives.</summary>
+/// <remarks>
+/// <c>RUN/ID-PID-STARTTIME/</c> holds a folder a sandbox, and the file <c>ledger</c>: one line for each thing outside this folder that
+/// must be given back (a cgroup folder, an nft table, a link). A line is written before its thing is made.
+/// </remarks>
+internal sealed class InstanceFolder : IDisposable
+{
+    internal const string LedgerName = "ledger";
+    private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+
+    // Sandboxes run as other users and must get through to their own folder, but cannot list this one.
+    private const UnixFileMode PassThrough = OwnerOnly | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute;
+
+    private readonly Lock _ledger = new();
+
+    private InstanceFolder(string path, string id)
+    {
+        Path = path;
+        Id = id;
+    }
+
+    internal string Path { get; }
+
+    /// <summary>Six hex digits, part of the names of what this instance owns in the kernel.</summary>
+    internal string Id { get; }
+
+    /// <summary>Where instances live on this host.</summary>
+    internal static string RunFolder(SandboxesOptions options)
+    {
+        if (options.RunFolder.Length > 0)
+        {
+            return System.IO.Path.GetFullPath(options.RunFolder);
+        }
+
+        return Libc.EffectiveUser() == 0 ? "/run/frusta" : System.IO.Path.Combine(System.IO.Path.GetTempPath(), $"frusta-{Libc.EffectiveUser()}");
+    }
+
+    internal static InstanceFolder Create(SandboxesOptions options)
+    {
+        var run = RunFolder(options);
+        Directory.CreateDirectory(run, PassThrough);
+        var id = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(3));
+        var started = ProcessTable.StartTime(Environment.ProcessId) ?? 0;
+        var path = System.IO.Path.Combine(run, string.Create(CultureInfo.InvariantCulture, $"{id}-{Environment.ProcessId}-{started}"));
+        Directory.CreateDirectory(path, PassThrough);
+        File.WriteAllText(System.IO.Path.Combine(path, LedgerName), "");
+        return new InstanceFolder(path, id);
+    }
+
+    /// <summary>The id in a folder's name, when its server is dead; null when it lives or the name is not ours.</summary>
+    internal static string? DeadInstanceId(string path)
+    {
+        var parts = System.IO.Path.GetFileName(path).Split('-');
+        return parts.Length == 3
+            && int.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out var pid)
+            && long.TryParse(parts[2], NumberStyles.None, CultureInfo.InvariantCulture, out var started)
+            && ProcessTable.StartTime(pid) != started
+            ? parts[0]
+            : null;
+    }
+
+    /// <summary>Notes something that a later start must give back if we cannot.</summary>
+    internal void Note(string kind, string thing)
+    {
+        lock (_ledger)
+        {
+            File.AppendAllText(System.IO.Path.Combine(Path, LedgerName), $"{kind} {thing}\n");
+        }
+    }
+
+    /// <summary>Makes the folder of one sandbox, which only its user may enter.</summary>
+    internal string CreateSandboxFolder(string label, uint? user)
+    {
+        var folder = System.IO.Path.Combine(Path, label);
+        Directory.CreateDirectory(folder, OwnerOnly);
+        return user is { } owner && Libc.ChangeOwner(folder, owner, owner) != 0 ? throw Libc.Failure($"chown {folder}") : folder;
+    }
+
+    public void Dispose()
+    {
+        try
+        {
+            Directory.Delete(Path, recursive: true);
+        }
+        catch (IOException)
+        {
+            // A sandbox that did not end in time still has its folder; the next start removes it.
+        }
+    }
+}

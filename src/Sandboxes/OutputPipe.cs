@@ -1,0 +1,32 @@
+using System.Runtime.InteropServices;
+using Frusta.Sandboxes.Processes;
+using Microsoft.Win32.SafeHandles;
+
+namespace Frusta.Sandboxes;
+
+/// <summary>Reads the non-blocking end of a sandbox's output. .NET's own reads refuse what cannot seek.</summary>
+public static class OutputPipe
+{
+    /// <summary>There is nothing now; more may come.</summary>
+    public const int WouldBlock = -1;
+
+    private const int TryAgain = 11;
+    private const int Interrupted = 4;
+
+    /// <summary>Reads what is there: the number of bytes, 0 at the end, or <see cref="WouldBlock"/>.</summary>
+    /// <exception cref="IOException">The pipe is broken in another way.</exception>
+    public static unsafe int Read(SafeFileHandle pipe, Span<byte> buffer)
+    {
+        fixed (byte* first = buffer)
+        {
+            nint length;
+            do
+            {
+                length = Libc.Read(pipe, first, (nuint)buffer.Length);
+            }
+            while (length < 0 && Marshal.GetLastPInvokeError() == Interrupted);
+
+            return length >= 0 ? (int)length : Marshal.GetLastPInvokeError() == TryAgain ? WouldBlock : throw Libc.Failure("read");
+        }
+    }
+}

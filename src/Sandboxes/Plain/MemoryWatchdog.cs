@@ -1,0 +1,69 @@
+namespace Frusta.Sandboxes.Plain;
+
+/// <summary>Sums what sandboxes use, where no cgroup bounds them, and ends those that use too much.</summary>
+internal sealed class MemoryWatchdog : IAsyncDisposable
+{
+    private readonly HashSet<IWatched> _watched = [];
+    private readonly Lock _lock = new();
+    private readonly ITimer _timer;
+    private int _running;
+
+    internal MemoryWatchdog(SandboxesOptions options, TimeProvider time)
+    {
+        var interval = TimeSpan.FromMilliseconds(options.WatchdogIntervalMs);
+        _timer = time.CreateTimer(static state => ((MemoryWatchdog)state!).Look(), this, interval, interval);
+    }
+
+    /// <summary>A sandbox whose memory is summed.</summary>
+    internal interface IWatched
+    {
+        long LimitBytes { get; }
+
+        long MeasureMemory();
+
+        void EndForMemory();
+    }
+
+    internal void Add(IWatched sandbox)
+    {
+        lock (_lock)
+        {
+            _watched.Add(sandbox);
+        }
+    }
+
+    internal void Remove(IWatched sandbox)
+    {
+        lock (_lock)
+        {
+            _watched.Remove(sandbox);
+        }
+    }
+
+    public ValueTask DisposeAsync() => _timer.DisposeAsync();
+
+    private void Look()
+    {
+        // A round that takes longer than the interval is not joined by a second one.
+        if (Interlocked.Exchange(ref _running, 1) == 1)
+        {
+            return;
+        }
+
+        IWatched[] watched;
+        lock (_lock)
+        {
+            watched = [.. _watched];
+        }
+
+        foreach (var sandbox in watched)
+        {
+            if (sandbox.MeasureMemory() > sandbox.LimitBytes)
+            {
+                sandbox.EndForMemory();
+            }
+        }
+
+        Volatile.Write(ref _running, 0);
+    }
+}

@@ -1,0 +1,129 @@
+using System.Net.Sockets;
+using Frusta.Sandboxes.Processes;
+using Microsoft.Win32.SafeHandles;
+
+namespace Frusta.Sandboxes.Plain;
+
+/// <summary>A plain process of ours with a folder of its own. It is bounded, but not isolated.</summary>
+internal sealed class ProcessSandbox : ISandbox, MemoryWatchdog.IWatched
+{
+    // Between two looks a tree can only grow by what it forks meanwhile; a few rounds find them all or it is told.
+    private const int KillRounds = 50;
+    private const int Aborted = 128 + 6;
+
+    private readonly SpawnedProcess _process;
+    private readonly ProcessSandboxMaker _maker;
+    private readonly string _folder;
+    private readonly bool _addressSpaceMayBeLimited;
+    private readonly Lock _stopLock = new();
+    private Task? _stopping;
+    private long _limitBytes;
+    private volatile bool _memoryExhausted;
+
+    internal ProcessSandbox(string label, string folder, SandboxSpec spec, SpawnedProcess process, Socket channel, ProcessSandboxMaker maker)
+    {
+        Label = label;
+        Channel = channel;
+        _folder = folder;
+        _process = process;
+        _maker = maker;
+        _addressSpaceMayBeLimited = spec.AddressSpaceMayBeLimited;
+        _limitBytes = (long)spec.MemoryMb << 20;
+        Exited = AwaitExitAsync();
+    }
+
+    public string Label { get; }
+
+    public Socket Channel { get; }
+
+    public SafeFileHandle StandardOutput => _process.StandardOutput;
+
+    public SafeFileHandle StandardError => _process.StandardError;
+
+    public Task<SandboxExit> Exited { get; }
+
+    public bool MemoryExhausted => _memoryExhausted;
+
+    public long LimitBytes => Volatile.Read(ref _limitBytes);
+
+    public void LimitMemory(int megabytes)
+    {
+        Volatile.Write(ref _limitBytes, (long)megabytes << 20);
+        foreach (var pid in ProcessTable.Tree(_process.Pid))
+        {
+            ResourceLimits.LimitMemory(pid, megabytes, _addressSpaceMayBeLimited);
+        }
+    }
+
+    /// <summary>Does nothing: a plain process shares the host's network, as the maker's report says.</summary>
+    public void DenyNetwork()
+    {
+    }
+
+    public long MeasureMemory()
+    {
+        var sum = 0L;
+        if (!_process.Exited.IsCompleted)
+        {
+            foreach (var pid in ProcessTable.Tree(_process.Pid))
+            {
+                sum += ProcessTable.PrivateBytes(pid);
+            }
+        }
+
+        return sum;
+    }
+
+    public void EndForMemory()
+    {
+        _memoryExhausted = true;
+        KillTree();
+    }
+
+    public ValueTask StopAsync()
+    {
+        lock (_stopLock)
+        {
+            return new ValueTask(_stopping ??= StopOnceAsync());
+        }
+    }
+
+    public ValueTask DisposeAsync() => StopAsync();
+
+    private async Task<SandboxExit> AwaitExitAsync()
+    {
+        var code = await _process.Exited;
+
+        // V8 aborts when the data limit refuses it memory. Nothing else that a runner does ends in an abort.
+        _memoryExhausted |= code == Aborted && !_addressSpaceMayBeLimited;
+        return new SandboxExit(code);
+    }
+
+    private async Task StopOnceAsync()
+    {
+        KillTree();
+        await _process.Exited;
+        _maker.Forget(this);
+        Channel.Dispose();
+        _process.Dispose();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    private void KillTree()
+    {
+        for (var round = 0; round < KillRounds; round++)
+        {
+            var tree = ProcessTable.Tree(_process.Pid);
+            tree.Remove(Environment.ProcessId);
+            if (tree.Count == 0)
+            {
+                return;
+            }
+
+            foreach (var pid in tree)
+            {
+                _ = Libc.Kill(pid, Libc.SigKill);
+            }
+        }
+    }
+}

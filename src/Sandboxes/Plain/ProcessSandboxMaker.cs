@@ -1,0 +1,140 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+using Frusta.Sandboxes.Layout;
+using Frusta.Sandboxes.Processes;
+using Microsoft.Extensions.Logging;
+
+namespace Frusta.Sandboxes.Plain;
+
+/// <summary>Starts plain processes: for hosts that cannot isolate, and for development.</summary>
+public sealed partial class ProcessSandboxMaker : ISandboxMaker
+{
+    private readonly SandboxesOptions _options;
+    private readonly TimeProvider _time;
+    private readonly ILogger _log;
+    private readonly InstanceFolder _instance;
+    private readonly Spawner _spawner = new();
+    private readonly StartGate _gate;
+    private readonly MemoryWatchdog _watchdog;
+    private readonly ConcurrentDictionary<string, ProcessSandbox> _running = new(StringComparer.Ordinal);
+    private int _number;
+
+    /// <summary>Makes its run folder.</summary>
+    public ProcessSandboxMaker(SandboxesOptions options, TimeProvider time, ILogger<ProcessSandboxMaker> log)
+    {
+        _options = options;
+        _time = time;
+        _log = log;
+        _instance = InstanceFolder.Create(options);
+        _gate = new StartGate(options);
+        _watchdog = new MemoryWatchdog(options, time);
+    }
+
+    public IsolationReport Report { get; } = new(
+        Isolates: [],
+        Limits: ["memory by resource limits and a watchdog", "open files and file size by resource limits"],
+        Missing:
+        [
+            "Functions are NOT isolated: they run as this user, see its files and its network. Use it for code that you trust.",
+            "bubblewrap (bwrap) on Linux would isolate them.",
+        ]);
+
+    public async ValueTask<ISandbox> StartAsync(SandboxSpec spec, CancellationToken cancellationToken)
+    {
+        var began = _time.GetTimestamp();
+        var label = string.Create(CultureInfo.InvariantCulture, $"{spec.Purpose}-{Interlocked.Increment(ref _number)}");
+        await _gate.EnterAsync(cancellationToken);
+        try
+        {
+            var sandbox = await StartAsync(label, spec, cancellationToken);
+            _running[label] = sandbox;
+            _watchdog.Add(sandbox);
+            var elapsed = _time.GetElapsedTime(began);
+            SandboxesMetrics.Started(elapsed);
+            LogDebugStarted(label, elapsed);
+            return sandbox;
+        }
+        catch (Exception failure) when (failure is SandboxStartException or IOException)
+        {
+            SandboxesMetrics.StartFailed();
+            throw new SandboxStartException($"Sandbox {label} did not start. {failure.Message}", failure);
+        }
+        finally
+        {
+            _gate.Leave();
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var sandbox in _running.Values)
+        {
+            await sandbox.StopAsync();
+        }
+
+        await _watchdog.DisposeAsync();
+        _spawner.Dispose();
+        _gate.Dispose();
+        _instance.Dispose();
+    }
+
+    internal void Forget(ProcessSandbox sandbox)
+    {
+        _watchdog.Remove(sandbox);
+        _running.TryRemove(sandbox.Label, out _);
+        SandboxesMetrics.Stopped();
+        LogDebugStopped(sandbox.Label);
+    }
+
+    private async Task<ProcessSandbox> StartAsync(string label, SandboxSpec spec, CancellationToken cancellationToken)
+    {
+        var folder = _instance.CreateSandboxFolder(label, user: null);
+        SpawnedProcess? process = null;
+        try
+        {
+            using var listener = new ChannelListener(folder, user: null);
+            process = await _spawner.StartAsync(Describe(spec, folder));
+            _instance.Note(Ledger.Session, string.Create(CultureInfo.InvariantCulture, $"{process.Pid} {ProcessTable.StartTime(process.Pid)}"));
+            ResourceLimits.Apply(process.Pid, _options, countProcesses: false);
+            ResourceLimits.LimitMemory(process.Pid, spec.MemoryMb, spec.AddressSpaceMayBeLimited);
+            var channel = await Handshake.ConnectAsync(listener, process, Libc.EffectiveUser(), _options, _time, cancellationToken);
+            return new ProcessSandbox(label, folder, spec, process, channel, this);
+        }
+        catch
+        {
+            process?.Signal(Libc.SigKill);
+            process?.Dispose();
+            Directory.Delete(folder, recursive: true);
+            throw;
+        }
+    }
+
+    private static SpawnRequest Describe(SandboxSpec spec, string folder)
+    {
+        // There is no mount here: what would be seen inside is taken from where it lies on the host.
+        string Translate(string argument)
+        {
+            var text = argument.Replace("{channel}", Path.Combine(folder, ChannelListener.FileName), StringComparison.Ordinal);
+            foreach (var mount in spec.Mounts)
+            {
+                text = text.Replace(mount.InsidePath, mount.HostPath, StringComparison.Ordinal);
+            }
+
+            return text;
+        }
+
+        return new SpawnRequest
+        {
+            Program = Translate(spec.Command[0]),
+            Arguments = [.. spec.Command.Skip(1).Select(Translate)],
+            Environment = [.. spec.Environment.Select(static variable => $"{variable.Key}={variable.Value}")],
+            Folder = folder,
+        };
+    }
+
+    [LoggerMessage(EventId = 5000, Level = LogLevel.Debug, Message = "Sandbox {Label}: started as a plain process in {Elapsed}")]
+    private partial void LogDebugStarted(string label, TimeSpan elapsed);
+
+    [LoggerMessage(EventId = 5001, Level = LogLevel.Debug, Message = "Sandbox {Label}: stopped")]
+    private partial void LogDebugStopped(string label);
+}

@@ -1,0 +1,156 @@
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+
+namespace Frusta.Sandboxes.Processes;
+
+/// <summary>The C library's calls that .NET has no name for. Each returns -1 with errno, unless it says otherwise.</summary>
+internal static partial class Libc
+{
+    internal const int CloseOnExec = 0x80000;
+    internal const int NonBlocking = 0x800;
+    internal const int NewNetworkNamespace = 0x40000000;
+    internal const int SigKill = 9;
+
+    private const int DuplicateFrom = 1030;
+    private const int GetStatusFlags = 3;
+    private const int SetStatusFlags = 4;
+    private const int PidfdOpenNumber = 434;
+    private const int PidfdSendSignalNumber = 424;
+
+    // x86-64 and arm64 number these differently; they are called raw because the C library's own functions change every thread.
+    private static readonly bool Arm = RuntimeInformation.ProcessArchitecture == Architecture.Arm64;
+    private static readonly nint SetUserIdsNumber = Arm ? 147 : 117;
+    private static readonly nint SetGroupIdsNumber = Arm ? 149 : 119;
+    private static readonly nint SetGroupsNumber = Arm ? 159 : 116;
+
+    [LibraryImport("libc", EntryPoint = "pipe2", SetLastError = true)]
+    internal static unsafe partial int Pipe(int* descriptors, int flags);
+
+    [LibraryImport("libc", EntryPoint = "read", SetLastError = true)]
+    internal static unsafe partial nint Read(SafeHandle file, byte* buffer, nuint capacity);
+
+    [LibraryImport("libc", EntryPoint = "fchown", SetLastError = true)]
+    internal static partial int ChangeOwner(SafeHandle file, uint user, uint group);
+
+    [LibraryImport("libc", EntryPoint = "chown", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial int ChangeOwner(string path, uint user, uint group);
+
+    [LibraryImport("libc", EntryPoint = "waitpid", SetLastError = true)]
+    internal static partial int WaitPid(int pid, out int status, int options);
+
+    [LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]
+    internal static partial int Kill(int pid, int signal);
+
+    [LibraryImport("libc", EntryPoint = "setns", SetLastError = true)]
+    internal static partial int SetNamespace(SafeHandle target, int kind);
+
+    [LibraryImport("libc", EntryPoint = "unshare", SetLastError = true)]
+    internal static partial int Unshare(int kinds);
+
+    [LibraryImport("libc", EntryPoint = "geteuid")]
+    internal static partial uint EffectiveUser();
+
+    [LibraryImport("libc", EntryPoint = "prlimit", SetLastError = true)]
+    internal static unsafe partial int SetLimit(int pid, int resource, ResourceLimit* wanted, ResourceLimit* old);
+
+    [LibraryImport("libc", EntryPoint = "epoll_create1", SetLastError = true)]
+    internal static partial int EpollCreate(int flags);
+
+    [LibraryImport("libc", EntryPoint = "epoll_ctl", SetLastError = true)]
+    internal static unsafe partial int EpollControl(SafeHandle epoll, int operation, int descriptor, byte* watched);
+
+    [LibraryImport("libc", EntryPoint = "epoll_wait", SetLastError = true)]
+    internal static unsafe partial int EpollWait(SafeHandle epoll, byte* events, int capacity, int timeoutMs);
+
+    [LibraryImport("libc", EntryPoint = "eventfd", SetLastError = true)]
+    internal static partial int EventDescriptor(uint value, int flags);
+
+    [LibraryImport("libc", EntryPoint = "fcntl", SetLastError = true)]
+    private static partial int Control(int descriptor, int command, nint argument);
+
+    [LibraryImport("libc", EntryPoint = "syscall", SetLastError = true)]
+    private static partial nint SystemCall(nint number, nint first, nint second, nint third, nint fourth);
+
+    /// <summary>Changes user, group and supplementary groups of the calling thread alone. The saved ids stay, so that it can change back.</summary>
+    internal static bool TrySwitchThread(uint user)
+    {
+        return SystemCall(SetGroupsNumber, 0, 0, 0, 0) == 0
+            && SystemCall(SetGroupIdsNumber, (nint)user, (nint)user, 0, 0) == 0
+            && SystemCall(SetUserIdsNumber, (nint)user, (nint)user, 0, 0) == 0;
+    }
+
+    /// <summary>Makes the calling thread root again. The user goes first: it is what allows the group.</summary>
+    internal static bool TrySwitchThreadBack()
+    {
+        return SystemCall(SetUserIdsNumber, 0, 0, 0, 0) == 0 && SystemCall(SetGroupIdsNumber, 0, 0, 0, 0) == 0;
+    }
+
+    internal static SafeFileHandle? OpenPidfd(int pid)
+    {
+        var descriptor = (int)SystemCall(PidfdOpenNumber, pid, 0, 0, 0);
+        return descriptor < 0 ? null : new SafeFileHandle(descriptor, ownsHandle: true);
+    }
+
+    /// <summary>Sends a signal to the very process that the descriptor names; false when it is gone.</summary>
+    internal static bool SendSignal(SafeFileHandle pidfd, int signal)
+    {
+        var held = false;
+        try
+        {
+            pidfd.DangerousAddRef(ref held);
+            return SystemCall(PidfdSendSignalNumber, pidfd.DangerousGetHandle(), signal, 0, 0) == 0;
+        }
+        catch (ObjectDisposedException)
+        {
+            return false;
+        }
+        finally
+        {
+            if (held)
+            {
+                pidfd.DangerousRelease();
+            }
+        }
+    }
+
+    /// <summary>A copy of the descriptor at 64 or above, closed on exec, so that no child's descriptor can collide with it.</summary>
+    internal static SafeFileHandle DuplicateHigh(int descriptor)
+    {
+        var copy = Control(descriptor, DuplicateFrom, 64);
+        return copy < 0 ? throw Failure("fcntl(F_DUPFD_CLOEXEC)") : new SafeFileHandle(copy, ownsHandle: true);
+    }
+
+    internal static void MakeNonBlocking(SafeFileHandle file)
+    {
+        var descriptor = (int)file.DangerousGetHandle();
+        var flags = Control(descriptor, GetStatusFlags, 0);
+        if (flags < 0 || Control(descriptor, SetStatusFlags, flags | NonBlocking) < 0)
+        {
+            throw Failure("fcntl(O_NONBLOCK)");
+        }
+    }
+
+    /// <summary>Both ends of a new pipe, closed on exec.</summary>
+    internal static unsafe (SafeFileHandle Read, SafeFileHandle Write) OpenPipe()
+    {
+        var ends = stackalloc int[2];
+        if (Pipe(ends, CloseOnExec) != 0)
+        {
+            throw Failure("pipe2");
+        }
+
+        return (new SafeFileHandle(ends[0], ownsHandle: true), new SafeFileHandle(ends[1], ownsHandle: true));
+    }
+
+    internal static IOException Failure(string call) => Failure(call, Marshal.GetLastPInvokeError());
+
+    internal static IOException Failure(string call, int error) => new($"{call} failed: {Marshal.GetPInvokeErrorMessage(error)} (errno {error}).");
+}
+
+/// <summary>One bound of <c>prlimit</c>: what holds now and how far the process may raise it.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct ResourceLimit
+{
+    internal ulong Current;
+    internal ulong Greatest;
+}

@@ -1,0 +1,27 @@
+using System.Diagnostics.Metrics;
+
+namespace Frusta.Sandboxes;
+
+/// <summary>What happens to sandboxes, as numbers.</summary>
+internal static class SandboxesMetrics
+{
+    private static readonly Meter Meter = new("Frusta.Sandboxes");
+    private static readonly Histogram<double> StartDuration = Meter.CreateHistogram<double>("sandbox_start_ms", "ms", "From the order to the connection.");
+    private static readonly Counter<long> StartFailures = Meter.CreateCounter<long>("sandbox_start_failures", description: "Sandboxes that did not come up.");
+    private static readonly Counter<long> Stops = Meter.CreateCounter<long>("sandbox_stops", description: "Sandboxes that were ended and given back.");
+    private static readonly UpDownCounter<long> Running = Meter.CreateUpDownCounter<long>("sandbox_running", description: "Sandboxes that run.");
+
+    internal static void Started(TimeSpan duration)
+    {
+        StartDuration.Record(duration.TotalMilliseconds);
+        Running.Add(1);
+    }
+
+    internal static void StartFailed() => StartFailures.Add(1);
+
+    internal static void Stopped()
+    {
+        Stops.Add(1);
+        Running.Add(-1);
+    }
+}

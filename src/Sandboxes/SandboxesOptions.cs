@@ -1,0 +1,90 @@
+namespace Frusta.Sandboxes;
+
+/// <summary>How sandboxes are made (section <c>Sandboxes</c>).</summary>
+public sealed class SandboxesOptions
+{
+    /// <summary>Name of the section.</summary>
+    public const string Section = "Sandboxes";
+
+    // A unix socket's path has at most 107 bytes, of which the folders of instance and sandbox and the socket's name take up to 60.
+    private const int LongestRunFolder = 47;
+
+    /// <summary>Folder for what lives only while the server runs: sockets, and the marks by which a later start finds what a killed server left. Empty means /run/frusta as root, else frusta-USER in the temporary folder. At most 47 bytes.</summary>
+    public string RunFolder { get; set; } = "";
+
+    /// <summary>Milliseconds. Longest time from the start of a sandbox until its process has connected. 100 to 600000.</summary>
+    public int StartTimeoutMs { get; set; } = 30_000;
+
+    /// <summary>Sandboxes that may be in the making at a time; the rest wait. More than about two a core only makes each of them slower. 1 to 256.</summary>
+    public int ConcurrentStarts { get; set; } = Math.Max(4, 2 * Environment.ProcessorCount);
+
+    /// <summary>Starts that may wait for their turn; more are refused at once. 1 to 100000.</summary>
+    public int WaitingStarts { get; set; } = 4096;
+
+    /// <summary>Milliseconds. How often the memory of sandboxes is summed where no cgroup bounds it. 10 to 60000.</summary>
+    public int WatchdogIntervalMs { get; set; } = 200;
+
+    /// <summary>Milliseconds. Longest wait for the processes of an ended sandbox to be gone before it is reported. 100 to 60000.</summary>
+    public int StopTimeoutMs { get; set; } = 5_000;
+
+    /// <summary>Megabytes. Size of /tmp in an isolated sandbox; what is in it counts as the sandbox's memory. 1 to 65536.</summary>
+    public int TmpMb { get; set; } = 256;
+
+    /// <summary>Megabytes. Size of /dev/shm in an isolated sandbox; it counts as memory too. 1 to 65536.</summary>
+    public int SharedMemoryMb { get; set; } = 16;
+
+    /// <summary>Processes and threads in one sandbox. 16 to 32768.</summary>
+    public int Processes { get; set; } = 1024;
+
+    /// <summary>Open files of one process in a sandbox. 64 to 1048576.</summary>
+    public int OpenFiles { get; set; } = 1024;
+
+    /// <summary>Megabytes. Greatest single file that a sandbox may write. 1 to 1048576.</summary>
+    public int FileSizeMb { get; set; } = 1024;
+
+    /// <summary>First host user id for sandboxes; each running one has an id of its own. Used where the server is root. 1000 to 4000000000.</summary>
+    public uint FirstUserId { get; set; } = 200_000;
+
+    /// <summary>How many user ids from the first may be used, which bounds the number of isolated sandboxes. 1 to 60000.</summary>
+    public int UserIds { get; set; } = 10_000;
+
+    /// <summary>Path of bubblewrap; empty means the first <c>bwrap</c> on the path.</summary>
+    public string Bubblewrap { get; set; } = "";
+
+    /// <summary>Folder of the control groups below each controller, from the top of the hierarchy. Empty means <c>frusta</c>.</summary>
+    public string CgroupParent { get; set; } = "";
+
+    /// <summary>The first rule that is broken, naming key, rule and value; null when all hold.</summary>
+    public string? Validate()
+    {
+        if (System.Text.Encoding.UTF8.GetByteCount(RunFolder) > LongestRunFolder)
+        {
+            return $"{Section}:{nameof(RunFolder)} must have at most {LongestRunFolder} bytes, because a socket's path is short, but it is {RunFolder}.";
+        }
+
+        (string Key, long Value, long Least, long Greatest)[] rules =
+        [
+            (nameof(StartTimeoutMs), StartTimeoutMs, 100, 600_000),
+            (nameof(ConcurrentStarts), ConcurrentStarts, 1, 256),
+            (nameof(WaitingStarts), WaitingStarts, 1, 100_000),
+            (nameof(WatchdogIntervalMs), WatchdogIntervalMs, 10, 60_000),
+            (nameof(StopTimeoutMs), StopTimeoutMs, 100, 60_000),
+            (nameof(TmpMb), TmpMb, 1, 65_536),
+            (nameof(SharedMemoryMb), SharedMemoryMb, 1, 65_536),
+            (nameof(Processes), Processes, 16, 32_768),
+            (nameof(OpenFiles), OpenFiles, 64, 1_048_576),
+            (nameof(FileSizeMb), FileSizeMb, 1, 1_048_576),
+            (nameof(FirstUserId), FirstUserId, 1000, 4_000_000_000),
+            (nameof(UserIds), UserIds, 1, 60_000),
+        ];
+        foreach (var (key, value, least, greatest) in rules)
+        {
+            if (value < least || value > greatest)
+            {
+                return $"{Section}:{key} must be from {least} to {greatest}, but it is {value}.";
+            }
+        }
+
+        return null;
+    }
+}

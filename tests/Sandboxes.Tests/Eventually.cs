@@ -1,0 +1,14 @@
+namespace Frusta.Sandboxes.Tests;
+
+/// <summary>Waits for a condition that only the kernel can make true.</summary>
+internal static class Eventually
+{
+    internal static async Task TrueAsync(Func<bool> condition)
+    {
+        using var giveUp = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        while (!condition())
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(5), TimeProvider.System, giveUp.Token);
+        }
+    }
+}

@@ -1,0 +1,61 @@
+using System.Text;
+
+namespace Frusta.Sandboxes.Tests;
+
+/// <summary>A Python program that connects to its channel, runs what it is sent line by line, and answers each with one line.</summary>
+internal static class Workload
+{
+    private const string Program = """
+        import sys, socket, os
+        s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); f = s.makefile('rw')
+        for line in f:
+            try: answer = str(eval(compile(line, 'order', 'eval'), globals()))
+            except BaseException as e: answer = 'ERROR ' + type(e).__name__ + ' ' + str(e)
+            f.write(answer.replace('\n', ' ') + '\n'); f.flush()
+        """;
+
+    internal static SandboxSpec Python(int memoryMb = 128) => new()
+    {
+        Purpose = "python",
+        Command = ["/usr/bin/python3", "-c", Program, "{channel}"],
+        Environment = new Dictionary<string, string>(StringComparer.Ordinal) { ["__OW_API_HOST"] = "http://api" },
+        MemoryMb = memoryMb,
+        AddressSpaceMayBeLimited = true,
+    };
+
+    internal static SandboxSpec Run(string command, params string[] arguments) => Python() with { Command = [command, .. arguments] };
+
+    /// <summary>Evaluates a Python expression inside and returns its text.</summary>
+    internal static async Task<string> AskAsync(this ISandbox sandbox, string expression)
+    {
+        var token = TestContext.Current.CancellationToken;
+        await sandbox.Channel.SendAsync(Encoding.UTF8.GetBytes(expression + "\n"), token);
+        var answer = new List<byte>();
+        var buffer = new byte[4096];
+        while (answer.Count == 0 || answer[^1] != '\n')
+        {
+            var length = await sandbox.Channel.ReceiveAsync(buffer, token);
+            if (length == 0)
+            {
+                return "CLOSED";
+            }
+
+            answer.AddRange(buffer[..length]);
+        }
+
+        return Encoding.UTF8.GetString([.. answer]).TrimEnd('\n');
+    }
+
+    /// <summary>Reads what is in a pipe of the sandbox until it would block or ends.</summary>
+    internal static string Drain(Microsoft.Win32.SafeHandles.SafeFileHandle pipe)
+    {
+        var text = new StringBuilder();
+        var buffer = new byte[4096];
+        for (int length; (length = OutputPipe.Read(pipe, buffer)) > 0;)
+        {
+            text.Append(Encoding.UTF8.GetString(buffer, 0, length));
+        }
+
+        return text.ToString();
+    }
+}
