@@ -1,0 +1,304 @@
+using System.Globalization;
+using Microsoft.Extensions.Logging;
+
+namespace Frusta.Journal;
+
+/// <summary>Has the next segment ready before it is needed, and takes released ones back. All its disk work is done by a thread of its own.</summary>
+internal sealed partial class SegmentSupply : IDisposable
+{
+    internal const string SpareExtension = ".spare";
+
+    private static readonly TimeSpan RetryInterval = TimeSpan.FromSeconds(1);
+
+    private readonly Lock _making = new();
+    private readonly object _gate = new();
+    private readonly Queue<LogSegment> _spares = new();
+    private readonly Queue<Action> _work = new();
+    private readonly SegmentedLogOptions _options;
+    private readonly TimeProvider _clock;
+    private readonly ILogger _logger;
+    private readonly Thread _thread;
+    private int _sparesWanted = 1;
+    private long _totalBytes;
+    private string? _failure;
+    private long _failedAt;
+    private long _files;
+    private bool _closing;
+
+    internal SegmentSupply(SegmentedLogOptions options, long existingBytes, TimeProvider clock, ILogger logger)
+    {
+        _options = options;
+        _totalBytes = existingBytes;
+        _clock = clock;
+        _logger = logger;
+        _thread = new Thread(Run) { IsBackground = true, Name = "journal supply" };
+        _thread.Start();
+    }
+
+    /// <summary>Why there is no spare segment; null while all is well.</summary>
+    internal string? Failure
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _failure;
+            }
+        }
+    }
+
+    /// <summary>Bytes of all files, spare ones included.</summary>
+    internal long TotalBytes => Interlocked.Read(ref _totalBytes);
+
+    /// <summary>Bytes in spare segments.</summary>
+    internal long SpareBytes
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return (long)_spares.Count * _options.SegmentBytes;
+            }
+        }
+    }
+
+    /// <summary>Asks for so many bytes to be ready ahead.</summary>
+    internal void KeepAhead(long bytes)
+    {
+        var wanted = (int)Math.Min(1 + (bytes + _options.SegmentBytes - 1) / _options.SegmentBytes, int.MaxValue);
+        lock (_gate)
+        {
+            if (_sparesWanted != wanted)
+            {
+                _sparesWanted = wanted;
+                Monitor.PulseAll(_gate);
+            }
+        }
+    }
+
+    /// <summary>A segment that the entry fits in; null when there is no room for another. Waits for one that is being made.</summary>
+    internal LogSegment? Take(long entryBytes)
+    {
+        var needed = LogSegment.HeaderBytes + entryBytes + LogSegment.SealBytes;
+        if (needed > _options.SegmentBytes)
+        {
+            return TryMake((int)needed, zero: false);
+        }
+
+        lock (_gate)
+        {
+            while (_spares.Count == 0)
+            {
+                if (_failure is not null)
+                {
+                    if (_clock.GetElapsedTime(_failedAt) >= RetryInterval)
+                    {
+                        _failedAt = _clock.GetTimestamp();
+                        _work.Enqueue(Refill);
+                        Monitor.PulseAll(_gate);
+                    }
+
+                    return null;
+                }
+
+                if (_closing)
+                {
+                    return null;
+                }
+
+                Monitor.Wait(_gate);
+            }
+
+            var spare = _spares.Dequeue();
+            Monitor.PulseAll(_gate);
+            return spare;
+        }
+    }
+
+    /// <summary>Takes a released segment back, as a spare one or as free space.</summary>
+    internal void Return(LogSegment segment) => Post(() =>
+    {
+        bool recycle;
+        lock (_gate)
+        {
+            recycle = _options.Released == ReleasedSegments.Recycle && segment.Size == _options.SegmentBytes
+                && _spares.Count < _sparesWanted + 1 && !_closing;
+        }
+
+        try
+        {
+            if (recycle)
+            {
+                var spare = segment.Reuse(NextSparePath());
+                lock (_gate)
+                {
+                    _spares.Enqueue(spare);
+                    Succeeded();
+                }
+            }
+            else
+            {
+                segment.Dispose();
+                File.Delete(segment.Path);
+                Interlocked.Add(ref _totalBytes, -segment.Size);
+                Refill();
+            }
+        }
+        catch (IOException exception)
+        {
+            LogReturnFailed(_logger, exception, segment.Path);
+        }
+    });
+
+    /// <summary>A spare segment could not get its name: it is given up.</summary>
+    internal void Lost(LogSegment segment, IOException exception)
+    {
+        Failed($"the journal '{_options.Folder}' cannot name another segment: {exception.Message}");
+        segment.IsReleased = true;
+        Return(segment);
+    }
+
+    /// <summary>Does something on the supply's thread, in order.</summary>
+    internal void Post(Action work)
+    {
+        lock (_gate)
+        {
+            _work.Enqueue(work);
+            Monitor.PulseAll(_gate);
+        }
+    }
+
+    /// <summary>Ends the thread and deletes the spare files.</summary>
+    public void Dispose()
+    {
+        lock (_gate)
+        {
+            _closing = true;
+            Monitor.PulseAll(_gate);
+        }
+
+        _thread.Join();
+        foreach (var spare in _spares)
+        {
+            spare.Dispose();
+            File.Delete(spare.Path);
+        }
+
+        _spares.Clear();
+    }
+
+    private void Run()
+    {
+        while (true)
+        {
+            Action? work;
+            lock (_gate)
+            {
+                while (!_work.TryDequeue(out work))
+                {
+                    if (_closing)
+                    {
+                        return;
+                    }
+
+                    if (_failure is null && _spares.Count < _sparesWanted)
+                    {
+                        work = Refill;
+                        break;
+                    }
+
+                    Monitor.Wait(_gate);
+                }
+            }
+
+            work();
+        }
+    }
+
+    private void Refill()
+    {
+        lock (_gate)
+        {
+            if (_spares.Count >= _sparesWanted || _closing)
+            {
+                return;
+            }
+        }
+
+        var spare = TryMake(_options.SegmentBytes, zero: _options.Released == ReleasedSegments.Recycle);
+        lock (_gate)
+        {
+            if (spare is not null)
+            {
+                _spares.Enqueue(spare);
+                Succeeded();
+            }
+
+            Monitor.PulseAll(_gate);
+        }
+    }
+
+    private LogSegment? TryMake(int bytes, bool zero)
+    {
+        lock (_making)
+        {
+            if (Interlocked.Read(ref _totalBytes) + bytes > _options.MaxBytes)
+            {
+                Failed($"the journal '{_options.Folder}' has reached its {_options.MaxBytes} bytes");
+                return null;
+            }
+
+            try
+            {
+                var segment = LogSegment.Create(NextSparePath(), bytes, zero);
+                Interlocked.Add(ref _totalBytes, bytes);
+                return segment;
+            }
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+            {
+                Failed($"the journal '{_options.Folder}' cannot have another segment of {bytes} bytes: {exception.Message}");
+                return null;
+            }
+        }
+    }
+
+    private string NextSparePath() => Path.Combine(
+        _options.Folder, Interlocked.Increment(ref _files).ToString(CultureInfo.InvariantCulture) + SpareExtension);
+
+    private void Failed(string reason)
+    {
+        bool isNew;
+        lock (_gate)
+        {
+            isNew = _failure is null;
+            _failure = reason;
+            _failedAt = _clock.GetTimestamp();
+            Monitor.PulseAll(_gate);
+        }
+
+        if (isNew)
+        {
+            LogNoRoom(_logger, reason);
+        }
+    }
+
+    private void Succeeded()
+    {
+        if (_failure is not null)
+        {
+            _failure = null;
+            LogRoomAgain(_logger, _options.Folder);
+        }
+
+        Monitor.PulseAll(_gate);
+    }
+
+    [LoggerMessage(2001, LogLevel.Error, "No room ahead: {Reason}.")]
+    private static partial void LogNoRoom(ILogger logger, string reason);
+
+    [LoggerMessage(2002, LogLevel.Information, "The journal {Folder} has room again.")]
+    private static partial void LogRoomAgain(ILogger logger, string folder);
+
+    [LoggerMessage(2003, LogLevel.Error, "The released segment {Path} could not be taken back.")]
+    private static partial void LogReturnFailed(ILogger logger, Exception exception, string path);
+}
