@@ -21,7 +21,10 @@ public enum RuntimeAnswerKind : byte
     /// <summary>The runtime answered; see the status.</summary>
     Answered,
 
-    /// <summary>The channel closed without an answer: the process is gone.</summary>
+    /// <summary>
+    /// The channel closed without an answer: the process is gone. Where the kind's own proxy would outlive the process and
+    /// say so, the body has its words, and counts as a failed answer's unless the memory was exhausted.
+    /// </summary>
     Closed,
 
     /// <summary>The deadline passed first.</summary>

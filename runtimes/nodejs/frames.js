@@ -1,0 +1,174 @@
+'use strict';
+
+// The channel to the host: frames in, one result frame out for each. The format is in docs/reference/frames.md.
+// Everything that a frame passes through is captured here, before any user code is loaded, so that code which replaces
+// built-ins (a polyfill, or worse) changes its own results at most.
+
+const { writeSync } = require('fs');
+const { connect } = require('net');
+
+const uncurry = Function.prototype.bind.bind(Function.prototype.call);
+const utf8Slice = uncurry(Buffer.prototype.utf8Slice);
+const utf8Write = uncurry(Buffer.prototype.utf8Write);
+const subarray = uncurry(Uint8Array.prototype.subarray);
+const setBytes = uncurry(Uint8Array.prototype.set);
+const socketWrite = uncurry(require('net').Socket.prototype.write);
+const { byteLength, alloc, allocUnsafeSlow } = Buffer;
+const exit = process.reallyExit.bind(process);
+
+const HEADER = 24;
+const VERSION = 1;
+const TYPE = { hello: 1, init: 2, run: 3, result: 4, truncated: 5, prime: 6 };
+
+// Most frames fit in one read and one write of this size; V8 writes at most three bytes for each UTF-16 unit.
+const CHUNK = 64 * 1024;
+const SMALL = Math.floor((CHUNK - HEADER) / 3);
+
+// The host sends nothing larger: 48 MiB of code, escaped in JSON, and its environment.
+const MAX_PAYLOAD = 128 * 1024 * 1024;
+
+/** Connects; `receive(type, payloadText)` is called for each frame, and answers it exactly once through `answer`. */
+function open(path, resultLimit, hello, receive) {
+  const out = alloc(CHUNK); // zeroed: its first bytes go out with the hello
+  const incoming = allocUnsafeSlow(CHUNK);
+  let partial = null; // a frame that did not come in one piece
+  let have = 0;
+  let fd = -1;
+
+  const socket = connect({ path, onread: { buffer: incoming, callback: onRead } });
+  socket.on('connect', () => {
+    fd = socket._handle.fd;
+    send(TYPE.hello, 0, hello);
+  });
+  socket.on('error', () => exit(1));
+  socket.on('close', () => exit(0));
+
+  function onRead(count, buffer) {
+    let at = 0;
+    while (at < count) {
+      if (partial === null && count - at >= HEADER) {
+        const length = lengthAt(buffer, at);
+        if (count - at - HEADER >= length) {
+          const type = buffer[at + 5];
+          setBytes(out, subarray(buffer, at + 8, at + HEADER), 8);
+          const text = utf8Slice(buffer, at + HEADER, at + HEADER + length);
+          at += HEADER + length;
+          receive(type, text);
+          continue;
+        }
+      }
+
+      at += gather(subarray(buffer, at, count));
+    }
+
+    return true;
+  }
+
+  /** Takes what belongs to the frame under way, and hands it on when it is complete. */
+  function gather(bytes) {
+    partial ??= allocUnsafeSlow(HEADER);
+    let wanted = have < HEADER ? HEADER : HEADER + lengthAt(partial, 0);
+    const take = Math.min(wanted - have, bytes.length);
+    setBytes(partial, subarray(bytes, 0, take), have);
+    have += take;
+    if (have === HEADER && partial.length === HEADER) {
+      const grown = allocUnsafeSlow(HEADER + lengthAt(partial, 0));
+      setBytes(grown, partial, 0);
+      partial = grown;
+      wanted = grown.length;
+    }
+
+    if (have === wanted && have >= HEADER && have === partial.length) {
+      const frame = partial;
+      partial = null;
+      have = 0;
+      setBytes(out, subarray(frame, 8, HEADER), 8);
+      receive(frame[5], utf8Slice(frame, HEADER, frame.length));
+    }
+
+    return take;
+  }
+
+  function lengthAt(buffer, at) {
+    const length = buffer[at] + buffer[at + 1] * 0x100 + buffer[at + 2] * 0x10000 + buffer[at + 3] * 0x1000000;
+    if (length > MAX_PAYLOAD) {
+      exit(1);
+    }
+
+    return length;
+  }
+
+  /** Answers the frame under way: `flags` 0 is what an HTTP runtime says with 200, 1 with another status. */
+  function answer(flags, text) {
+    send(TYPE.result, flags, text);
+  }
+
+  function send(type, flags, text) {
+    if (text.length <= SMALL) {
+      const length = utf8Write(out, text, HEADER);
+      if (length <= resultLimit) {
+        header(out, length, type, flags);
+        write(subarray(out, 0, HEADER + length));
+        return;
+      }
+    }
+
+    const length = byteLength(text);
+    if (length <= resultLimit) {
+      const frame = allocUnsafeSlow(HEADER + length);
+      setBytes(frame, subarray(out, 8, HEADER), 8);
+      utf8Write(frame, text, HEADER);
+      header(frame, length, type, flags);
+      write(frame);
+      return;
+    }
+
+    // Over the limit: the length that it would have had, and the beginning, whole characters only.
+    const frame = allocUnsafeSlow(HEADER + 8 + resultLimit);
+    setBytes(frame, subarray(out, 8, HEADER), 8);
+    const kept = utf8Write(frame, text, HEADER + 8);
+    number(frame, HEADER, length % 0x100000000);
+    number(frame, HEADER + 4, Math.floor(length / 0x100000000));
+    header(frame, 8 + kept, TYPE.truncated, flags);
+    write(subarray(frame, 0, HEADER + 8 + kept));
+  }
+
+  function header(frame, length, type, flags) {
+    number(frame, 0, length);
+    frame[4] = VERSION;
+    frame[5] = type;
+    frame[6] = flags;
+    frame[7] = 0;
+  }
+
+  function number(frame, at, value) {
+    frame[at] = value;
+    frame[at + 1] = value >>> 8;
+    frame[at + 2] = value >>> 16;
+    frame[at + 3] = value >>> 24;
+  }
+
+  // One system call instead of a stream's machinery; only what does not fit into the socket goes through the stream,
+  // which copies nothing, so `out` must not be reused: large frames have buffers of their own, and a small one that is
+  // cut is copied.
+  function write(frame) {
+    let written = 0;
+    try {
+      written = writeSync(fd, frame);
+    } catch (error) {
+      if (error.code !== 'EAGAIN') {
+        exit(1);
+      }
+    }
+
+    if (written < frame.length) {
+      const rest = allocUnsafeSlow(frame.length - written);
+      setBytes(rest, subarray(frame, written), 0);
+      socketWrite(socket, rest);
+    }
+  }
+
+  return answer;
+}
+
+module.exports = { open, TYPE };

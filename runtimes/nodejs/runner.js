@@ -1,0 +1,212 @@
+'use strict';
+
+// Runs Node.js actions: node runner.js CHANNEL RESULT_LIMIT. What it answers is what OpenWhisk's Node image answers;
+// the frames that carry it are in docs/reference/frames.md.
+
+const { open, TYPE } = require('./frames.js');
+const { load } = require('./load.js');
+const { serialize } = require('./serialize.js');
+
+const { parse, stringify } = JSON;
+const { keys } = Object;
+const { isArray } = Array;
+const environment = process.env;
+const print = console.error;
+const toUpperCase = Function.prototype.call.bind(String.prototype.toUpperCase);
+
+const NOT_OK = 1;
+const variableNames = new Map(); // member of /run -> name of the variable; the members are few, and always the same
+const getName = Function.prototype.call.bind(Map.prototype.get);
+const setName = Function.prototype.call.bind(Map.prototype.set);
+
+let status = 'new'; // new, loading, ready, running, stopped
+let main = null;
+
+const answer = open(process.argv[2], Number(process.argv[3]), stringify({ family: 'nodejs', version: process.versions.node }), receive);
+for (const file of keys(require.cache)) {
+  delete require.cache[file]; // user code finds its own modules there, and nothing else
+}
+
+delete environment.NODE_PATH; // node has read it; it is ours, not the user's
+process.argv.length = 2;
+
+function receive(type, text) {
+  if (type === TYPE.run) {
+    run(parse(text));
+  } else if (type === TYPE.init) {
+    initialize(parse(text).value ?? {});
+  } else if (type === TYPE.prime) {
+    prime(text);
+  } else {
+    process.reallyExit(1);
+  }
+}
+
+function refuse(words) {
+  answer(NOT_OK, stringify({ error: words }));
+}
+
+function initialize(init) {
+  if (status === 'ready') {
+    print('Cannot initialize the action more than once.');
+    return refuse('Cannot initialize the action more than once.');
+  }
+
+  if (status !== 'new') {
+    return refuse(`System not ready, status is ${status}.`);
+  }
+
+  const name = init.main ?? 'main';
+  if (typeof init.code !== 'string' || init.code === '' || typeof name !== 'string' || name === '') {
+    return refuse('Missing main/no code to execute.');
+  }
+
+  status = 'loading';
+  for (const variable of keys(init.env ?? {})) {
+    const value = init.env[variable];
+    environment[variable] = typeof value === 'string' ? value : value ? (typeof value === 'object' ? stringify(value) : `${value}`) : '';
+  }
+
+  try {
+    const loaded = load({ code: init.code, binary: init.binary === true, main: name });
+    if (typeof loaded === 'function') {
+      initialized(loaded);
+    } else {
+      loaded.then(initialized, failedToLoad);
+    }
+  } catch (error) {
+    failedToLoad(error);
+  }
+}
+
+function initialized(loaded) {
+  main = loaded;
+  status = 'ready';
+  answer(0, '');
+}
+
+function failedToLoad(error) {
+  status = 'stopped';
+  print('Error during initialization:', error);
+  refuse(`Initialization has failed due to: ${error?.stack ? words(error.stack) : words(error)}`);
+}
+
+function run(message) {
+  if (status !== 'ready') {
+    return refuse(status === 'new' ? 'System not initialized.' : `System not ready, status is ${status}.`);
+  }
+
+  const value = message.value ?? {};
+  if (typeof value !== 'object') {
+    return refuse(`Internal system error: the argument must be a dictionary but has type '${typeof value}'.`);
+  }
+
+  const members = keys(message);
+  for (let i = 0; i < members.length; i++) {
+    const member = members[i];
+    if (member !== 'value') {
+      let variable = getName(variableNames, member);
+      if (variable === undefined) {
+        variable = `__OW_${toUpperCase(member)}`;
+        setName(variableNames, member, variable);
+      }
+
+      if (environment[variable] !== message[member]) {
+        environment[variable] = message[member];
+      }
+    }
+  }
+
+  status = 'running';
+  let result;
+  try {
+    result = main(value);
+  } catch (error) {
+    status = 'stopped';
+    print(error);
+    return refuse(`An error has occurred: ${words(error)}`);
+  }
+
+  if (result !== null && (typeof result === 'object' || typeof result === 'function') && !isArray(result)) {
+    let then;
+    try {
+      then = result.then;
+    } catch (error) {
+      return rejected(error);
+    }
+
+    if (typeof then === 'function') {
+      settle(result);
+      return;
+    }
+  }
+
+  finish(result);
+}
+
+async function settle(promise) {
+  let result;
+  try {
+    result = await promise;
+  } catch (error) {
+    return rejected(error);
+  }
+
+  finish(result);
+}
+
+function rejected(error) {
+  finish({ error: error ? serialize(error) : {} });
+}
+
+function finish(result) {
+  status = 'ready';
+  if (result === undefined) {
+    return answer(0, '{}');
+  }
+
+  if (typeof result !== 'object') {
+    print(`Result must be of type object but has type "${typeof result}":`, result);
+    return refuse('The action did not return a dictionary.');
+  }
+
+  let text;
+  try {
+    text = stringify(result) ?? '';
+  } catch {
+    return refuse('Internal error.'); // cycles, BigInt, a toJSON that throws
+  }
+
+  answer(0, text);
+}
+
+/** Any thrown thing as text; some have none. */
+function words(error) {
+  try {
+    return `${error}`;
+  } catch {
+    try {
+      return String(error);
+    } catch {
+      return 'unknown error';
+    }
+  }
+}
+
+/** One dummy init and run in a stem cell: warms what they pass through and leaves nothing behind that user code could see. */
+function prime(text) {
+  const before = keys(environment);
+  const code = 'async function later(a) { return a; }\nfunction main(a) { return a.later ? later(a) : a; }';
+  main = load({ code, binary: false, main: 'main' });
+  process.stdout.write('');
+  process.stderr.write('');
+  status = 'ready';
+  run(parse(text));
+  status = 'new';
+  main = null;
+  for (const variable of keys(environment)) {
+    if (!before.includes(variable)) {
+      delete environment[variable];
+    }
+  }
+}

@@ -1,0 +1,357 @@
+"""Runs Python actions: python3 runner.py CHANNEL RESULT_LIMIT.
+
+What it answers is what OpenWhisk's Python image answers, that is, its Go proxy and its launcher together. The frames that
+carry it are in docs/reference/frames.md. What is imported here is in the memory of every sandbox and in its start time.
+"""
+
+import json
+import os
+import socket
+import struct
+import sys
+
+HEADER = struct.Struct("<IBBBB16s")
+VERSION = 1
+HELLO, INIT, RUN, RESULT, TRUNCATED, PRIME = 1, 2, 3, 4, 5, 6
+OK, NOT_OK = 0, 1
+MAX_PAYLOAD = 128 * 1024 * 1024
+MAX_UNPACKED = 512 * 1024 * 1024
+MAX_ENTRIES = 65536
+
+FAILED_TO_GENERATE = "The action failed to generate or locate a binary. See logs for details."
+CANNOT_START = "Cannot start action. Check logs for details."
+NOT_A_DICTIONARY = "The action did not return a dictionary or array."
+EXITED = "command exited"
+
+
+class Refused(Exception):
+    """An init or a run that ends with words for the user."""
+
+
+class NotLoaded(Exception):
+    """An init that fails with words for the log, and others for the user."""
+
+    def __init__(self, words, answer):
+        super().__init__(words)
+        self.answer = answer
+
+
+class Channel:
+    """The connection to the host. User code never sees it: it is a local of the main function."""
+
+    def __init__(self, path, limit):
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.connect(path)
+        self._limit = limit
+        self._buffer = bytearray(64 * 1024)
+        self._view = memoryview(self._buffer)
+        self._have = 0
+
+    def receive(self):
+        """The next frame as (type, id, payload), or None at the end."""
+        if not self._fill(HEADER.size):
+            return None
+        length, version, kind, _, _, identity = HEADER.unpack_from(self._buffer)
+        size = HEADER.size + length
+        if version != VERSION or length > MAX_PAYLOAD:
+            return None
+        if size > len(self._buffer):
+            larger = bytearray(size)
+            larger[: self._have] = self._view[: self._have]
+            view, self._view = self._view, memoryview(larger)
+            whole = self._fill(size)
+            payload = bytes(self._view[HEADER.size : size])
+            self._view, self._have = view, 0
+            return (kind, identity, payload) if whole else None
+        if not self._fill(size):
+            return None
+        payload = bytes(self._view[HEADER.size : size])
+        self._have -= size
+        if self._have:
+            self._buffer[: self._have] = self._buffer[size : size + self._have]
+        return kind, identity, payload
+
+    def _fill(self, size):
+        while self._have < size:
+            count = self._socket.recv_into(self._view[self._have :])
+            if count == 0:
+                return False
+            self._have += count
+        return True
+
+    def send(self, kind, identity, flags, payload):
+        length = len(payload)
+        if length > self._limit:
+            kind = TRUNCATED
+            payload = struct.pack("<q", length) + whole_characters(payload[: self._limit])
+        self._socket.sendall(HEADER.pack(len(payload), VERSION, kind, flags, 0, identity) + payload)
+
+
+def whole_characters(payload):
+    """Without the beginning of a UTF-8 character that was cut."""
+    end = len(payload)
+    while end > 0 and payload[end - 1] & 0xC0 == 0x80:
+        end -= 1
+    try:
+        payload[end - 1 :].decode("utf-8")
+        return payload
+    except UnicodeDecodeError:
+        return payload[: end - 1]
+
+
+def error(words):
+    return (json.dumps({"error": words}, ensure_ascii=False, separators=(",", ":")) + "\n").encode("utf-8", "replace")
+
+
+class Runner:
+    def __init__(self):
+        self.main = None
+        self.initialized = False
+        self.variables = {}
+        self.encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+        self.decode = json.loads
+        self.stdout = sys.stdout
+        self.stderr = sys.stderr
+
+    def init(self, payload):
+        if self.initialized:
+            raise Refused("Cannot initialize the action more than once.")
+        value = self.decode(payload).get("value") or {}
+        code = value.get("code")
+        if not code:
+            raise Refused("Missing main/no code to execute.")
+        self.initialized = True
+        for name, text in (value.get("env") or {}).items():
+            os.environ[name] = text if isinstance(text, str) else json.dumps(text, separators=(",", ":"))
+        try:
+            self.main = load(code, value.get("binary") is True, value.get("main") or "main")
+        except NotLoaded as failure:
+            print(failure, file=self.stderr)
+            raise Refused(failure.answer) from None
+        finally:
+            self.flush()
+
+    def run(self, payload):
+        """The answer's body; raises Refused."""
+        if self.main is None:
+            raise Refused("no action defined yet")
+        message = self.decode(payload)
+        value = message.pop("value", {})
+        names, environ = self.variables, os.environ
+        for member, text in message.items():
+            name = names.get(member)
+            if name is None:
+                name = names[member] = "__OW_" + member.upper()
+            if environ.get(name) != text:
+                environ[name] = text
+        try:
+            try:
+                result = self.main(value)
+            except Exception as raised:
+                print_exception(raised, self.stderr)
+                result = {"error": str(raised)}
+            return self.text_of(result)
+        except Refused:
+            raise
+        except BaseException as raised:  # sys.exit, or a result without JSON form: the launcher dies of them
+            if not isinstance(raised, SystemExit):
+                print_exception(raised, self.stderr, once=True)
+            elif raised.code is not None and not isinstance(raised.code, int):
+                print(raised.code, file=self.stderr)
+            self.main = None
+            raise Refused(EXITED) from None
+        finally:
+            self.flush()
+
+    def text_of(self, result):
+        try:
+            text = self.encode(result)
+        except ValueError:
+            json.dumps(result)  # of two reasons one raises again, a cycle; the other is NaN or Infinity
+            raise Refused(NOT_A_DICTIONARY) from None
+        if text[0] not in "{[" and text != "null":
+            raise Refused(NOT_A_DICTIONARY)
+        return (text + "\n").encode("utf-8")
+
+    def flush(self):
+        for stream in {id(s): s for s in (self.stdout, self.stderr, sys.stdout, sys.stderr)}.values():
+            try:
+                stream.flush()
+            except (AttributeError, OSError, ValueError):
+                pass  # closed or replaced by user code
+
+    def prime(self, payload):
+        """One dummy init and run in a stem cell: warms what they pass through and leaves nothing that user code could see."""
+        before = set(os.environ)
+        scope = {"__name__": "main__"}
+        exec(compile("def main(args):\n    return args\n", "main__.py", "exec"), scope)
+        self.main = scope["main"]
+        try:
+            return self.run(payload)
+        finally:
+            self.main = None
+            for name in set(os.environ) - before:
+                del os.environ[name]
+
+
+def print_exception(raised, stream, once=False):
+    """The traceback as user code knows it, without the frames of this file. The launcher ends it with an empty line."""
+    import traceback
+
+    inner = raised.__traceback__
+    while inner is not None and inner.tb_frame.f_code.co_filename == __file__:
+        inner = inner.tb_next
+    text = "".join(traceback.format_exception(type(raised), raised, inner))
+    print(text, file=stream, end="" if once else "\n")
+
+
+# What follows turns code into the function to call, as the proxy, the compile script, and the launcher do in three steps.
+
+
+def load(code, binary, name):
+    folder = os.path.join(os.environ.get("TMPDIR") or "/tmp", "action-" + os.urandom(8).hex())
+    os.mkdir(folder, 0o700)
+    source = decode(code) if binary else code.encode("utf-8", "surrogatepass")
+    entry = os.path.join(folder, "main__.py")
+    if binary and source[:2] in (b"PK", b"\x1f\x8b"):
+        unpack(source, folder)
+        given = os.path.join(folder, "__main__.py")
+        if not os.path.isfile(given):
+            raise NotLoaded("Zip file does not include main__", FAILED_TO_GENERATE)
+        os.replace(given, entry)
+        with open(entry, "rb") as file:
+            source = file.read()
+        add_packages(folder)
+    else:
+        with open(entry, "wb") as file:
+            file.write(source)
+    try:
+        compiled = compile(source, entry, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError) as raised:
+        import traceback
+
+        words = "".join(traceback.format_exception_only(type(raised), raised)).rstrip("\n")
+        raise NotLoaded(words, FAILED_TO_GENERATE) from None
+    os.chdir(folder)
+    sys.path.insert(0, folder)
+    module = type(sys)("main__")
+    module.__file__ = entry
+    sys.modules["main__"] = module
+    try:
+        exec(compiled, module.__dict__)
+        if not hasattr(module, name):
+            raise ImportError(f"cannot import name {name!r} from 'main__' ({entry})")
+        return getattr(module, name)
+    except BaseException as raised:
+        if not isinstance(raised, SystemExit):
+            print_exception(raised, sys.stderr, once=True)
+        elif raised.code is not None and not isinstance(raised.code, int):
+            print(raised.code, file=sys.stderr)
+        raise NotLoaded("Command exited abruptly during initialization.", CANNOT_START) from None
+
+
+def decode(code):
+    import binascii
+
+    try:
+        return binascii.a2b_base64(code)
+    except (binascii.Error, ValueError):
+        raise Refused("cannot decode the request: illegal base64 data at input byte 0") from None
+
+
+def unpack(source, folder):
+    """Names are hostile: what would land outside the folder is refused, and there is a bound on what comes out."""
+    import io
+
+    root = os.path.realpath(folder)
+    links = []
+    total = entries = 0
+    try:
+        for name, mode, is_folder, link, size, read in members(io.BytesIO(source)):
+            path = os.path.join(root, name)
+            if name.startswith("/") or "\0" in name or ".." in name.replace("\\", "/").split("/"):
+                raise ValueError(f"the name {name!r} leads out of the archive")
+            total += size
+            entries += 1
+            if total > MAX_UNPACKED or entries > MAX_ENTRIES:
+                raise ValueError(f"it holds more than {MAX_UNPACKED} bytes or {MAX_ENTRIES} files")
+            os.makedirs(path if is_folder else os.path.dirname(path), exist_ok=True)
+            if link is not None:
+                links.append((path, link))
+            elif not is_folder:
+                with open(path, "wb") as file:
+                    file.write(read())
+                os.chmod(path, mode & 0o777 | 0o600 if mode else 0o644)
+        for path, link in links:  # last, so that no file is written through one; those that lead out are left out
+            leads = os.path.normpath(os.path.join(os.path.dirname(path), link))
+            if not os.path.isabs(link) and leads.startswith(root + os.sep) and not os.path.lexists(path):
+                os.symlink(link, path)
+    except Exception as raised:  # the archive's readers raise a dozen kinds
+        raise NotLoaded(f"The archive cannot be unpacked: {raised}", FAILED_TO_GENERATE) from None
+
+
+def members(archive):
+    """Each entry as (name, mode, is a folder, target of the link, size, function that reads it)."""
+    if archive.getbuffer()[:2] == b"PK":
+        import zipfile
+
+        with zipfile.ZipFile(archive) as opened:
+            for entry in opened.infolist():
+                mode = entry.external_attr >> 16
+                link = opened.read(entry).decode() if mode & 0o170000 == 0o120000 else None
+                yield entry.filename, mode, entry.is_dir(), link, entry.file_size, lambda: opened.read(entry)
+    else:
+        import tarfile
+
+        with tarfile.open(fileobj=archive) as opened:
+            for entry in opened:
+                if entry.isreg() or entry.isdir() or entry.issym():
+                    link = entry.linkname if entry.issym() else None
+                    yield entry.name, entry.mode, entry.isdir(), link, entry.size, lambda: opened.extractfile(entry).read()
+
+
+def add_packages(folder):
+    """Activates a virtualenv that came along, or installs what a requirements.txt asks for."""
+    virtual = os.path.join(folder, "virtualenv")
+    requirements = os.path.join(folder, "requirements.txt")
+    if os.path.isdir(virtual):
+        for place in ("bin", "Scripts"):
+            activation = os.path.join(virtual, place, "activate_this.py")
+            if os.path.isfile(activation):
+                with open(activation, "rb") as file:
+                    exec(compile(file.read(), activation, "exec"), {"__file__": activation, "__name__": "activate_this"})
+                return
+        raise NotLoaded("Invalid virtualenv. Zip file does not include 'activate_this.py'.", FAILED_TO_GENERATE)
+    if os.path.isfile(requirements):
+        import subprocess
+
+        packages = os.path.join(folder, "packages")
+        command = [sys.executable, "-m", "pip", "install", "-q", "--retries", "0", "-r", requirements, "--target", packages]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if done.returncode != 0:
+            raise NotLoaded(done.stdout.rstrip("\n"), FAILED_TO_GENERATE)
+        sys.path.insert(0, packages)
+
+
+def main():
+    channel = Channel(sys.argv[1], int(sys.argv[2]))
+    del sys.argv[1:], sys.path[0]
+    runner = Runner()
+    version = ".".join(map(str, sys.version_info[:3]))
+    channel.send(HELLO, bytes(16), OK, json.dumps({"family": "python", "version": version}).encode())
+    handlers = {INIT: runner.init, RUN: runner.run, PRIME: runner.prime}
+    while True:
+        frame = channel.receive()
+        if frame is None:
+            os._exit(0)
+        kind, identity, payload = frame
+        try:
+            body = handlers[kind](payload) or b""
+            flags = OK
+        except Refused as refusal:
+            body = error(str(refusal))
+            flags = NOT_OK
+        channel.send(RESULT, identity, flags, body)
+
+
+main()

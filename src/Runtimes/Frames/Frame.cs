@@ -1,0 +1,51 @@
+using System.Buffers.Binary;
+using Frusta.Contracts.Names;
+
+namespace Frusta.Runtimes.Frames;
+
+/// <summary>What a frame is; the numbers are on the wire (docs/reference/frames.md).</summary>
+internal enum FrameType : byte
+{
+    /// <summary>From the runner, once, first: who it is.</summary>
+    Hello = 1,
+    Init = 2,
+    Run = 3,
+    Result = 4,
+
+    /// <summary>A result over the limit: its length in 8 bytes, then its beginning.</summary>
+    Truncated = 5,
+    Prime = 6,
+}
+
+/// <summary>The 24 bytes before each payload.</summary>
+/// <param name="Length">Bytes of the payload.</param>
+/// <param name="Version">Version of the format.</param>
+/// <param name="Type">What the payload is.</param>
+/// <param name="Flags">Of a result: 1 for what an HTTP runtime would answer with another status than 200.</param>
+/// <param name="Id">The activation.</param>
+internal readonly record struct FrameHeader(uint Length, byte Version, FrameType Type, byte Flags, ActivationId Id)
+{
+    public const int Size = 24;
+    public const byte CurrentVersion = 1;
+    public const byte NotOk = 1;
+
+    /// <summary>Bytes before the text of a truncated result.</summary>
+    public const int TruncatedPrefix = 8;
+
+    public static FrameHeader Read(ReadOnlySpan<byte> bytes) => new(
+        BinaryPrimitives.ReadUInt32LittleEndian(bytes),
+        bytes[4],
+        (FrameType)bytes[5],
+        bytes[6],
+        ActivationId.FromBytes(bytes[8..]));
+
+    public static void Write(Span<byte> destination, FrameType type, ActivationId id, int length)
+    {
+        BinaryPrimitives.WriteUInt32LittleEndian(destination, (uint)length);
+        destination[4] = CurrentVersion;
+        destination[5] = (byte)type;
+        destination[6] = 0;
+        destination[7] = 0;
+        id.WriteBytes(destination[8..]);
+    }
+}

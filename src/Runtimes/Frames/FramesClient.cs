@@ -1,0 +1,404 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using System.Net.Sockets;
+using System.Text;
+using System.Threading.Tasks.Sources;
+using Frusta.Contracts.Buffers;
+using Frusta.Contracts.Names;
+
+namespace Frusta.Runtimes.Frames;
+
+/// <summary>Speaks frames (docs/reference/frames.md) to one of our runners over the channel of its sandbox.</summary>
+/// <remarks>
+/// One exchange at a time. A receive is always pending, so that the end of the process is seen at once, between
+/// activations too. The answer's continuation runs on the thread that received it. Nothing is allocated for an
+/// exchange but the answer's body. What the runner says is checked: anything but the one answer that is awaited makes
+/// the client useless and its sandbox one to be ended.
+/// </remarks>
+public sealed class FramesClient : IRuntimeClient, IValueTaskSource<RuntimeAnswer>
+{
+    private const int ReceiveBytes = 8 * 1024;
+    private const int CopiedSendBytes = 64 * 1024;
+    private const int HelloBytes = 1024;
+
+    private const int Idle = 0;
+    private const int InFlight = 1;
+    private const int Dead = 2;
+
+    private readonly Socket _channel;
+    private readonly RuntimeFamily _family;
+    private readonly int _maxResultBytes;
+    private readonly byte[] _received = GC.AllocateUninitializedArray<byte>(ReceiveBytes, pinned: true);
+    private readonly Receiver _receiver;
+    private ManualResetValueTaskSourceCore<RuntimeAnswer> _answer;
+    private CancellationTokenRegistration _cancellation;
+    private CancellationToken _cancelledBy;
+    private ActivationId _id;
+    private bool _initializing;
+    private int _state = Idle;
+    private int _told;
+
+    // Of the receiving thread alone.
+    private bool _greeted;
+    private int _have;
+    private FrameHeader _header;
+    private PooledBuffer? _body;
+    private RuntimeAnswer _owed;
+    private bool _owes;
+
+    /// <summary>Takes over the channel. Nothing happens before <see cref="Start"/>.</summary>
+    /// <param name="channel">Connected socket of the sandbox.</param>
+    /// <param name="family">Decides what the end of the process means in the middle of an exchange.</param>
+    /// <param name="maxResultBytes">Bytes of the largest result; the runner was started with the same number.</param>
+    public FramesClient(Socket channel, RuntimeFamily family, int maxResultBytes)
+    {
+        _channel = channel;
+        _channel.Blocking = false;
+        _family = family;
+        _maxResultBytes = maxResultBytes;
+        _receiver = new Receiver(this);
+        _receiver.SetBuffer(_received);
+    }
+
+    /// <summary>Called once, when the channel is closed or was violated, from the thread that saw it; not after <see cref="Abort"/> or disposal.</summary>
+    public Action<FramesClient>? Closed { get; set; }
+
+    /// <summary>What the runner said in its hello, such as <c>{"family":"nodejs","version":"20.1.0"}</c>; empty before.</summary>
+    public string Hello { get; private set; } = "";
+
+    /// <summary>True when no exchange is possible any more.</summary>
+    public bool IsDead => Volatile.Read(ref _state) == Dead;
+
+    /// <summary>Begins to receive. Call it once, after <see cref="Closed"/> is set.</summary>
+    public void Start() => ReceiveAndDeliver();
+
+    public ValueTask<RuntimeAnswer> InitializeAsync(ActivationId id, ReadOnlyMemory<byte> request, CancellationToken cancellationToken) =>
+        ExchangeAsync(FrameType.Init, id, request, cancellationToken);
+
+    public ValueTask<RuntimeAnswer> RunAsync(ActivationId id, ReadOnlyMemory<byte> request, CancellationToken cancellationToken) =>
+        ExchangeAsync(FrameType.Run, id, request, cancellationToken);
+
+    /// <summary>Has the runner make a dummy init and run with this request of <c>/run</c>; only before it is initialised.</summary>
+    public ValueTask<RuntimeAnswer> PrimeAsync(ReadOnlyMemory<byte> request, CancellationToken cancellationToken) =>
+        ExchangeAsync(FrameType.Prime, default, request, cancellationToken);
+
+    public void Abort(RuntimeAnswerKind reason)
+    {
+        if (End())
+        {
+            Complete(new RuntimeAnswer(reason, Ok: false, Body: null, BodyLength: 0));
+        }
+    }
+
+    /// <summary>Closes the channel; the runner ends when it sees that.</summary>
+    public ValueTask DisposeAsync()
+    {
+        Abort(RuntimeAnswerKind.Closed);
+        _channel.Dispose();
+        return ValueTask.CompletedTask;
+    }
+
+    RuntimeAnswer IValueTaskSource<RuntimeAnswer>.GetResult(short token) => _answer.GetResult(token);
+
+    ValueTaskSourceStatus IValueTaskSource<RuntimeAnswer>.GetStatus(short token) => _answer.GetStatus(token);
+
+    void IValueTaskSource<RuntimeAnswer>.OnCompleted(
+        Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+        _answer.OnCompleted(continuation, state, token, flags);
+
+    private ValueTask<RuntimeAnswer> ExchangeAsync(FrameType type, ActivationId id, ReadOnlyMemory<byte> request, CancellationToken cancellationToken)
+    {
+        if (Volatile.Read(ref _state) != Idle)
+        {
+            return IsDead
+                ? ValueTask.FromResult(new RuntimeAnswer(RuntimeAnswerKind.Closed, Ok: false, Body: null, BodyLength: 0))
+                : throw new InvalidOperationException($"The runner of {id} was given a second activation at a time.");
+        }
+
+        _answer.Reset();
+        _id = id;
+        _initializing = type == FrameType.Init;
+        var version = _answer.Version;
+        if (Interlocked.CompareExchange(ref _state, InFlight, Idle) != Idle)
+        {
+            return ValueTask.FromResult(new RuntimeAnswer(RuntimeAnswerKind.Closed, Ok: false, Body: null, BodyLength: 0));
+        }
+
+        if (cancellationToken.CanBeCanceled)
+        {
+            _cancelledBy = cancellationToken;
+            _cancellation = cancellationToken.UnsafeRegister(static client => ((FramesClient)client!).Cancel(), this);
+        }
+
+        Send(type, id, request);
+        return new ValueTask<RuntimeAnswer>(this, version);
+    }
+
+    private void Cancel()
+    {
+        if (End())
+        {
+            _answer.SetException(new OperationCanceledException(_cancelledBy));
+        }
+    }
+
+    /// <summary>Makes the client useless without telling <see cref="Closed"/>; true when an exchange was in flight, which the caller then completes.</summary>
+    private bool End()
+    {
+        Interlocked.Exchange(ref _told, 1);
+        var inFlight = Interlocked.Exchange(ref _state, Dead) == InFlight;
+        Shut();
+        return inFlight;
+    }
+
+    /// <summary>From here on no byte of a request is sent, so that its memory may be used for others' requests.</summary>
+    private void Shut()
+    {
+        try
+        {
+            _channel.Shutdown(SocketShutdown.Both);
+        }
+        catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
+        {
+            // It is closed already, which is what was wanted.
+        }
+    }
+
+    private void Send(FrameType type, ActivationId id, ReadOnlyMemory<byte> request)
+    {
+        var copied = request.Length <= CopiedSendBytes;
+        var size = FrameHeader.Size + (copied ? request.Length : 0);
+        var frame = ArrayPool<byte>.Shared.Rent(size);
+        FrameHeader.Write(frame, type, id, request.Length);
+        if (copied)
+        {
+            request.Span.CopyTo(frame.AsSpan(FrameHeader.Size));
+        }
+
+        var sent = _channel.Send(frame.AsSpan(0, size), SocketFlags.None, out var error);
+        if (error == SocketError.Success && sent == size && copied)
+        {
+            ArrayPool<byte>.Shared.Return(frame);
+        }
+        else if (error is SocketError.Success or SocketError.WouldBlock)
+        {
+            _ = SendRestAsync(frame, size, error == SocketError.Success ? sent : 0, copied ? default : request);
+        }
+        else
+        {
+            ArrayPool<byte>.Shared.Return(frame);
+            Lose(RuntimeAnswerKind.Closed);
+        }
+    }
+
+    /// <summary>What did not fit into the socket at once. The request stays valid because its exchange is not over before the runner has read it.</summary>
+    private async Task SendRestAsync(byte[] frame, int size, int sent, ReadOnlyMemory<byte> request)
+    {
+        try
+        {
+            while (sent < size)
+            {
+                sent += await _channel.SendAsync(frame.AsMemory(sent, size - sent), CancellationToken.None);
+            }
+
+            while (request.Length > 0)
+            {
+                request = request[await _channel.SendAsync(request, CancellationToken.None)..];
+            }
+        }
+        catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
+        {
+            Lose(RuntimeAnswerKind.Closed);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(frame);
+        }
+    }
+
+    /// <summary>Hands out the answer that was received, if one was, after the next receive is pending: its continuation may begin the next exchange.</summary>
+    private void ReceiveAndDeliver()
+    {
+        var open = true;
+        while (open || _owes)
+        {
+            var (owes, owed) = (_owes, _owed);
+            (_owes, _owed) = (false, default);
+            var pending = open && ReceiveIsPending(); // if so, what comes next comes on another thread, to which _owes belongs from here on
+            open = !pending && open && Received();
+            if (owes)
+            {
+                Complete(owed);
+            }
+
+            if (pending)
+            {
+                return;
+            }
+        }
+    }
+
+    private bool ReceiveIsPending()
+    {
+        try
+        {
+            return _channel.ReceiveAsync(_receiver);
+        }
+        catch (ObjectDisposedException)
+        {
+            Lose(RuntimeAnswerKind.Closed);
+            return true; // there is nothing to look at
+        }
+    }
+
+    /// <summary>Takes what a receive brought; false when it was the last.</summary>
+    private bool Received()
+    {
+        var count = _receiver.BytesTransferred;
+        if (_receiver.SocketError != SocketError.Success || count == 0)
+        {
+            return Stop(RuntimeAnswerKind.Closed);
+        }
+
+        if (_body is not null)
+        {
+            _body.Advance(count);
+            if (_body.Length < _header.Length)
+            {
+                _receiver.SetBuffer(Rest(_body));
+                return true;
+            }
+
+            var body = _body;
+            (_body, _have) = (null, 0);
+            Take(_header, body);
+            _receiver.SetBuffer(_received);
+            return true;
+        }
+
+        _have += count;
+        while (_have >= FrameHeader.Size)
+        {
+            _header = FrameHeader.Read(_received);
+            if (!IsExpected(_header))
+            {
+                return Stop(RuntimeAnswerKind.Violated);
+            }
+
+            var size = FrameHeader.Size + (int)_header.Length;
+            if (_have < size)
+            {
+                if (size > ReceiveBytes)
+                {
+                    _body = PooledBuffer.Rent((int)_header.Length);
+                    _body.Write(_received.AsSpan(FrameHeader.Size, _have - FrameHeader.Size));
+                    _receiver.SetBuffer(Rest(_body));
+                    return true;
+                }
+
+                break;
+            }
+
+            Take(_header, PooledBuffer.Copy(_received.AsSpan(FrameHeader.Size, (int)_header.Length)));
+            _received.AsSpan(size, _have - size).CopyTo(_received);
+            _have -= size;
+        }
+
+        _receiver.SetBuffer(_received.AsMemory(_have));
+        return true;
+    }
+
+    private Memory<byte> Rest(PooledBuffer body)
+    {
+        var missing = (int)_header.Length - body.Length;
+        return body.GetMemory(missing)[..missing];
+    }
+
+    /// <summary>Whether a runner of ours may send this now. It is asked before the payload is received, so that nothing large is kept for one that may not.</summary>
+    private bool IsExpected(FrameHeader header) => header.Version == FrameHeader.CurrentVersion && header.Type switch
+    {
+        FrameType.Hello => !_greeted && header.Length <= HelloBytes,
+        FrameType.Result => IsAwaited(header) && header.Length <= _maxResultBytes,
+        FrameType.Truncated => IsAwaited(header)
+            && header.Length is > FrameHeader.TruncatedPrefix && header.Length <= FrameHeader.TruncatedPrefix + _maxResultBytes,
+        _ => false,
+    };
+
+    private bool IsAwaited(FrameHeader header) =>
+        _greeted && header.Flags <= FrameHeader.NotOk && Volatile.Read(ref _state) == InFlight && header.Id == _id;
+
+    private void Take(FrameHeader header, PooledBuffer payload)
+    {
+        if (header.Type == FrameType.Hello)
+        {
+            Hello = Encoding.UTF8.GetString(payload.Span);
+            _greeted = true;
+            payload.Dispose();
+        }
+        else if (Interlocked.CompareExchange(ref _state, Idle, InFlight) == InFlight)
+        {
+            _owed = header.Type == FrameType.Truncated ? TooLarge(payload) : Answered(header, payload);
+            _owes = true;
+        }
+        else
+        {
+            payload.Dispose(); // aborted meanwhile
+        }
+    }
+
+    private static RuntimeAnswer Answered(FrameHeader header, PooledBuffer payload)
+    {
+        var length = payload.Length;
+        return new RuntimeAnswer(RuntimeAnswerKind.Answered, (header.Flags & FrameHeader.NotOk) == 0, payload, length);
+    }
+
+    private static RuntimeAnswer TooLarge(PooledBuffer payload)
+    {
+        var announced = BinaryPrimitives.ReadInt64LittleEndian(payload.Span);
+        var beginning = PooledBuffer.Copy(payload.Span[FrameHeader.TruncatedPrefix..]);
+        payload.Dispose();
+        return new RuntimeAnswer(RuntimeAnswerKind.TooLarge, Ok: true, beginning, Math.Max(announced, beginning.Length));
+    }
+
+    private bool Stop(RuntimeAnswerKind kind)
+    {
+        _body?.Dispose();
+        _body = null;
+        Lose(kind);
+        return false;
+    }
+
+    private void Lose(RuntimeAnswerKind kind)
+    {
+        var inFlight = Interlocked.Exchange(ref _state, Dead) == InFlight;
+        Shut();
+        if (Interlocked.Exchange(ref _told, 1) == 0)
+        {
+            Closed?.Invoke(this);
+        }
+
+        if (inFlight)
+        {
+            var body = kind == RuntimeAnswerKind.Closed ? _family.WordsOfEnd(_initializing) : null;
+            Complete(new RuntimeAnswer(kind, Ok: false, body, body?.Length ?? 0));
+        }
+    }
+
+    private void Complete(RuntimeAnswer answer)
+    {
+        _cancellation.Dispose();
+        _cancellation = default;
+        _answer.SetResult(answer);
+    }
+
+    private sealed class Receiver(FramesClient client) : SocketAsyncEventArgs(true)
+    {
+        protected override void OnCompleted(SocketAsyncEventArgs e)
+        {
+            if (client.Received() || client._owes)
+            {
+                client.ReceiveAndDeliver();
+            }
+        }
+    }
+}
