@@ -17,6 +17,13 @@ public sealed class FrustaOptions
     /// <summary>Further identities: name to <c>UUID:KEY</c>. Secret.</summary>
     public Dictionary<string, string> Subjects { get; } = new(StringComparer.Ordinal);
 
+    /// <summary>The sections in the order of the table of options.</summary>
+    public IReadOnlyList<(string Name, object Options)> Sections =>
+    [
+        (ServerOptions.Section, Server),
+        (LimitsOptions.Section, Limits),
+    ];
+
     /// <exception cref="StartRefusedException">A file that cannot be read, an unknown option, or a value out of its bounds; the message names it.</exception>
     public static FrustaOptions Load(CommandLine commandLine)
     {
@@ -78,7 +85,7 @@ public sealed class FrustaOptions
 
     private void RefuseUnknownSections(IConfigurationRoot configuration)
     {
-        string[] known = [ServerOptions.Section, LimitsOptions.Section, nameof(Subjects)];
+        string[] known = [.. Sections.Select(section => section.Name.Split(':')[0]).Distinct(StringComparer.Ordinal), nameof(Subjects)];
         foreach (var section in configuration.GetChildren())
         {
             if (!known.Contains(section.Key, StringComparer.OrdinalIgnoreCase))

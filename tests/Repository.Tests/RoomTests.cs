@@ -1,0 +1,47 @@
+using System.Xml.Linq;
+
+namespace Frusta.Repository.Tests;
+
+/// <summary>Who may refer to whom: the picture in ARCHITECTURE.md, kept true by reading the project files.</summary>
+public sealed class RoomTests
+{
+    private static readonly Dictionary<string, string[]> Allowed = new(StringComparer.Ordinal)
+    {
+        ["Contracts"] = [],
+        ["Journal"] = ["Contracts"],
+        ["Bus"] = ["Contracts", "Journal"],
+        ["Store"] = ["Contracts", "Journal"],
+        ["Sandboxes"] = ["Contracts"],
+        ["Runtimes"] = ["Contracts", "Sandboxes"],
+        ["Controller"] = ["Contracts", "Store", "Bus"],
+        ["Invoker"] = ["Contracts", "Store", "Bus", "Sandboxes", "Runtimes"],
+        ["Server"] = ["Contracts", "Journal", "Bus", "Store", "Sandboxes", "Runtimes", "Controller", "Invoker"],
+    };
+
+    public static TheoryData<string> Rooms() => [.. Tree.Files
+        .Where(file => file.StartsWith("src/", StringComparison.Ordinal) && file.EndsWith(".csproj", StringComparison.Ordinal))
+        .Select(file => Path.GetFileNameWithoutExtension(file))];
+
+    [Theory]
+    [MemberData(nameof(Rooms))]
+    public void A_room_refers_only_to_the_rooms_that_the_picture_allows(string room)
+    {
+        Assert.True(Allowed.ContainsKey(room), $"{room} is not in the picture: add it here and in ARCHITECTURE.md.");
+        var references = XDocument.Parse(Tree.Read($"src/{room}/{room}.csproj"))
+            .Descendants("ProjectReference")
+            .Select(reference => Path.GetFileNameWithoutExtension(reference.Attribute("Include")!.Value.Replace('\\', '/')));
+
+        Assert.Empty(references.Except(Allowed[room], StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void Contracts_does_no_input_or_output()
+    {
+        var offenders = Tree.Files
+            .Where(file => file.StartsWith("src/Contracts/", StringComparison.Ordinal) && file.EndsWith(".cs", StringComparison.Ordinal))
+            .Where(file => Tree.Read(file) is var text
+                && (text.Contains("System.Net.", StringComparison.Ordinal) || text.Contains("File.", StringComparison.Ordinal) || text.Contains("Socket", StringComparison.Ordinal)));
+
+        Assert.Empty(offenders);
+    }
+}
