@@ -1,0 +1,128 @@
+using Frusta.Contracts.Names;
+using Frusta.Journal;
+
+namespace Frusta.Store.Activations;
+
+/// <summary>What was appended and may not be in an index yet, in memory.</summary>
+/// <remarks>
+/// A chain of blocks: an append writes one place and publishes it, a reader walks without a lock, and indexing cuts whole
+/// blocks off the front. Places may be out of the order of the log by as many appends as run at once; readers compare
+/// positions, never places. A reader that began before a cut still sees what was cut: it walks on along the same chain.
+/// </remarks>
+internal sealed class ActivationTail
+{
+    private const int BlockEntries = 512;
+
+    private readonly Lock _gate = new();
+    private volatile Block _first = new();
+    private Block _last;
+    private int _count;
+
+    public ActivationTail() => _last = _first;
+
+    /// <summary>Entries that were added and not cut off.</summary>
+    public int Count => Volatile.Read(ref _count);
+
+    public void Add(in TailEntry entry)
+    {
+        lock (_gate)
+        {
+            var block = _last;
+            if (block.Published == BlockEntries)
+            {
+                var next = new Block();
+                block.Next = next;
+                _last = block = next;
+            }
+
+            block.Entries[block.Published] = entry;
+            block.Publish();
+            Volatile.Write(ref _count, _count + 1);
+        }
+    }
+
+    /// <summary>Gives up the full blocks in which every entry stands at or before the position.</summary>
+    public void CutUpTo(LogPosition stored)
+    {
+        var first = _first;
+        while (first is { Published: BlockEntries, Next: { } next } && first.IsWithin(stored))
+        {
+            first = next;
+            lock (_gate)
+            {
+                _first = first;
+                Volatile.Write(ref _count, _count - BlockEntries);
+            }
+        }
+    }
+
+    /// <summary>Adds the entries that match to the list.</summary>
+    public void Collect(ActivationQuery query, List<TailEntry> found)
+    {
+        for (var block = _first; block is not null; block = block.Next)
+        {
+            foreach (ref readonly var entry in block.Entries.AsSpan(0, block.Published))
+            {
+                if (entry.Kept && entry.StartMs >= (query.SinceMs ?? long.MinValue) && entry.StartMs <= (query.UptoMs ?? long.MaxValue)
+                    && string.Equals(entry.Namespace, query.Namespace, StringComparison.Ordinal)
+                    && (query.FilterName is null || string.Equals(entry.FilterName, query.FilterName, StringComparison.Ordinal)))
+                {
+                    found.Add(entry);
+                }
+            }
+        }
+    }
+
+    public bool TryFind(ActivationId id, out TailEntry found)
+    {
+        for (var block = _first; block is not null; block = block.Next)
+        {
+            foreach (ref readonly var entry in block.Entries.AsSpan(0, block.Published))
+            {
+                if (entry.Id == id)
+                {
+                    found = entry;
+                    return true;
+                }
+            }
+        }
+
+        found = default;
+        return false;
+    }
+
+    private sealed class Block
+    {
+        private volatile Block? _next;
+        private int _published;
+
+        public TailEntry[] Entries { get; } = new TailEntry[BlockEntries];
+
+        public int Published => Volatile.Read(ref _published);
+
+        public Block? Next
+        {
+            get => _next;
+            set => _next = value;
+        }
+
+        public void Publish() => Volatile.Write(ref _published, _published + 1);
+
+        public bool IsWithin(LogPosition stored)
+        {
+            foreach (ref readonly var entry in Entries.AsSpan())
+            {
+                if (entry.Position.IsBehind(stored))
+                {
+                    return false;
+                }
+            }
+
+            return true;
+        }
+    }
+}
+
+/// <summary>One appended record: what lists compare, and where it stands.</summary>
+internal readonly record struct TailEntry(
+    ActivationId Id, string Namespace, string FilterName, long StartMs, LogPosition Position, bool Kept);

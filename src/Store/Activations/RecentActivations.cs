@@ -1,0 +1,71 @@
+using Frusta.Contracts.Names;
+
+namespace Frusta.Store.Activations;
+
+/// <summary>The ids of the latest records, against a second record of one id, and where each stands, for clients that ask at once.</summary>
+/// <remarks>Two generations of a fixed size: a full younger one becomes the older one, whose ids are forgotten. No clean-up per id.</remarks>
+internal sealed class RecentActivations(int capacity)
+{
+    private readonly Lock _gate = new();
+    private readonly int _generation = capacity / 2;
+    private Dictionary<ActivationId, TailEntry> _younger = new(capacity / 2);
+    private Dictionary<ActivationId, TailEntry> _older = new(capacity / 2);
+
+    /// <summary>So many latest records are surely known.</summary>
+    public int Sure => _generation;
+
+    /// <summary>Takes the id for an append under way; false when it is known already.</summary>
+    public bool TryBegin(ActivationId id)
+    {
+        lock (_gate)
+        {
+            if (_older.ContainsKey(id) || !_younger.TryAdd(id, default))
+            {
+                return false;
+            }
+
+            if (_younger.Count >= _generation)
+            {
+                (_older, _younger) = (_younger, _older);
+                _younger.Clear();
+            }
+
+            return true;
+        }
+    }
+
+    /// <summary>The append is done: the record can be read.</summary>
+    public void Complete(in TailEntry entry)
+    {
+        lock (_gate)
+        {
+            if (_older.ContainsKey(entry.Id))
+            {
+                _older[entry.Id] = entry;
+            }
+            else
+            {
+                _younger[entry.Id] = entry;
+            }
+        }
+    }
+
+    /// <summary>The append failed: the id is free again.</summary>
+    public void Forget(ActivationId id)
+    {
+        lock (_gate)
+        {
+            _younger.Remove(id);
+            _older.Remove(id);
+        }
+    }
+
+    /// <summary>True for a record whose append is done.</summary>
+    public bool TryFind(ActivationId id, out TailEntry entry)
+    {
+        lock (_gate)
+        {
+            return (_younger.TryGetValue(id, out entry) || _older.TryGetValue(id, out entry)) && entry.Namespace is not null;
+        }
+    }
+}

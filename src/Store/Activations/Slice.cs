@@ -1,0 +1,24 @@
+namespace Frusta.Store.Activations;
+
+/// <summary>One slice as readers see it: consecutive segments of the log and the index over them.</summary>
+internal sealed class Slice(string path, SliceState state)
+{
+    private volatile SliceState _state = state;
+    private volatile bool _isDropped;
+
+    public string Path => path;
+
+    /// <summary>What the index holds as of its last commit.</summary>
+    public SliceState State
+    {
+        get => _state;
+        set => _state = value;
+    }
+
+    /// <summary>True once retention has taken it: a reader that finds no file any more finds no records.</summary>
+    public bool IsDropped
+    {
+        get => _isDropped;
+        set => _isDropped = value;
+    }
+}

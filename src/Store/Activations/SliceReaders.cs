@@ -1,0 +1,95 @@
+using Microsoft.Data.Sqlite;
+
+namespace Frusta.Store.Activations;
+
+/// <summary>Connections to the indexes of slices, kept open between reads; beyond the bound the one that rested longest is closed.</summary>
+internal sealed class SliceReaders(int capacity) : IDisposable
+{
+    private readonly Lock _gate = new();
+    private readonly List<(Slice Slice, SliceReader Reader)> _resting = new(capacity + 1);
+    private bool _isClosed;
+
+    /// <summary>Runs a read on a connection to the slice; <paramref name="none"/> when the slice was dropped meanwhile.</summary>
+    public TResult Read<TState, TResult>(Slice slice, TState state, Func<SliceReader, TState, TResult> read, TResult none)
+    {
+        SliceReader reader;
+        try
+        {
+            reader = Take(slice) ?? new SliceReader(slice.Path);
+        }
+        catch (SqliteException) when (slice.IsDropped)
+        {
+            return none;
+        }
+
+        try
+        {
+            return read(reader, state);
+        }
+        finally
+        {
+            Rest(slice, reader);
+        }
+    }
+
+    /// <summary>Closes the connections to a slice that is dropped.</summary>
+    public void Forget(Slice slice)
+    {
+        while (Take(slice) is { } reader)
+        {
+            reader.Dispose();
+        }
+    }
+
+    public void Dispose()
+    {
+        lock (_gate)
+        {
+            _isClosed = true;
+            foreach (var (_, reader) in _resting)
+            {
+                reader.Dispose();
+            }
+
+            _resting.Clear();
+        }
+    }
+
+    private SliceReader? Take(Slice slice)
+    {
+        lock (_gate)
+        {
+            for (var i = _resting.Count - 1; i >= 0; i--)
+            {
+                if (_resting[i].Slice == slice)
+                {
+                    var reader = _resting[i].Reader;
+                    _resting.RemoveAt(i);
+                    return reader;
+                }
+            }
+
+            return null;
+        }
+    }
+
+    private void Rest(Slice slice, SliceReader reader)
+    {
+        SliceReader? closing = reader;
+        lock (_gate)
+        {
+            if (!_isClosed && !slice.IsDropped)
+            {
+                _resting.Add((slice, reader));
+                closing = null;
+                if (_resting.Count > capacity)
+                {
+                    closing = _resting[0].Reader;
+                    _resting.RemoveAt(0);
+                }
+            }
+        }
+
+        closing?.Dispose();
+    }
+}

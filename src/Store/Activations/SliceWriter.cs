@@ -1,0 +1,156 @@
+using System.Text;
+using Frusta.Journal;
+using Frusta.Store.Sqlite;
+using Microsoft.Data.Sqlite;
+using SQLitePCL;
+
+namespace Frusta.Store.Activations;
+
+/// <summary>Writes the index of one slice in batches. Used by one thread at a time.</summary>
+/// <remarks>
+/// The row statements go to SQLite's own functions: parameters of the ADO layer are objects, and nine of them a row cost
+/// as much as the insertion.
+/// </remarks>
+internal sealed class SliceWriter : IDisposable
+{
+    private readonly SqliteConnection _connection;
+    private readonly sqlite3 _database;
+    private readonly sqlite3_stmt _insert;
+    private readonly sqlite3_stmt _insertNotKept;
+    private readonly Dictionary<string, long> _names = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, long>.AlternateLookup<ReadOnlySpan<char>> _namesBySpan;
+    private bool _inTransaction;
+
+    /// <param name="path">The index; made when missing.</param>
+    /// <param name="firstSegment">First segment of the slice, when the index is new.</param>
+    /// <exception cref="SqliteException">The file is damaged.</exception>
+    public SliceWriter(string path, long firstSegment)
+    {
+        _connection = SqliteFile.OpenWriter(path, SliceSchema.Version, SliceSchema.Create, "NORMAL");
+        _database = _connection.Handle!;
+        _insert = Prepare(SliceSchema.Insert);
+        _insertNotKept = Prepare(SliceSchema.InsertNotKept);
+        _namesBySpan = _names.GetAlternateLookup<ReadOnlySpan<char>>();
+        using var names = new Statement(_connection, SliceSchema.Names, 0);
+        using var rows = names.Read();
+        while (rows.Read())
+        {
+            _names.Add(rows.GetString(1), rows.GetInt64(0));
+        }
+
+        State = SliceReader.ReadState(_connection) ?? SliceState.Empty(firstSegment);
+    }
+
+    /// <summary>What is in the index, the rows since the last commit included.</summary>
+    public SliceState State { get; private set; }
+
+    /// <summary>Adds a row to the batch.</summary>
+    public void Add(in RecordHead head, byte type, LogPosition position)
+    {
+        Begin();
+        Span<byte> id = stackalloc byte[16];
+        head.Id.WriteBytes(id);
+        if (type == RecordHead.NotKept)
+        {
+            raw.sqlite3_bind_blob(_insertNotKept, 1, id);
+            Step(_insertNotKept);
+        }
+        else
+        {
+            raw.sqlite3_bind_int64(_insert, 1, KeyOf(head.Namespace));
+            raw.sqlite3_bind_int64(_insert, 2, head.StartMs);
+            raw.sqlite3_bind_blob(_insert, 3, id);
+            raw.sqlite3_bind_int64(_insert, 4, KeyOf(head.FilterName));
+            raw.sqlite3_bind_int64(_insert, 5, head.EndMs);
+            raw.sqlite3_bind_int64(_insert, 6, (long)head.Status);
+            raw.sqlite3_bind_int64(_insert, 7, position.Segment);
+            raw.sqlite3_bind_int64(_insert, 8, position.Offset);
+            raw.sqlite3_bind_int64(_insert, 9, position.Length);
+            Step(_insert);
+        }
+
+        State = State.With(head.Id, head.StartMs, position);
+    }
+
+    /// <summary>Commits the batch together with how far it goes.</summary>
+    public void Commit()
+    {
+        if (!_inTransaction)
+        {
+            return;
+        }
+
+        WriteState();
+        SqliteFile.Execute(_connection, "COMMIT");
+        _inTransaction = false;
+    }
+
+    /// <summary>Ends the slice: nothing is added any more, and its write-ahead log is folded in.</summary>
+    public void Seal()
+    {
+        Begin();
+        State = State with { IsSealed = true };
+        Commit();
+        SqliteFile.Execute(_connection, "PRAGMA wal_checkpoint(TRUNCATE)");
+    }
+
+    /// <summary>Closes; what was not committed is undone.</summary>
+    public void Dispose()
+    {
+        _insert.Dispose();
+        _insertNotKept.Dispose();
+        _connection.Dispose();
+    }
+
+    private void Begin()
+    {
+        if (!_inTransaction)
+        {
+            SqliteFile.Execute(_connection, "BEGIN IMMEDIATE");
+            _inTransaction = true;
+        }
+    }
+
+    private long KeyOf(ReadOnlySpan<byte> name)
+    {
+        Span<char> text = name.Length <= 1024 ? stackalloc char[name.Length] : new char[name.Length];
+        text = text[..Encoding.UTF8.GetChars(name, text)];
+        if (_namesBySpan.TryGetValue(text, out var key))
+        {
+            return key;
+        }
+
+        key = _names.Count + 1;
+        var added = text.ToString();
+        using var statement = new Statement(_connection, SliceSchema.InsertName, 2);
+        statement.Bind(1, key).Bind(2, added).Run();
+        _names.Add(added, key);
+        return key;
+    }
+
+    private void WriteState()
+    {
+        var state = State;
+        using var statement = new Statement(_connection, SliceSchema.WriteState, 11);
+        statement.Bind(1, state.FirstSegment).Bind(2, state.StoredUpTo.Segment).Bind(3, state.StoredUpTo.Offset)
+            .Bind(4, state.StoredUpTo.Length).Bind(5, state.IsSealed).Bind(6, state.Count).Bind(7, state.LeastStartMs)
+            .Bind(8, state.GreatestStartMs).Bind(9, state.LeastCreatedMs).Bind(10, state.GreatestCreatedMs)
+            .Bind(11, state.HasOtherIds).Run();
+    }
+
+    private sqlite3_stmt Prepare(string text)
+    {
+        SqliteException.ThrowExceptionForRC(raw.sqlite3_prepare_v2(_database, text, out var statement), _database);
+        return statement;
+    }
+
+    private void Step(sqlite3_stmt statement)
+    {
+        var result = raw.sqlite3_step(statement);
+        raw.sqlite3_reset(statement);
+        if (result != raw.SQLITE_DONE)
+        {
+            SqliteException.ThrowExceptionForRC(result, _database);
+        }
+    }
+}

@@ -1,0 +1,63 @@
+namespace Frusta.Store.Entities;
+
+/// <summary>The tables of the entity store and every statement on them.</summary>
+internal static class EntitySchema
+{
+    public const int Version = 1;
+
+    public const string Create = """
+        CREATE TABLE documents (
+            id TEXT PRIMARY KEY NOT NULL, kind INTEGER NOT NULL, namespace TEXT NOT NULL, package TEXT, name TEXT NOT NULL,
+            updated INTEGER NOT NULL, public INTEGER NOT NULL, attachment TEXT, revision TEXT NOT NULL, body BLOB NOT NULL);
+        CREATE INDEX documents_by_namespace ON documents (kind, namespace, updated DESC, id DESC);
+        CREATE INDEX documents_by_package ON documents (kind, namespace, package, updated DESC, id DESC) WHERE package IS NOT NULL;
+        CREATE TABLE attachments (document TEXT NOT NULL, name TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (document, name));
+        """;
+
+    public const string Insert = """
+        INSERT INTO documents (id, kind, namespace, package, name, updated, public, attachment, revision, body)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (id) DO NOTHING
+        """;
+
+    public const string Update = """
+        UPDATE documents SET kind = ?2, namespace = ?3, package = ?4, name = ?5, updated = ?6, public = ?7, attachment = ?8,
+            revision = ?9, body = ?10 WHERE id = ?1 AND revision = ?11
+        """;
+
+    public const string Delete = "DELETE FROM documents WHERE id = ?1 AND revision = ?2";
+
+    public const string Attach = """
+        INSERT INTO attachments (document, name, body) VALUES (?1, ?2, ?3)
+        ON CONFLICT (document, name) DO UPDATE SET body = excluded.body
+        """;
+
+    /// <summary>Deletes the attachments of a document that it does not name.</summary>
+    public const string Collect = "DELETE FROM attachments WHERE document = ?1 AND name <> ?2";
+
+    /// <summary>Deletes the attachments that no document names.</summary>
+    public const string Sweep = """
+        DELETE FROM attachments WHERE NOT EXISTS (
+            SELECT 1 FROM documents WHERE documents.id = attachments.document AND documents.attachment = attachments.name)
+        """;
+
+    public const string Get = "SELECT revision, body FROM documents WHERE id = ?1";
+
+    public const string GetAttachment = "SELECT body FROM attachments WHERE document = ?1 AND name = ?2";
+
+    private const string OfNamespace = "FROM documents WHERE kind = ?1 AND namespace = ?2";
+    private const string OfPackage = OfNamespace + " AND package = ?3";
+    private const string Public = OfNamespace + " AND public = 1 AND ?3 IS NULL";
+    private const string Order = " ORDER BY updated DESC, id DESC LIMIT ?4 OFFSET ?5";
+
+    public const string List = "SELECT id, revision, body " + OfNamespace + " AND ?3 IS NULL" + Order;
+
+    public const string ListPackage = "SELECT id, revision, body " + OfPackage + Order;
+
+    public const string ListPublic = "SELECT id, revision, body " + Public + Order;
+
+    public const string Count = "SELECT COUNT(*) " + OfNamespace + " AND ?3 IS NULL";
+
+    public const string CountPackage = "SELECT COUNT(*) " + OfPackage;
+
+    public const string CountPublic = "SELECT COUNT(*) " + Public;
+}

@@ -1,0 +1,159 @@
+using System.Threading.Channels;
+using Frusta.Store.Sqlite;
+using Microsoft.Data.Sqlite;
+using Microsoft.Extensions.Logging;
+
+namespace Frusta.Store.Entities;
+
+/// <summary>The one writer of the entity store: takes what waits as a group, commits it once, and answers each after the commit.</summary>
+/// <remarks>
+/// Attachments that a write replaced go with the next group: after the commit, without an fsync of their own, and a
+/// reader that still holds the old document has a moment to fetch its code. What a crash leaves is swept at the start.
+/// </remarks>
+internal sealed partial class EntityWriter : IAsyncDisposable
+{
+    private readonly EntityStoreOptions _options;
+    private readonly ILogger _logger;
+    private readonly SqliteConnection _connection;
+    private readonly Channel<EntityWrite> _queue;
+    private readonly Statement _insert;
+    private readonly Statement _update;
+    private readonly Statement _delete;
+    private readonly Statement _attach;
+    private readonly Statement _collect;
+    private readonly List<(string DocumentId, string? Kept)> _replaced = [];
+    private readonly Task _running;
+    private long _queuedBytes;
+
+    public EntityWriter(SqliteConnection connection, EntityStoreOptions options, ILogger logger)
+    {
+        _connection = connection;
+        _options = options;
+        _logger = logger;
+        _queue = Channel.CreateBounded<EntityWrite>(new BoundedChannelOptions(options.QueuedWrites) { SingleReader = true });
+        _insert = new Statement(connection, EntitySchema.Insert, 10);
+        _update = new Statement(connection, EntitySchema.Update, 11);
+        _delete = new Statement(connection, EntitySchema.Delete, 2);
+        _attach = new Statement(connection, EntitySchema.Attach, 3);
+        _collect = new Statement(connection, EntitySchema.Collect, 2);
+        SqliteFile.Execute(connection, EntitySchema.Sweep);
+        _running = Task.Run(RunAsync);
+    }
+
+    /// <summary>True after the commit, false on a conflict. The token ends the wait only.</summary>
+    /// <exception cref="StoreOverloadedException">The queue is full, by number or by bytes.</exception>
+    public Task<bool> WriteAsync(EntityWrite write, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        var bytes = Interlocked.Add(ref _queuedBytes, write.SizeBytes);
+        if (bytes > _options.QueuedBytes || !_queue.Writer.TryWrite(write))
+        {
+            Interlocked.Add(ref _queuedBytes, -write.SizeBytes);
+            throw new StoreOverloadedException(
+                $"The entity store has {_queue.Reader.Count} writes of {bytes} bytes waiting (at most {_options.QueuedWrites} and {_options.QueuedBytes} bytes).");
+        }
+
+        return write.Done.Task.WaitAsync(cancellationToken);
+    }
+
+    /// <summary>Writes what waits, then closes.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        _queue.Writer.TryComplete();
+        await _running;
+        foreach (var statement in (ReadOnlySpan<Statement>)[_insert, _update, _delete, _attach, _collect])
+        {
+            statement.Dispose();
+        }
+
+        await _connection.DisposeAsync();
+    }
+
+    private async Task RunAsync()
+    {
+        var group = new List<EntityWrite>(_options.GroupSize);
+        while (await _queue.Reader.WaitToReadAsync())
+        {
+            while (group.Count < _options.GroupSize && _queue.Reader.TryRead(out var write))
+            {
+                Interlocked.Add(ref _queuedBytes, -write.SizeBytes);
+                group.Add(write);
+            }
+
+            Commit(group);
+            group.Clear();
+        }
+    }
+
+    private void Commit(List<EntityWrite> group)
+    {
+        try
+        {
+            using var transaction = _connection.BeginTransaction(deferred: false);
+            foreach (var (documentId, kept) in _replaced)
+            {
+                _collect.Bind(1, documentId).Bind(2, kept ?? "").Run(transaction);
+            }
+
+            foreach (var write in group)
+            {
+                write.Applied = write.Row is null ? Delete(write, transaction) : Put(write, write.Row, transaction);
+            }
+
+            transaction.Commit();
+        }
+        catch (SqliteException exception)
+        {
+            LogErrorGroupFailed(exception, group.Count);
+            foreach (var write in group)
+            {
+                write.Done.TrySetException(new IOException($"The document '{write.DocumentId}' could not be written.", exception));
+            }
+
+            return;
+        }
+
+        _replaced.Clear();
+        foreach (var write in group)
+        {
+            if (write is { Applied: true, Row: { } row, ExpectedRevision.Length: > 0 })
+            {
+                _replaced.Add((write.DocumentId, row.Attachment));
+            }
+
+            write.Done.TrySetResult(write.Applied);
+        }
+    }
+
+    private bool Put(EntityWrite write, EntityRow row, SqliteTransaction transaction)
+    {
+        var statement = write.ExpectedRevision.Length == 0 ? _insert : _update.Bind(11, write.ExpectedRevision);
+        statement.Bind(1, write.DocumentId).Bind(2, row.Kind).Bind(3, row.Namespace).Bind(4, row.Package).Bind(5, row.Name)
+            .Bind(6, row.UpdatedMs).Bind(7, row.Public).Bind(8, row.Attachment).Bind(9, row.Revision).Bind(10, row.Body);
+        if (statement.Run(transaction) == 0)
+        {
+            return false;
+        }
+
+        if (write.Code is { } code && row.Attachment is { } attachment)
+        {
+            _attach.Bind(1, write.DocumentId).Bind(2, attachment).Bind(3, code).Run(transaction);
+        }
+
+        return true;
+    }
+
+    private bool Delete(EntityWrite write, SqliteTransaction transaction)
+    {
+        if (_delete.Bind(1, write.DocumentId).Bind(2, write.ExpectedRevision).Run(transaction) == 0)
+        {
+            return false;
+        }
+
+        _collect.Bind(1, write.DocumentId).Bind(2, "").Run(transaction);
+        return true;
+    }
+
+    [LoggerMessage(EventId = 4001, Level = LogLevel.Error, Message = "A group of {Count} entity writes failed and was rolled back")]
+    private partial void LogErrorGroupFailed(Exception exception, int count);
+}

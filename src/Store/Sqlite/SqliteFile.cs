@@ -1,0 +1,96 @@
+using System.Globalization;
+using Microsoft.Data.Sqlite;
+
+namespace Frusta.Store.Sqlite;
+
+/// <summary>Opens database files the way this room uses them: write-ahead log, no pool behind our back, the schema's version checked.</summary>
+internal static class SqliteFile
+{
+    /// <summary>Opens the one connection that writes, and brings an empty file to the given schema.</summary>
+    /// <param name="path">The file; its folder is made when missing.</param>
+    /// <param name="version">Version of the schema that this program writes, from 1.</param>
+    /// <param name="schema">Statements that make the schema in an empty file.</param>
+    /// <param name="synchronous"><c>FULL</c> where a commit is a promise, <c>NORMAL</c> where the content can be rebuilt.</param>
+    /// <exception cref="StoreFormatException">The file was written by a newer program.</exception>
+    public static SqliteConnection OpenWriter(string path, int version, string schema, string synchronous)
+    {
+        Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
+        var connection = Open(path, SqliteOpenMode.ReadWriteCreate);
+        try
+        {
+            Execute(connection, $"PRAGMA journal_mode=WAL; PRAGMA synchronous={synchronous}; PRAGMA journal_size_limit=67108864; PRAGMA wal_autocheckpoint=4000;");
+            if (CheckVersion(connection, path, version) == 0)
+            {
+                Execute(connection, $"BEGIN IMMEDIATE; {schema} PRAGMA user_version={version}; COMMIT;");
+            }
+
+            return connection;
+        }
+        catch
+        {
+            connection.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Opens a connection that only reads; it sees each commit of the writer from its next statement on.</summary>
+    /// <exception cref="SqliteException">There is no such file, or it is damaged.</exception>
+    /// <exception cref="StoreFormatException">The file was written by a newer program.</exception>
+    public static SqliteConnection OpenReader(string path, int version)
+    {
+        var connection = Open(path, SqliteOpenMode.ReadWrite);
+        try
+        {
+            Execute(connection, "PRAGMA query_only=1;");
+            CheckVersion(connection, path, version);
+            return connection;
+        }
+        catch
+        {
+            connection.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Deletes a database with what SQLite keeps beside it.</summary>
+    public static void Delete(string path)
+    {
+        foreach (var suffix in (ReadOnlySpan<string>)["", "-wal", "-shm"])
+        {
+            File.Delete(path + suffix);
+        }
+    }
+
+    public static void Execute(SqliteConnection connection, string statements)
+    {
+        using var command = connection.CreateCommand();
+#pragma warning disable CA2100 // Only constant texts of this room come here; what clients send is always a parameter.
+        command.CommandText = statements;
+#pragma warning restore CA2100
+        command.ExecuteNonQuery();
+    }
+
+    public static object? Scalar(SqliteConnection connection, string statement)
+    {
+        using var command = connection.CreateCommand();
+#pragma warning disable CA2100 // Only constant texts of this room come here; what clients send is always a parameter.
+        command.CommandText = statement;
+#pragma warning restore CA2100
+        return command.ExecuteScalar();
+    }
+
+    private static int CheckVersion(SqliteConnection connection, string path, int version)
+    {
+        var found = Convert.ToInt32(Scalar(connection, "PRAGMA user_version;"), CultureInfo.InvariantCulture);
+        return found <= version ? found : throw new StoreFormatException(
+            $"'{path}' has schema version {found}, but this program knows versions up to {version}. Start the program that wrote it, or put back a copy from before.");
+    }
+
+    private static SqliteConnection Open(string path, SqliteOpenMode mode)
+    {
+        var text = new SqliteConnectionStringBuilder { DataSource = path, Mode = mode, Pooling = false }.ToString();
+        var connection = new SqliteConnection(text);
+        connection.Open();
+        return connection;
+    }
+}

@@ -1,0 +1,7 @@
+namespace Frusta.Store;
+
+/// <summary>A file that a newer program wrote, or that is not what its name says. The message is for the operator.</summary>
+public sealed class StoreFormatException(string message) : Exception(message);
+
+/// <summary>A queue in front of the disk is full: nothing was written, the caller may try again later (503).</summary>
+public sealed class StoreOverloadedException(string message) : Exception(message);
