@@ -117,7 +117,11 @@ public sealed class ActivationStoreTests : IAsyncDisposable
         var store = Open(_folder);
         var appended = Append(store, 50);
         using var left = _folder.CopyAsIfKilled();
-        Directory.Delete(left.File("index"), recursive: true);
+        foreach (var index in Directory.GetFiles(left.Path, "*.index*", SearchOption.AllDirectories))
+        {
+            File.Delete(index);
+        }
+
         var segment = Directory.GetFiles(left.File("log"), "*.seg").Single();
         var bytes = await File.ReadAllBytesAsync(segment, Cancelled);
         var last = bytes.AsSpan().LastIndexOf("}"u8);
@@ -404,7 +408,7 @@ public sealed class ActivationStoreTests : IAsyncDisposable
     {
         var made = id ?? ActivationId.New(TimeProvider.System);
         var start = Epoch + startOffset;
-        var json = $$"""{"namespace":"{{namespaceName}}","activationId":"{{made}}","start":{{start}},"response":{"result":{"x":"{{new string('x', padding)}}"}},"logs":[]}""";
+        var json = $$$"""{"namespace":"{{{namespaceName}}}","activationId":"{{{made}}}","start":{{{start}}},"response":{"result":{"x":"{{{new string('x', padding)}}}"}},"logs":[]}""";
         return new FinishedActivation
         {
             Id = made,
@@ -433,7 +437,7 @@ public sealed class ActivationStoreTests : IAsyncDisposable
             .OrderByDescending(each => each.StartMs).ThenByDescending(each => each.Id.ToString(), StringComparer.Ordinal)
             .Skip(query.Skip).Take(query.Limit).Select(each => Encoding.UTF8.GetString(each.Record.Span));
         var listed = await store.ListAsync(query, Cancelled);
-        Assert.Equal(expected, listed.Select(Encoding.UTF8.GetString));
+        Assert.Equal(expected.ToArray(), listed.Select(Encoding.UTF8.GetString).ToArray());
     }
 
     private static long StartOf(byte[] record)
