@@ -1,0 +1,61 @@
+using Frusta.Contracts.Buffers;
+using Frusta.Contracts.Names;
+
+namespace Frusta.Controller.Api;
+
+/// <summary>What one request is answered with: a status and a body, not yet on the wire.</summary>
+public readonly record struct ApiAnswer
+{
+    /// <summary>HTTP status.</summary>
+    public required int Status { get; init; }
+
+    /// <summary>The body's JSON or text; whoever writes the answer disposes it. Null with <see cref="Static"/> or without a body.</summary>
+    public PooledBuffer? Body { get; init; }
+
+    /// <summary>A body that is never given back.</summary>
+    public ReadOnlyMemory<byte> Static { get; init; }
+
+    /// <summary>Media type of the body.</summary>
+    public string ContentType { get; init; }
+
+    /// <summary>For a JSON error: its text. The body is made when it is written, since it carries the transaction id.</summary>
+    public string? ErrorText { get; init; }
+
+    /// <summary>Shown as <c>x-openwhisk-activation-id</c>.</summary>
+    public ActivationId? ActivationId { get; init; }
+
+    /// <summary>Shown as <c>Retry-After</c>, in seconds; 0 is none.</summary>
+    public int RetryAfterSeconds { get; init; }
+
+    /// <summary>A further header, such as <c>Allow</c> or <c>WWW-Authenticate</c>.</summary>
+    public (string Name, string Value)? Header { get; init; }
+
+    /// <summary>True for an answer that ignores the request's <c>Accept</c>: a bare status.</summary>
+    public bool IgnoresAccept { get; init; }
+
+    public const string Json = "application/json";
+    public const string PlainText = "text/plain; charset=UTF-8";
+
+    /// <summary>200 with a JSON body.</summary>
+    public static ApiAnswer Ok(PooledBuffer body) => new() { Status = 200, Body = body, ContentType = Json };
+
+    /// <summary>A refusal in the error form. An empty text is the status' default one.</summary>
+    public static ApiAnswer Error(int status, string text = "") => new()
+    {
+        Status = status,
+        ErrorText = text.Length > 0 ? text : ApiTexts.Default(status),
+        ContentType = Json,
+    };
+
+    /// <summary>400 for a body that does not have the right form.</summary>
+    public static ApiAnswer MalformedContent(string detail) => Error(400, $"The request content was malformed:\n{detail}");
+
+    /// <summary>400 for a query parameter.</summary>
+    public static ApiAnswer MalformedQuery(string parameter, string detail) =>
+        Error(400, $"The query parameter '{parameter}' was malformed:\n{detail}");
+
+    /// <summary>A bare status with a text, as rules and CORS have it.</summary>
+    public static ApiAnswer Text(ReadOnlyMemory<byte> text) => new() { Status = 200, Static = text, ContentType = PlainText, IgnoresAccept = true };
+
+    public static ApiAnswer NoContent() => new() { Status = 204, ContentType = Json, IgnoresAccept = true };
+}

@@ -1,0 +1,33 @@
+using Frusta.Contracts.Buffers;
+using Microsoft.AspNetCore.Http;
+
+namespace Frusta.Controller.Api;
+
+/// <summary>One authenticated request, as the handlers see it.</summary>
+public sealed class ApiCall(HttpContext context, Contracts.Entities.Identity caller, string transactionId, bool extraLogging)
+{
+    public Contracts.Entities.Identity Caller { get; } = caller;
+
+    public string TransactionId { get; } = transactionId;
+
+    /// <summary>True when the client asked with <c>X-OW-EXTRA-LOGGING: on</c>.</summary>
+    public bool ExtraLogging { get; } = extraLogging;
+
+    public HttpContext Context { get; } = context;
+
+    /// <summary>The parameters of the query; the first of two of one name counts.</summary>
+    public QueryParameters Query { get; } = new(context.Request.QueryString.Value);
+
+    public CancellationToken Aborted => Context.RequestAborted;
+
+    /// <summary>
+    /// Reads the whole body. A body over <paramref name="limitBytes"/> is refused with 413, a media type other than JSON with
+    /// 415 (an empty body needs none), both as the answer in <see cref="BodyReading.Refusal"/>.
+    /// </summary>
+    public ValueTask<BodyReading> ReadBodyAsync(long limitBytes) => RequestBody.ReadAsync(Context, limitBytes);
+}
+
+/// <summary>A body that was read, or why it was refused.</summary>
+/// <param name="Body">Held once by the receiver; empty when nothing was sent.</param>
+/// <param name="Refusal">Set instead of a body.</param>
+public readonly record struct BodyReading(PooledBuffer? Body, ApiAnswer? Refusal);
