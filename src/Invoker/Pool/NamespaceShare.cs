@@ -1,0 +1,40 @@
+namespace Frusta.Invoker.Pool;
+
+/// <summary>What one namespace has in the queues, and what it has had of the room.</summary>
+internal sealed class NamespaceShare(string uuid)
+{
+    private long _queuedBytes;
+    private int _queued;
+
+    public string Uuid { get; } = uuid;
+
+    /// <summary>Limits of all its sandboxes, in bytes. Guarded by the room's lock, as all that follows.</summary>
+    public long SandboxBytes { get; set; }
+
+    /// <summary>Memory times time that its activations have held: who has had least is served first.</summary>
+    public double Used { get; set; }
+
+    /// <summary>Actions of this namespace that the pool knows.</summary>
+    public int Actions { get; set; }
+
+    public int Queued => Volatile.Read(ref _queued);
+
+    public bool TryQueue(int bytes, RoomRules rules)
+    {
+        var items = Interlocked.Increment(ref _queued);
+        var size = Interlocked.Add(ref _queuedBytes, bytes);
+        if (items <= rules.MaxQueuedPerNamespace && size <= rules.MaxQueuedBytesPerNamespace)
+        {
+            return true;
+        }
+
+        Dequeue(bytes);
+        return false;
+    }
+
+    public void Dequeue(int bytes)
+    {
+        Interlocked.Decrement(ref _queued);
+        Interlocked.Add(ref _queuedBytes, -bytes);
+    }
+}

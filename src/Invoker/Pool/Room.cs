@@ -1,0 +1,608 @@
+namespace Frusta.Invoker.Pool;
+
+/// <summary>
+/// The owner of the room: who starts, who is ended, who waits. One lock, taken only when an action finds no warm sandbox.
+/// Event in, actions out; no clock, no I/O, nothing random, so that a seed replays a whole day of it.
+/// </summary>
+internal sealed class Room
+{
+    private const long LongestTickUs = 100_000;
+    private readonly Lock _lock = new();
+    private readonly RoomRules _rules;
+    private readonly StemCells _cells;
+    private readonly Dictionary<string, NamespaceShare> _shares = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, ColdStart> _coldStarts = new(StringComparer.Ordinal);
+    private readonly List<ActionSlots> _actions = [];
+    private readonly List<ActionSlots> _wanting = [];
+    private readonly List<ActionSlots> _passedOver = [];
+    private readonly List<Slot> _found = [];
+    private long _stoppingBytes;
+    private long _lastTickUs;
+    private int _starting;
+    private int _lastNumber;
+    private bool _closing;
+
+    public Room(RoomRules rules)
+    {
+        _rules = rules;
+        Ledger = new RoomLedger(rules);
+        _cells = new StemCells(rules);
+    }
+
+    public RoomLedger Ledger { get; }
+
+    /// <summary>Makes the slots of a key that the pool does not know yet.</summary>
+    public ActionSlots Add(PoolKey key, string family, long limitBytes, int maxInstances)
+    {
+        lock (_lock)
+        {
+            if (!_shares.TryGetValue(key.NamespaceUuid, out var share))
+            {
+                share = new NamespaceShare(key.NamespaceUuid) { Used = LeastUsed() };
+                _shares.Add(key.NamespaceUuid, share);
+            }
+
+            share.Actions++;
+            var slots = new ActionSlots(key, share, _rules, Ledger, family, limitBytes, maxInstances) { ColdStartUs = ColdStartOf(family).AverageUs };
+            _actions.Add(slots);
+            return slots;
+        }
+    }
+
+    /// <summary>The action has something waiting that its own sandboxes do not serve soon enough.</summary>
+    public void Ask(ActionSlots slots, long nowUs, List<PoolAction> actions)
+    {
+        lock (_lock)
+        {
+            Want(slots);
+            Decide(nowUs, actions);
+        }
+    }
+
+    /// <summary>A sandbox is up, or a stem cell is specialised.</summary>
+    /// <param name="slot">The slot that a start was wanted for.</param>
+    /// <param name="tookUs">Microseconds that the start took; 0 for a stem cell.</param>
+    /// <param name="nowUs">The pool's clock.</param>
+    /// <param name="actions">Takes what is to be done.</param>
+    public void Started(Slot slot, long tookUs, long nowUs, List<PoolAction> actions)
+    {
+        lock (_lock)
+        {
+            if (tookUs > 0)
+            {
+                _starting--;
+                ColdStartOf(slot.Family).Seen(tookUs);
+            }
+
+            if (slot.Owner is null)
+            {
+                slot.SinceUs = nowUs;
+                _cells.Started(slot);
+                if (_closing)
+                {
+                    EndIdle(nowUs, actions);
+                }
+            }
+            else
+            {
+                slot.Owner.ColdStartUs = ColdStartOf(slot.Family).AverageUs;
+                slot.Owner.Started(slot, nowUs, actions);
+            }
+
+            Decide(nowUs, actions);
+        }
+    }
+
+    /// <summary>A sandbox did not come up. <paramref name="wasCell"/> when it was a stem cell being specialised.</summary>
+    public void StartFailed(Slot slot, bool wasCell, long nowUs, List<PoolAction> actions)
+    {
+        lock (_lock)
+        {
+            _starting -= wasCell ? 0 : 1;
+            slot.State = SlotState.Gone;
+            Ledger.Release(slot.ChargedBytes);
+            if (slot.Owner is null)
+            {
+                _cells.StartFailed(slot.Family, nowUs);
+            }
+            else
+            {
+                slot.Owner.Share.SandboxBytes -= slot.LimitBytes;
+                slot.Owner.StartFailed(nowUs, actions);
+                Want(slot.Owner);
+            }
+
+            Decide(nowUs, actions);
+        }
+    }
+
+    /// <summary>Ends a sandbox that <see cref="ActionSlots.Return"/> took out.</summary>
+    public void Discard(Slot slot, bool ask, long nowUs, List<PoolAction> actions)
+    {
+        lock (_lock)
+        {
+            Stop(slot, actions);
+            if (ask)
+            {
+                Want(slot.Owner!);
+            }
+
+            Decide(nowUs, actions);
+        }
+    }
+
+    /// <summary>A sandbox has ended: what it had is free.</summary>
+    public void Stopped(Slot slot, long nowUs, List<PoolAction> actions)
+    {
+        lock (_lock)
+        {
+            slot.State = SlotState.Gone;
+            _stoppingBytes -= slot.ChargedBytes;
+            Ledger.Release(slot.ChargedBytes);
+            if (slot.Owner is not null)
+            {
+                slot.Owner.Share.SandboxBytes -= slot.LimitBytes;
+            }
+
+            Decide(nowUs, actions);
+        }
+    }
+
+    /// <summary>The sandbox's process ended by itself. One that idles is taken out; one that runs is seen by its run.</summary>
+    public void Died(Slot slot, long nowUs, List<PoolAction> actions)
+    {
+        lock (_lock)
+        {
+            if (slot.Owner is { } owner ? owner.TakeIfIdle(slot) : _cells.Remove(slot))
+            {
+                Stop(slot, actions);
+                Decide(nowUs, actions);
+            }
+        }
+    }
+
+    /// <summary>What an idle sandbox uses.</summary>
+    public void Measured(Slot slot, long bytes, long nowUs, List<PoolAction> actions)
+    {
+        lock (_lock)
+        {
+            if (slot.Owner is not null)
+            {
+                slot.Owner.Measured(slot, bytes);
+            }
+            else
+            {
+                Ledger.Release(_cells.Measured(slot, bytes));
+            }
+
+            if (_wanting.Count > 0)
+            {
+                Decide(nowUs, actions);
+            }
+        }
+    }
+
+    /// <summary>Looks at everything that time alone changes.</summary>
+    /// <param name="nowUs">The pool's clock.</param>
+    /// <param name="coreIdles">True when the machine has a core to spare.</param>
+    /// <param name="memoryPressure">True when the machine is short of memory: the sandbox idle for longest goes.</param>
+    /// <param name="actions">Takes what is to be done.</param>
+    public void Tick(long nowUs, bool coreIdles, bool memoryPressure, List<PoolAction> actions)
+    {
+        lock (_lock)
+        {
+            var passedUs = Math.Min(nowUs - _lastTickUs, LongestTickUs);
+            _lastTickUs = nowUs;
+            for (var i = _actions.Count - 1; i >= 0; i--)
+            {
+                var slots = _actions[i];
+                slots.Share.Used += (double)slots.BusyBytes * passedUs;
+                if (slots.Tick(nowUs, coreIdles, actions))
+                {
+                    Want(slots);
+                }
+            }
+
+            if (memoryPressure && OldestIdle(long.MaxValue) is { } oldest && oldest.EvictOldest() is { } slot)
+            {
+                Stop(slot, actions);
+            }
+
+            Decide(nowUs, actions);
+        }
+    }
+
+    /// <summary>The slower look, about once a second: idle sandboxes that are to be measured or ended, keys to be forgotten.</summary>
+    public void Sweep(long nowUs, List<PoolAction> actions, List<PoolKey> forgotten)
+    {
+        lock (_lock)
+        {
+            for (var i = _actions.Count - 1; i >= 0; i--)
+            {
+                var slots = _actions[i];
+                slots.Expire(nowUs, _found, actions);
+                if (!_wanting.Contains(slots) && slots.TryClose(nowUs))
+                {
+                    forgotten.Add(slots.Key);
+                    _actions.RemoveAt(i);
+                    if (--slots.Share.Actions == 0)
+                    {
+                        _shares.Remove(slots.Share.Uuid);
+                    }
+                }
+            }
+
+            foreach (var slot in _found)
+            {
+                Stop(slot, actions);
+            }
+
+            _found.Clear();
+            _cells.Sweep(nowUs, actions);
+            Decide(nowUs, actions);
+        }
+    }
+
+    /// <summary>From now on nothing starts for its own sake, and all that idles is ended.</summary>
+    public void Close(long nowUs, List<PoolAction> actions)
+    {
+        lock (_lock)
+        {
+            _closing = true;
+            EndIdle(nowUs, actions);
+        }
+    }
+
+    /// <summary>What operators see.</summary>
+    public PoolCounts Count()
+    {
+        lock (_lock)
+        {
+            var counts = new PoolCounts { StemCells = _cells.Ready, StemCellBytes = _cells.ReadyBytes, Starting = _starting, ReservedBytes = Ledger.Reserved };
+            foreach (var slots in _actions)
+            {
+                counts.Running += slots.Running;
+                counts.Busy += slots.BusyBytes > 0 ? 1 : 0;
+                counts.RunningBytes += slots.Running * slots.LimitBytes;
+                counts.Idle += slots.Idle;
+                counts.IdleBytes += slots.Idle * slots.LimitBytes;
+            }
+
+            counts.Queued = Ledger.Queued;
+            counts.QueuedBytes = Ledger.QueuedBytes;
+            return counts;
+        }
+    }
+
+    private void Want(ActionSlots slots)
+    {
+        if (!_wanting.Contains(slots))
+        {
+            // Who was away has not saved up: it stands beside the one that has had least.
+            slots.Share.Used = Math.Max(slots.Share.Used, slots.Share.SandboxBytes == 0 ? LeastUsed() : 0);
+            _wanting.Add(slots);
+        }
+    }
+
+    /// <summary>Gives what there is to whom it is due, until nobody wants or nothing is left.</summary>
+    private void Decide(long nowUs, List<PoolAction> actions)
+    {
+        _passedOver.Clear();
+        while (Neediest() is { } slots)
+        {
+            var given = slots.NeedOf(nowUs, out var wakeBytes) switch
+            {
+                Need.Nothing => Forget(slots),
+                Need.Wake => TryWake(slots, wakeBytes, nowUs, actions),
+                _ => TryStart(slots, nowUs, actions),
+            };
+            if (given)
+            {
+                slots.BlockedSinceUs = 0;
+                continue;
+            }
+
+            _passedOver.Add(slots);
+            if (slots.BlockedSinceUs != 0 && nowUs - slots.BlockedSinceUs > _rules.NoOvertakingAfterUs)
+            {
+                break;
+            }
+        }
+
+        if (!_closing && _wanting.Count == 0)
+        {
+            RefillStemCells(nowUs, actions);
+        }
+    }
+
+    private bool Forget(ActionSlots slots)
+    {
+        _wanting.Remove(slots);
+        return true;
+    }
+
+    private bool TryWake(ActionSlots slots, long wakeBytes, long nowUs, List<PoolAction> actions)
+    {
+        if (wakeBytes > 0 && !MakeRoom(slots, wakeBytes, nowUs, actions))
+        {
+            return false;
+        }
+
+        Ledger.Release(wakeBytes);
+        slots.Wake(nowUs, actions);
+        return true;
+    }
+
+    private bool TryStart(ActionSlots slots, long nowUs, List<PoolAction> actions)
+    {
+        var cell = _cells.Find(slots.Family);
+        if (cell is null && _starting >= _rules.StartsAtOnce)
+        {
+            return false;
+        }
+
+        if (!MakeRoom(slots, slots.LimitBytes - (cell?.ChargedBytes ?? 0), nowUs, actions))
+        {
+            return false;
+        }
+
+        slots.Share.SandboxBytes += slots.LimitBytes;
+        if (cell is null)
+        {
+            _starting++;
+            cell = new Slot(++_lastNumber, slots.Family, slots.LimitBytes);
+            slots.Starting(cell);
+            actions.Add(new PoolAction(PoolActionKind.Start, cell, null));
+            return true;
+        }
+
+        _cells.Remove(cell);
+        cell.LimitBytes = cell.ChargedBytes = slots.LimitBytes;
+        cell.MeasuredBytes = 0;
+        slots.Starting(cell);
+        actions.Add(new PoolAction(PoolActionKind.Specialise, cell, null));
+        return true;
+    }
+
+    /// <summary>
+    /// Reserves the bytes, or does what brings them about and says no for now: idle sandboxes are counted by what they use,
+    /// then the ones idle for longest are ended, but only if together they suffice; at last a greater user is asked to yield.
+    /// </summary>
+    private bool MakeRoom(ActionSlots slots, long bytes, long nowUs, List<PoolAction> actions)
+    {
+        var hasNone = slots.HasNone;
+        var kept = KeptFromOthers(slots, bytes);
+        if (TryReserve(bytes, kept))
+        {
+            return true;
+        }
+
+        foreach (var other in _actions)
+        {
+            other.CoolIdle();
+        }
+
+        if (TryReserve(bytes, kept))
+        {
+            return true;
+        }
+
+        if (slots.BlockedSinceUs == 0)
+        {
+            slots.BlockedSinceUs = nowUs;
+        }
+
+        var missing = bytes + kept - (_rules.CapacityBytes - Ledger.Reserved) - _stoppingBytes;
+        if (missing <= 0)
+        {
+            return false;
+        }
+
+        var idleBefore = hasNone ? long.MaxValue : nowUs - _rules.SpareIdleUs;
+        if (!EvictIdle(missing, idleBefore, slots, actions) && nowUs - slots.BlockedSinceUs >= _rules.YieldAfterUs)
+        {
+            AskGreatestToYield(slots);
+        }
+
+        return false;
+    }
+
+    private bool TryReserve(long bytes, long kept)
+    {
+        if (bytes <= 0)
+        {
+            Ledger.Release(-bytes);
+            return true;
+        }
+
+        if (!Ledger.TryReserve(bytes + kept))
+        {
+            return false;
+        }
+
+        Ledger.Release(kept);
+        return true;
+    }
+
+    /// <summary>The last tenth of the room is not for a namespace that is above its share.</summary>
+    private long KeptFromOthers(ActionSlots slots, long bytes) =>
+        _shares.Count > 1 && slots.Share.SandboxBytes + bytes > _rules.CapacityBytes / _shares.Count ? _rules.CapacityBytes / 10 : 0;
+
+    private bool EvictIdle(long missing, long idleBeforeUs, ActionSlots wanting, List<PoolAction> actions)
+    {
+        long found = 0;
+        while (found < missing && OldestIdle(idleBeforeUs, wanting) is { } owner && owner.EvictOldest() is { } slot)
+        {
+            found += slot.ChargedBytes;
+            _found.Add(slot);
+        }
+
+        while (found < missing && _cells.TakeOther(wanting.Family) is { } cell)
+        {
+            found += cell.ChargedBytes;
+            _found.Add(cell);
+        }
+
+        // Ended even when they do not suffice: what is missing then comes from a greater user, and waits for these no longer.
+        foreach (var slot in _found)
+        {
+            Stop(slot, actions);
+        }
+
+        _found.Clear();
+        return found >= missing;
+    }
+
+    private ActionSlots? OldestIdle(long idleBeforeUs, ActionSlots? except = null)
+    {
+        ActionSlots? oldest = null;
+        foreach (var slots in _actions)
+        {
+            var since = slots == except ? long.MaxValue : slots.OldestIdleUs();
+            if (since < idleBeforeUs)
+            {
+                idleBeforeUs = since;
+                oldest = slots;
+            }
+        }
+
+        return oldest;
+    }
+
+    /// <summary>
+    /// Nothing idles. Whoever has none may take from whoever has most, also from its own namespace; whoever has some, only
+    /// from a namespace above its share, and only up to its own.
+    /// </summary>
+    private void AskGreatestToYield(ActionSlots slots)
+    {
+        var share = _rules.CapacityBytes / Math.Max(1, _shares.Count);
+        var belowShare = slots.Share.SandboxBytes + slots.LimitBytes <= share;
+        if (!slots.HasNone && !belowShare)
+        {
+            return;
+        }
+
+        ActionSlots? greatest = null;
+        foreach (var other in _actions)
+        {
+            if (other == slots || other.Running == 0 || (!slots.HasNone && other.Share.SandboxBytes <= share))
+            {
+                continue;
+            }
+
+            if (greatest is null || IsGreater(other, greatest))
+            {
+                greatest = other;
+            }
+        }
+
+        // One at a time for each that is short: when it has yielded and this one is still short, the next is asked.
+        if (greatest is not null && greatest.AskToYield())
+        {
+            slots.BlockedSinceUs += _rules.YieldAfterUs;
+        }
+    }
+
+    private static bool IsGreater(ActionSlots one, ActionSlots other) =>
+        one.Share.SandboxBytes != other.Share.SandboxBytes
+            ? one.Share.SandboxBytes > other.Share.SandboxBytes
+            : one.BusyBytes > other.BusyBytes;
+
+    private ActionSlots? Neediest()
+    {
+        ActionSlots? first = null;
+        foreach (var slots in _wanting)
+        {
+            if (!_passedOver.Contains(slots) && (first is null || ComesBefore(slots, first)))
+            {
+                first = slots;
+            }
+        }
+
+        return first;
+    }
+
+    private static bool ComesBefore(ActionSlots one, ActionSlots other) =>
+        one.Share == other.Share || one.Share.Used == other.Share.Used
+            ? one.HeadReceivedUs < other.HeadReceivedUs
+            : one.Share.Used < other.Share.Used;
+
+    private double LeastUsed()
+    {
+        var least = double.MaxValue;
+        foreach (var share in _shares.Values)
+        {
+            least = share.SandboxBytes > 0 ? Math.Min(least, share.Used) : least;
+        }
+
+        return least == double.MaxValue ? 0 : least;
+    }
+
+    private void RefillStemCells(long nowUs, List<PoolAction> actions)
+    {
+        while (_starting < _rules.StartsAtOnce && _cells.Missing(nowUs) is { } rule && Ledger.TryReserve(rule.LimitBytes))
+        {
+            _starting++;
+            var cell = new Slot(++_lastNumber, rule.Family, rule.LimitBytes);
+            _cells.Starting(rule.Family);
+            actions.Add(new PoolAction(PoolActionKind.Start, cell, null));
+        }
+    }
+
+    private void EndIdle(long nowUs, List<PoolAction> actions)
+    {
+        while (_cells.TakeOther("") is { } cell)
+        {
+            Stop(cell, actions);
+        }
+
+        foreach (var slots in _actions)
+        {
+            while (slots.OldestIdleUs() <= nowUs && slots.EvictOldest() is { } slot)
+            {
+                Stop(slot, actions);
+            }
+        }
+    }
+
+    private void Stop(Slot slot, List<PoolAction> actions)
+    {
+        slot.State = SlotState.Stopping;
+        _stoppingBytes += slot.ChargedBytes;
+        actions.Add(new PoolAction(PoolActionKind.Stop, slot, null));
+    }
+
+    private ColdStart ColdStartOf(string family)
+    {
+        if (!_coldStarts.TryGetValue(family, out var cost))
+        {
+            _coldStarts.Add(family, cost = new ColdStart(_rules.FirstColdStartUs));
+        }
+
+        return cost;
+    }
+
+    private sealed class ColdStart(long firstUs)
+    {
+        public long AverageUs { get; private set; } = firstUs;
+
+        public void Seen(long tookUs) => AverageUs += (tookUs - AverageUs) / 4;
+    }
+}
+
+/// <summary>How many sandboxes and activations there are, and their bytes.</summary>
+internal record struct PoolCounts
+{
+    /// <summary>Actions for which something starts or runs.</summary>
+    public int Busy;
+    public int Running;
+    public long RunningBytes;
+    public int Idle;
+    public long IdleBytes;
+    public int StemCells;
+    public long StemCellBytes;
+    public int Starting;
+    public int Queued;
+    public long QueuedBytes;
+    public long ReservedBytes;
+}

@@ -1,0 +1,57 @@
+namespace Frusta.Invoker.Pool;
+
+/// <summary>The figures that the pool decides by: <see cref="InvokerOptions"/> in bytes and microseconds.</summary>
+internal sealed record RoomRules
+{
+    /// <summary>Bytes that all sandboxes together may take.</summary>
+    public required long CapacityBytes { get; init; }
+
+    /// <summary>Bytes added to what an idle sandbox was measured to use.</summary>
+    public long IdleMarginBytes { get; init; } = 16L << 20;
+
+    /// <summary>Sandboxes that may be starting at a time.</summary>
+    public int StartsAtOnce { get; init; } = 4;
+
+    /// <summary>Starts that may fail one after the other before those who wait are answered.</summary>
+    public int StartTries { get; init; } = 3;
+
+    /// <summary>Microseconds after which an idle sandbox is ended.</summary>
+    public long IdleTimeoutUs { get; init; } = 600_000_000;
+
+    /// <summary>Microseconds after which an idle sandbox is measured and counted by what it uses.</summary>
+    public long MeasureAfterUs { get; init; } = 1_000_000;
+
+    /// <summary>Microseconds that an activation may wait.</summary>
+    public long MaxWaitUs { get; init; } = 600_000_000;
+
+    /// <summary>Microseconds that a cold start is taken to cost before one was seen.</summary>
+    public long FirstColdStartUs { get; init; } = 50_000;
+
+    /// <summary>Microseconds that another sandbox must have been idle to be ended only so that an action gets one more.</summary>
+    public long SpareIdleUs { get; init; } = 1_000_000;
+
+    /// <summary>Microseconds without any room after which a running sandbox of a greater user is asked for at its next end.</summary>
+    public long YieldAfterUs { get; init; } = 200_000;
+
+    /// <summary>Microseconds without any room after which nobody behind may start before.</summary>
+    public long NoOvertakingAfterUs { get; init; } = 1_000_000;
+
+    /// <summary>Microseconds for which a queue was never empty after which a core that idles gets one more sandbox.</summary>
+    public long BusyQueueUs { get; init; } = 250_000;
+
+    public int MaxQueuedPerAction { get; init; } = 10_000;
+
+    public int MaxQueuedPerNamespace { get; init; } = 10_000;
+
+    public long MaxQueuedBytesPerNamespace { get; init; } = 64L << 20;
+
+    public int MaxQueued { get; init; } = 50_000;
+
+    public long MaxQueuedBytes { get; init; } = 256L << 20;
+
+    /// <summary>Stem cells to keep.</summary>
+    public IReadOnlyList<StemCellRule> StemCells { get; init; } = [];
+}
+
+/// <summary>How many stem cells of one family are kept ready, and how large they are until they are specialised.</summary>
+internal sealed record StemCellRule(string Family, int Count, long LimitBytes);

@@ -1,0 +1,62 @@
+namespace Frusta.Invoker.Pool;
+
+/// <summary>Where a sandbox stands. The order is the order of its life.</summary>
+internal enum SlotState : byte
+{
+    /// <summary>Its process is being started; it serves nothing yet.</summary>
+    Starting,
+
+    /// <summary>Waits: as a stem cell when it has no owner, else for the next activation of its action.</summary>
+    Idle,
+
+    /// <summary>Holds an activation and loads the code for it.</summary>
+    Initialising,
+
+    /// <summary>Runs one activation.</summary>
+    Running,
+
+    /// <summary>Is being ended; its memory counts until that is done.</summary>
+    Stopping,
+
+    Gone,
+}
+
+/// <summary>One sandbox as the pool sees it. Guarded by the lock of its owner, or by the room's while it has none.</summary>
+internal sealed class Slot(int number, string family, long limitBytes)
+{
+    public int Number { get; } = number;
+
+    /// <summary>Which interpreter runs in it; a stem cell serves every kind of its family.</summary>
+    public string Family { get; } = family;
+
+    /// <summary>Bytes that it may use; set anew when a stem cell is specialised.</summary>
+    public long LimitBytes { get; set; } = limitBytes;
+
+    /// <summary>Bytes that the room counts for it now.</summary>
+    public long ChargedBytes { get; set; } = limitBytes;
+
+    /// <summary>Bytes that it was seen to use while idle; 0 when never measured.</summary>
+    public long MeasuredBytes { get; set; }
+
+    /// <summary>The action that it belongs to; null for a stem cell.</summary>
+    public ActionSlots? Owner { get; set; }
+
+    public SlotState State { get; set; }
+
+    /// <summary>True once the code was loaded.</summary>
+    public bool Initialised { get; set; }
+
+    /// <summary>True while a measurement that was asked for is under way.</summary>
+    public bool MeasureAsked { get; set; }
+
+    /// <summary>Microseconds of the pool's clock: when it became idle, or began to run.</summary>
+    public long SinceUs { get; set; }
+
+    /// <summary>Neighbours in the owner's list of running slots, oldest run first.</summary>
+    public Slot? Earlier { get; set; }
+
+    public Slot? Later { get; set; }
+
+    /// <summary>What the slot stands for outside of the pool; set before it is first handed out.</summary>
+    public object? Content { get; set; }
+}

@@ -1,0 +1,83 @@
+using System.Globalization;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using Frusta.Contracts.Buffers;
+using Frusta.Contracts.Entities;
+using Frusta.Contracts.Json;
+using Frusta.Contracts.Messages;
+
+namespace Frusta.Invoker.Run;
+
+/// <summary>Composes what <c>/init</c> takes (spec 02 section 1.3).</summary>
+internal static class InitRequest
+{
+    private static readonly JsonWriterOptions Compact = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true };
+
+    /// <param name="message">The activation that the sandbox starts for: its environment is that of the sandbox.</param>
+    /// <param name="action">The action.</param>
+    /// <param name="code">The code text as it was sent; null when there is none.</param>
+    /// <param name="deadlineMs">Milliseconds since 1970 at which the init is given up.</param>
+    public static PooledBuffer Compose(ActivationMessage message, ExecutableAction action, byte[]? code, long deadlineMs)
+    {
+        var buffer = PooledBuffer.Rent((code?.Length ?? 0) + 1024);
+        using var writer = new Utf8JsonWriter(buffer, Compact);
+        writer.WriteStartObject();
+        writer.WriteStartObject("value"u8);
+        writer.WriteString("name"u8, action.Name.Name);
+        writer.WriteString("main"u8, action.Main ?? "main");
+        if (code is not null)
+        {
+            writer.WriteString("code"u8, code);
+        }
+
+        writer.WriteBoolean("binary"u8, action.Binary);
+        writer.WriteStartObject("env"u8);
+        WriteInitArguments(writer, message);
+        WriteSystemVariables(writer, message, action, deadlineMs);
+        writer.WriteEndObject();
+        writer.WriteEndObject();
+        writer.WriteEndObject();
+        writer.Flush();
+        return buffer;
+    }
+
+    /// <summary>Written last, they win over init parameters of the same name.</summary>
+    private static void WriteSystemVariables(Utf8JsonWriter writer, ActivationMessage message, ExecutableAction action, long deadlineMs)
+    {
+        writer.WriteString("__OW_NAMESPACE"u8, message.User.NamespaceName);
+        writer.WriteString("__OW_ACTION_NAME"u8, $"/{action.Name.DocumentId}");
+        writer.WriteString("__OW_ACTION_VERSION"u8, action.Version);
+        writer.WriteString("__OW_ACTIVATION_ID"u8, message.Id.ToString());
+        writer.WriteString("__OW_TRANSACTION_ID"u8, message.TransactionId);
+        writer.WriteString("__OW_DEADLINE"u8, deadlineMs.ToString(CultureInfo.InvariantCulture));
+        if (action.ProvideApiKey)
+        {
+            writer.WriteString("__OW_API_KEY"u8, message.User.AuthKey);
+        }
+    }
+
+    /// <summary>An array of arguments (a sequence's step) has no names, so nothing of it goes to the environment.</summary>
+    private static void WriteInitArguments(Utf8JsonWriter writer, ActivationMessage message)
+    {
+        if (message.InitArguments.Count == 0 || message.Content.Length == 0 || message.Content.Span[0] != (byte)'{')
+        {
+            return;
+        }
+
+        using var content = JsonDocument.Parse(message.Content.Memory, new JsonDocumentOptions { MaxDepth = JsonBounds.MaxDepth });
+        foreach (var name in message.InitArguments)
+        {
+            if (content.RootElement.TryGetProperty(name, out var value))
+            {
+                writer.WriteString(name, AsText(value));
+            }
+        }
+    }
+
+    private static string AsText(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.String => value.GetString()!,
+        JsonValueKind.Null => "",
+        _ => value.GetRawText(),
+    };
+}

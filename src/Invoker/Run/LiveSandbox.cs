@@ -1,0 +1,34 @@
+using Frusta.Invoker.Pool;
+
+namespace Frusta.Invoker.Run;
+
+/// <summary>A sandbox that is up, with its place in the pool and the deadline of what runs in it.</summary>
+internal sealed class LiveSandbox(Slot slot, RunnableSandbox runnable, bool stemCell)
+{
+    private long _deadlineUs;
+
+    public Slot Slot { get; } = slot;
+
+    public RunnableSandbox Runnable { get; } = runnable;
+
+    /// <summary>True when it was started ahead.</summary>
+    public bool StemCell { get; } = stemCell;
+
+    /// <summary>True once its first process has ended.</summary>
+    public bool HasExited => Runnable.Sandbox.Exited.IsCompleted;
+
+    public void SetDeadline(long us) => Volatile.Write(ref _deadlineUs, us);
+
+    /// <summary>True when a deadline is set.</summary>
+    public bool IsTimed => Volatile.Read(ref _deadlineUs) != 0;
+
+    /// <summary>Takes the deadline away when it has passed. Whoever takes it decides how the run ends.</summary>
+    public bool TryExpire(long nowUs)
+    {
+        var seen = Volatile.Read(ref _deadlineUs);
+        return seen != 0 && nowUs >= seen && Interlocked.CompareExchange(ref _deadlineUs, 0, seen) == seen;
+    }
+
+    /// <summary>Takes the deadline away; false when it has passed already.</summary>
+    public bool ClearDeadline() => Interlocked.Exchange(ref _deadlineUs, 0) != 0;
+}

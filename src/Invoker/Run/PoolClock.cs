@@ -1,0 +1,14 @@
+namespace Frusta.Invoker.Run;
+
+/// <summary>Microseconds for the pool and for deadlines, milliseconds since 1970 for records.</summary>
+internal sealed class PoolClock(TimeProvider time)
+{
+    private readonly long _origin = time.GetTimestamp();
+
+    public TimeProvider Time { get; } = time;
+
+    /// <summary>Never zero, which means never.</summary>
+    public long NowUs => (Time.GetElapsedTime(_origin).Ticks / TimeSpan.TicksPerMicrosecond) + 1;
+
+    public long NowMs => Time.GetUtcNow().ToUnixTimeMilliseconds();
+}

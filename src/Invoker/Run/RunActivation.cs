@@ -1,0 +1,241 @@
+using System.Runtime.CompilerServices;
+using Frusta.Contracts.Buffers;
+using Frusta.Contracts.Errors;
+using Frusta.Contracts.Limits;
+using Frusta.Contracts.Messages;
+using Frusta.Runtimes;
+using Frusta.Store.Entities;
+using Microsoft.Extensions.Logging;
+
+namespace Frusta.Invoker.Run;
+
+/// <summary>What became of a run.</summary>
+/// <param name="Finished">The record; null when the sandbox was dead before anything began, so that the activation goes elsewhere.</param>
+/// <param name="KeepSandbox">True when the sandbox may serve the next one.</param>
+internal readonly record struct RunEnd(FinishedActivation? Finished, bool KeepSandbox);
+
+/// <summary>
+/// One activation in one sandbox: the plot on this side of the bus. The pool has queued it (7) and found it a warm sandbox,
+/// a specialised stem cell or a new one (8); what is left is told here in order:
+/// <list type="number">
+/// <item>promise: from now on a crash does not run it again;</item>
+/// <item>initialise, when the sandbox is new: the code is read only now (9);</item>
+/// <item>run: the arguments go into the frame as the bytes that came (10);</item>
+/// <item>judge: the answer, the clock and the kernel say how it ended;</item>
+/// <item>collect what it wrote (11);</item>
+/// <item>write the record.</item>
+/// </list>
+/// Whoever called gives the sandbox back (15) and hands the record to the delivery (12 to 14).
+/// </summary>
+internal sealed partial class RunActivation(IEntityStore store, LimitsOptions limits, PoolClock clock, RunTimer timer, ILogger logger)
+{
+    private static readonly TimeSpan ExitWait = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan ExhaustionWait = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan ExhaustionPoll = TimeSpan.FromMilliseconds(20);
+
+    /// <summary>True once the server breaks off what still runs.</summary>
+    public bool Interrupting { get; set; }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    public async ValueTask<RunEnd> RunAsync(LiveSandbox live, QueuedActivation activation)
+    {
+        if (live.HasExited)
+        {
+            return default;
+        }
+
+        var message = activation.Message;
+        var result = PooledBuffer.Rent();
+        var times = new RunTimes { WaitEndMs = clock.NowMs };
+        try
+        {
+            byte[]? code = null;
+            if (!live.Slot.Initialised && activation.Action.CodeAttachment is { } attachment)
+            {
+                code = await store.GetCodeAsync(activation.Action.Name.DocumentId, attachment, CancellationToken.None);
+                if (code is null)
+                {
+                    return new RunEnd(FallbackRecord.Write(message, ActivationStatus.ApplicationError, ExecutionTexts.ActionRemoved, clock.NowMs), KeepSandbox: false);
+                }
+            }
+
+            // Promise.
+            activation.Delivery.Started();
+            live.Runnable.BeginOutput((long)activation.Action.Limits.LogsMb << 20);
+
+            // Initialise.
+            if (!live.Slot.Initialised)
+            {
+                times = times with { WaitEndMs = clock.NowMs };
+                var (failure, initMs) = await InitialiseAsync(live, activation, code, result);
+                times = times with { InitMs = initMs };
+                if (failure is { } failed)
+                {
+                    return Record(live, activation, failed, times, result);
+                }
+
+                activation.Entry.Slots.RunBegan(live.Slot, clock.NowUs);
+            }
+
+            // Run.
+            InvokerMetrics.RunBegan(warm: times.InitMs is null);
+            var request = RunRequest.Compose(message, activation.Entry, clock.NowMs + activation.Action.Limits.TimeoutMs);
+            var began = clock.Time.GetTimestamp();
+            timer.Limit(live, activation.Action.Limits.TimeoutMs);
+            var answer = await live.Runnable.Runtime.RunAsync(message.Id, request.Memory, CancellationToken.None);
+            var inTime = live.ClearDeadline();
+            var took = clock.Time.GetElapsedTime(began);
+            request.Dispose();
+            InvokerMetrics.RunEnded(took);
+            times = times with { RunMs = (long)took.TotalMilliseconds };
+
+            // Judge.
+            var timeout = Timeout(activation, took, inTime);
+            var exhausted = timeout is null && answer.Kind == RuntimeAnswerKind.Closed && await IsExhaustedAsync(live);
+            var verdict = Interrupting && answer.Kind == RuntimeAnswerKind.Closed
+                ? Interrupted(result)
+                : ClassifyAnswer.OfRun(answer, timeout, exhausted, BoundsOf(message), result);
+            answer.Body?.Dispose();
+            verdict = verdict with { BreaksSandbox = answer.Kind is not (RuntimeAnswerKind.Answered or RuntimeAnswerKind.TooLarge) };
+
+            // Collect what it wrote, and write the record.
+            return Record(live, activation, verdict, times, result);
+        }
+        catch (Exception exception)
+        {
+            RunFailed(exception, message.Id.ToString(), live.Runnable.Sandbox.Label);
+            return new RunEnd(FallbackRecord.Write(message, ActivationStatus.WhiskError, ExecutionTexts.ExitedDuringRun, clock.NowMs), KeepSandbox: false);
+        }
+        finally
+        {
+            result.Dispose();
+        }
+    }
+
+    /// <summary>Hands the code over; a verdict means that it failed.</summary>
+    private async ValueTask<(Verdict? Failure, long TookMs)> InitialiseAsync(LiveSandbox live, QueuedActivation activation, byte[]? code, PooledBuffer result)
+    {
+        var timeoutMs = activation.Action.Limits.TimeoutMs;
+        InvokerMetrics.InitBegan(live.StemCell);
+        using var request = InitRequest.Compose(activation.Message, activation.Action, code, clock.NowMs + timeoutMs);
+        var began = clock.Time.GetTimestamp();
+        timer.Limit(live, timeoutMs);
+        var answer = await live.Runnable.Runtime.InitializeAsync(activation.Message.Id, request.Memory, CancellationToken.None);
+        var inTime = live.ClearDeadline();
+        var took = clock.Time.GetElapsedTime(began);
+        var tookMs = (long)took.TotalMilliseconds;
+        InvokerMetrics.InitEnded(took);
+        var timeout = Timeout(activation, took, inTime);
+        if (timeout is null && answer is { Kind: RuntimeAnswerKind.Answered, Ok: true })
+        {
+            answer.Body?.Dispose();
+            return (null, tookMs);
+        }
+
+        var exhausted = timeout is null && answer.Kind == RuntimeAnswerKind.Closed && await IsExhaustedAsync(live);
+        var verdict = Interrupting && answer.Kind == RuntimeAnswerKind.Closed
+            ? Interrupted(result)
+            : ClassifyAnswer.OfInit(answer, timeout, exhausted, BoundsOf(activation.Message), result);
+        answer.Body?.Dispose();
+        return (verdict, tookMs);
+    }
+
+    /// <summary>The action's limit in milliseconds when it was hit: the clock decides, whatever the answer.</summary>
+    private static int? Timeout(QueuedActivation activation, TimeSpan took, bool inTime)
+    {
+        var limit = activation.Action.Limits.TimeoutMs;
+        return !inTime || took.TotalMilliseconds >= limit ? limit : null;
+    }
+
+    /// <summary>
+    /// Whether the process ended for want of memory. The kernel's word may come a moment after the channel broke; it is
+    /// waited for only after a signal, so that an action that simply exits is answered at once.
+    /// </summary>
+    private async ValueTask<bool> IsExhaustedAsync(LiveSandbox live)
+    {
+        var sandbox = live.Runnable.Sandbox;
+        try
+        {
+            var exit = await sandbox.Exited.WaitAsync(ExitWait, clock.Time);
+            for (var waited = TimeSpan.Zero; exit.ExitCode > 128 && !sandbox.MemoryExhausted && waited < ExhaustionWait && !Interrupting; waited += ExhaustionPoll)
+            {
+                await Task.Delay(ExhaustionPoll, clock.Time);
+            }
+        }
+        catch (TimeoutException)
+        {
+            // The channel is closed though the process lives: nothing more is to be learnt.
+        }
+
+        return sandbox.MemoryExhausted;
+    }
+
+    private ResultBounds BoundsOf(ActivationMessage message)
+    {
+        var own = message.User.Limits;
+        long most = limits.MaxPayloadBytes;
+        return new ResultBounds(Math.Min(own.MaxPayloadSize ?? most, most), Math.Min(own.TruncationSize ?? most, most));
+    }
+
+    private static Verdict Interrupted(PooledBuffer result)
+    {
+        ClassifyAnswer.WriteError(result, ExecutionTexts.Interrupted);
+        return new Verdict(ActivationStatus.WhiskError);
+    }
+
+    private RunEnd Record(LiveSandbox live, QueuedActivation activation, Verdict verdict, RunTimes times, PooledBuffer result)
+    {
+        using var lines = PooledBuffer.Rent();
+        var complete = CollectLogs(live, activation, verdict, lines);
+        var message = activation.Message;
+        var startMs = times.WaitEndMs;
+        var record = new ActivationRecord
+        {
+            Id = message.Id,
+            Namespace = message.User.NamespaceName,
+            Name = activation.Action.Name.Name,
+            Version = activation.Action.Version,
+            Subject = message.User.Subject,
+            Cause = message.Cause,
+            StartMs = startMs,
+            EndMs = startMs + (times.InitMs ?? 0) + times.RunMs,
+            Status = verdict.Status,
+            Result = result.Span,
+            ResponseSize = verdict.Size,
+            Logs = lines.Span,
+            Action = activation.Action.Name,
+            Kind = activation.Action.Kind,
+            Limits = activation.Action.Limits,
+            TimedOut = verdict.TimedOut,
+            WaitMs = Math.Max(0, times.WaitEndMs - message.ArrivedMs),
+            InitMs = times.InitMs,
+            Binding = message.Binding,
+        };
+        var filter = message.Binding is null ? activation.Entry.FilterName : ActivationRecordWriter.FilterName(activation.Action.Name, message.Binding);
+        var finished = ActivationRecordWriter.Finish(record, filter, store: message.User.Limits.StoreActivations != false);
+        return new RunEnd(finished, verdict.KeepsSandbox && complete);
+    }
+
+    private bool CollectLogs(LiveSandbox live, QueuedActivation activation, Verdict verdict, PooledBuffer lines)
+    {
+        if (activation.Action.Limits.LogsMb == 0)
+        {
+            return true;
+        }
+
+        InvokerMetrics.LogsCollected();
+        var complete = live.Runnable.CollectOutput(lines);
+        if (verdict.Status == ActivationStatus.DeveloperError)
+        {
+            LogLines.Append(lines, 0, clock.Time.GetUtcNow(), ExecutionTexts.LogsAfterFailure);
+        }
+
+        return complete;
+    }
+
+    /// <summary>Milliseconds: since 1970 for the end of the wait, else durations.</summary>
+    private readonly record struct RunTimes(long WaitEndMs, long? InitMs, long RunMs);
+
+    [LoggerMessage(7001, LogLevel.Error, "Activation {Id} in {Sandbox} could not be carried out.")]
+    private partial void RunFailed(Exception exception, string id, string sandbox);
+}

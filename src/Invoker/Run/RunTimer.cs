@@ -1,0 +1,158 @@
+using Frusta.Runtimes;
+
+namespace Frusta.Invoker.Run;
+
+/// <summary>
+/// The one timer of all deadlines: it looks every ten milliseconds, and only while something runs or waits. A run sets and
+/// clears its deadline with one write each, instead of making a timer.
+/// </summary>
+internal sealed class RunTimer : IDisposable
+{
+    private const int IdleTicks = 100;
+    private static readonly TimeSpan Grain = TimeSpan.FromMilliseconds(10);
+    private readonly PoolClock _clock;
+    private readonly Func<bool> _tick;
+    private readonly ITimer _timer;
+    private readonly Lock _lock = new();
+    private readonly List<LiveSandbox> _live = [];
+    private int _ticking;
+    private int _inTick;
+    private int _quietTicks;
+
+    /// <param name="clock">The clock.</param>
+    /// <param name="tick">Called at each tick; false when nothing waits.</param>
+    public RunTimer(PoolClock clock, Func<bool> tick)
+    {
+        _clock = clock;
+        _tick = tick;
+        _timer = clock.Time.CreateTimer(static timer => ((RunTimer)timer!).Tick(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+    }
+
+    /// <summary>Sandboxes that are up.</summary>
+    public int Count
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _live.Count;
+            }
+        }
+    }
+
+    public void Add(LiveSandbox live)
+    {
+        lock (_lock)
+        {
+            _live.Add(live);
+        }
+    }
+
+    public void Remove(LiveSandbox live)
+    {
+        lock (_lock)
+        {
+            _live.Remove(live);
+        }
+    }
+
+    /// <summary>Ends what runs in the sandbox when it takes longer.</summary>
+    public void Limit(LiveSandbox live, int milliseconds)
+    {
+        live.SetDeadline(_clock.NowUs + (milliseconds * 1000L));
+        EnsureTicking();
+    }
+
+    /// <summary>Called whenever something begins to run or to wait.</summary>
+    public void EnsureTicking()
+    {
+        if (Volatile.Read(ref _ticking) == 0 && Interlocked.Exchange(ref _ticking, 1) == 0)
+        {
+            _timer.Change(Grain, Grain);
+        }
+    }
+
+    /// <summary>Breaks off everything that runs.</summary>
+    public void AbortAll()
+    {
+        lock (_lock)
+        {
+            foreach (var live in _live)
+            {
+                if (live.IsTimed)
+                {
+                    live.Runnable.Runtime.Abort(RuntimeAnswerKind.Closed);
+                }
+            }
+        }
+    }
+
+    public void Dispose() => _timer.Dispose();
+
+    private void Tick()
+    {
+        if (Interlocked.Exchange(ref _inTick, 1) == 1)
+        {
+            return; // the tick before still works
+        }
+
+        var busy = ExpireDeadlines() | _tick();
+        Volatile.Write(ref _inTick, 0);
+        _quietTicks = busy ? 0 : _quietTicks + 1;
+        if (_quietTicks >= IdleTicks)
+        {
+            _quietTicks = 0;
+            _timer.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+            Interlocked.Exchange(ref _ticking, 0);
+            if (IsAnyTimed())
+            {
+                EnsureTicking(); // it began between the look and the stop
+            }
+        }
+    }
+
+    private bool ExpireDeadlines()
+    {
+        List<LiveSandbox>? expired = null;
+        var busy = false;
+        lock (_lock)
+        {
+            var now = _clock.NowUs;
+            foreach (var live in _live)
+            {
+                busy |= live.IsTimed;
+                if (live.TryExpire(now))
+                {
+                    (expired ??= []).Add(live);
+                }
+            }
+        }
+
+        // Outside of the lock: the end of the run goes on in this call.
+        if (expired is not null)
+        {
+            foreach (var live in expired)
+            {
+                live.Runnable.Runtime.Abort(RuntimeAnswerKind.TimedOut);
+            }
+        }
+
+        return busy;
+    }
+
+    private bool IsAnyTimed()
+    {
+        lock (_lock)
+        {
+            foreach (var live in _live)
+            {
+                if (live.IsTimed)
+                {
+                    return true;
+                }
+            }
+
+            return false;
+        }
+    }
+}
