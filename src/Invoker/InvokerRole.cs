@@ -22,7 +22,7 @@ public sealed partial class InvokerRole : IActivationIntake, IAsyncDisposable
     private static readonly TimeSpan DrainLook = TimeSpan.FromMilliseconds(5);
 
     [ThreadStatic]
-    private static int s_nesting;
+    private static int _nesting;
 
     private readonly InvokerOptions _options;
     private readonly LimitsOptions _limits;
@@ -90,7 +90,7 @@ public sealed partial class InvokerRole : IActivationIntake, IAsyncDisposable
         }
 
         _closed = true;
-        await WaitAsync(TimeSpan.FromMilliseconds(_options.DrainMs), cancellationToken, () => _room.Count() is not { Running: 0, Queued: 0, Busy: 0 });
+        await WaitAsync(TimeSpan.FromMilliseconds(_options.DrainMs), () => _room.Count() is not { Running: 0, Queued: 0, Busy: 0 }, cancellationToken);
         _run.Interrupting = true;
         await _stopping.CancelAsync();
         if (_sweep is not null)
@@ -100,7 +100,7 @@ public sealed partial class InvokerRole : IActivationIntake, IAsyncDisposable
 
         Decide(static (room, now, actions) => room.Close(now, actions));
         _timer.AbortAll();
-        await WaitAsync(TimeSpan.FromSeconds(5), CancellationToken.None, () => _timer.Count > 0);
+        await WaitAsync(TimeSpan.FromSeconds(5), () => _timer.Count > 0, CancellationToken.None);
         _timer.Dispose();
     }
 
@@ -265,15 +265,15 @@ public sealed partial class InvokerRole : IActivationIntake, IAsyncDisposable
     /// <summary>Begins to serve on this thread: the first bytes leave before this returns. Only a deep nesting of calls is broken up.</summary>
     private void Serve(Slot slot, QueuedActivation activation)
     {
-        if (s_nesting >= DeepestNesting)
+        if (_nesting >= DeepestNesting)
         {
             ThreadPool.UnsafeQueueUserWorkItem(static work => _ = work.Role.ServeAsync(work.Slot, work.Activation), (Role: this, Slot: slot, Activation: activation), preferLocal: true);
             return;
         }
 
-        s_nesting++;
+        _nesting++;
         _ = ServeAsync(slot, activation);
-        s_nesting--;
+        _nesting--;
     }
 
     /// <summary>
@@ -545,7 +545,7 @@ public sealed partial class InvokerRole : IActivationIntake, IAsyncDisposable
 
     private bool IsShortOfMemory() => _machine.MemoryPressurePercent() > _options.Pool.MemoryPressurePercent;
 
-    private async Task WaitAsync(TimeSpan most, CancellationToken cancellationToken, Func<bool> isBusy)
+    private async Task WaitAsync(TimeSpan most, Func<bool> isBusy, CancellationToken cancellationToken)
     {
         var began = _clock.Time.GetTimestamp();
         while (isBusy() && !cancellationToken.IsCancellationRequested && _clock.Time.GetElapsedTime(began) < most)
