@@ -424,9 +424,9 @@ internal sealed class Room
         return true;
     }
 
-    /// <summary>The last tenth of the room is not for a namespace that is above its share.</summary>
+    /// <summary>The last tenth of the room is not for a namespace that is above its share; but one sandbox, however large, everybody may have.</summary>
     private long KeptFromOthers(ActionSlots slots, long bytes) =>
-        _shares.Count > 1 && slots.Share.SandboxBytes + bytes > _rules.CapacityBytes / _shares.Count ? _rules.CapacityBytes / 10 : 0;
+        _shares.Count > 1 && slots.Share.SandboxBytes > 0 && slots.Share.SandboxBytes + bytes > _rules.CapacityBytes / _shares.Count ? _rules.CapacityBytes / 10 : 0;
 
     private bool EvictIdle(long missing, long idleBeforeUs, ActionSlots wanting, List<PoolAction> actions)
     {

@@ -229,9 +229,12 @@ public sealed class PoolSimulationTests
 
         simulation.Run(3600 * Second);
         Assert.True(simulation.AllEnded, $"Seed {seed}: an activation was lost or starved.");
-        if (simulation.StartFails == 0)
+        var refused = simulation.All.Find(activation => activation.Refused);
+        if (simulation.StartFails == 0 && refused is not null)
         {
-            Assert.True(simulation.All.TrueForAll(activation => !activation.Refused), $"Seed {seed}: an activation was refused for nothing: {rules.CapacityBytes >> 20} MB, {simulation.All.Count(a => a.Refused)} of {calls} over {span / Second} s, slow {slow}, {simulation.Starts} starts, dies {simulation.Dies}, first {simulation.All.First(a => a.Refused).ArrivedUs} {simulation.All.First(a => a.Refused).EndedUs}, cells {rules.StemCells[0].Count}.");
+            Assert.Fail(
+                $"Seed {seed}: {refused.Key} was refused after {(refused.EndedUs - refused.ArrivedUs) / Second} s, " +
+                $"among {calls} calls in {span / Second} s of slowness {slow}, in {rules.CapacityBytes >> 20} MB with {simulation.Starts} starts.");
         }
     }
 }

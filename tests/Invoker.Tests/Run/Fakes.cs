@@ -1,0 +1,201 @@
+using System.Collections.Concurrent;
+using System.Net.Sockets;
+using System.Text;
+using System.Text.Json;
+using Frusta.Bus;
+using Frusta.Contracts.Buffers;
+using Frusta.Contracts.Entities;
+using Frusta.Contracts.Messages;
+using Frusta.Contracts.Names;
+using Frusta.Invoker.Run;
+using Frusta.Runtimes;
+using Frusta.Sandboxes;
+using Frusta.Store.Entities;
+using Microsoft.Win32.SafeHandles;
+
+namespace Frusta.Invoker.Tests.Run;
+
+/// <summary>What a fake sandbox answers.</summary>
+internal sealed record FakeAnswer(string? Body, bool Ok = true, RuntimeAnswerKind Kind = RuntimeAnswerKind.Answered, long? Length = null)
+{
+    public RuntimeAnswer ToAnswer()
+    {
+        var body = Body is null ? null : PooledBuffer.Copy(Encoding.UTF8.GetBytes(Body));
+        return new RuntimeAnswer(Kind, Ok, body, Length ?? body?.Length ?? 0);
+    }
+}
+
+/// <summary>A sandbox in this process: it records what it is given and answers as the test says.</summary>
+internal sealed class FakeSandbox(string family, int number, FakeFactory factory) : RunnableSandbox, ISandbox, IRuntimeClient
+{
+    private readonly TaskCompletionSource<SandboxExit> _exited = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private TaskCompletionSource<RuntimeAnswer>? _pending;
+
+    public override ISandbox Sandbox => this;
+
+    public override IRuntimeClient Runtime => this;
+
+    public string Label { get; } = $"{family}-{number}";
+
+    public Socket Channel => throw new NotSupportedException();
+
+    public SafeFileHandle StandardOutput => throw new NotSupportedException();
+
+    public SafeFileHandle StandardError => throw new NotSupportedException();
+
+    public Task<SandboxExit> Exited => _exited.Task;
+
+    public bool MemoryExhausted { get; set; }
+
+    public int MemoryMb { get; set; }
+
+    public bool NetworkDenied { get; private set; }
+
+    public ConcurrentQueue<string> Inits { get; } = new();
+
+    public ConcurrentQueue<string> Runs { get; } = new();
+
+    public void Exit(int code) => _exited.TrySetResult(new SandboxExit(code));
+
+    public void LimitMemory(int megabytes) => MemoryMb = megabytes;
+
+    public void DenyNetwork() => NetworkDenied = true;
+
+    public long MeasureMemory() => 30 << 20;
+
+    public ValueTask StopAsync() => DisposeAsync();
+
+    public ValueTask<RuntimeAnswer> InitializeAsync(ActivationId id, ReadOnlyMemory<byte> request, CancellationToken cancellationToken)
+    {
+        Inits.Enqueue(Encoding.UTF8.GetString(request.Span));
+        return AnswerAsync(factory.OnInit(this));
+    }
+
+    public ValueTask<RuntimeAnswer> RunAsync(ActivationId id, ReadOnlyMemory<byte> request, CancellationToken cancellationToken)
+    {
+        Runs.Enqueue(Encoding.UTF8.GetString(request.Span));
+        return AnswerAsync(factory.OnRun(this));
+    }
+
+    public void Abort(RuntimeAnswerKind reason) => _pending?.TrySetResult(new RuntimeAnswer(reason, Ok: false, null, 0));
+
+    public override void BeginOutput(long limitBytes)
+    {
+    }
+
+    public override bool CollectOutput(PooledBuffer lines)
+    {
+        lines.Write(Encoding.UTF8.GetBytes(factory.Logs));
+        return factory.LogsComplete;
+    }
+
+    public override ValueTask DisposeAsync()
+    {
+        Exit(137);
+        factory.Stopped.Enqueue(this);
+        return ValueTask.CompletedTask;
+    }
+
+    private async ValueTask<RuntimeAnswer> AnswerAsync(Task<FakeAnswer> answer)
+    {
+        if (answer.IsCompletedSuccessfully)
+        {
+            return (await answer).ToAnswer();
+        }
+
+        _pending = new TaskCompletionSource<RuntimeAnswer>(TaskCreationOptions.RunContinuationsAsynchronously);
+        return await await Task.WhenAny(_pending.Task, Read(answer));
+    }
+
+    private static async Task<RuntimeAnswer> Read(Task<FakeAnswer> answer) => (await answer).ToAnswer();
+}
+
+internal sealed class FakeFactory : ISandboxFactory
+{
+    private int _number;
+
+    public Func<FakeSandbox, Task<FakeAnswer>> OnInit { get; set; } = _ => Task.FromResult(new FakeAnswer(""));
+
+    public Func<FakeSandbox, Task<FakeAnswer>> OnRun { get; set; } = _ => Task.FromResult(new FakeAnswer("""{"ok":true}"""));
+
+    public Func<Exception?> OnStart { get; set; } = () => null;
+
+    public string Logs { get; set; } = "[]";
+
+    public bool LogsComplete { get; set; } = true;
+
+    public ConcurrentQueue<FakeSandbox> Started { get; } = new();
+
+    public ConcurrentQueue<FakeSandbox> Stopped { get; } = new();
+
+    public KindSupport Find(string kind) => kind.Split(':')[0] is "nodejs" or "python"
+        ? new KindSupport(kind.Split(':')[0], null)
+        : new KindSupport(null, $"The runtime '{kind}' cannot run on this host.");
+
+    public ValueTask<RunnableSandbox> StartAsync(string family, int memoryMb, CancellationToken cancellationToken)
+    {
+        if (OnStart() is { } failure)
+        {
+            throw failure;
+        }
+
+        var sandbox = new FakeSandbox(family, Interlocked.Increment(ref _number), this) { MemoryMb = memoryMb };
+        Started.Enqueue(sandbox);
+        return ValueTask.FromResult<RunnableSandbox>(sandbox);
+    }
+}
+
+internal sealed class FakeDelivery(ActivationMessage message) : IDelivery
+{
+    private readonly TaskCompletionSource<FinishedActivation> _finished = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private int _starts;
+    private int _ends;
+
+    public ActivationMessage Message { get; } = message;
+
+    public int Starts => _starts;
+
+    public int Ends => _ends;
+
+    /// <summary>The record; waits for it at most ten seconds.</summary>
+    public async Task<JsonElement> RecordAsync()
+    {
+        var finished = await _finished.Task.WaitAsync(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
+        return JsonDocument.Parse(finished.Record.Memory).RootElement;
+    }
+
+    public void Started() => Interlocked.Increment(ref _starts);
+
+    public void Finished(FinishedActivation finished)
+    {
+        Interlocked.Increment(ref _ends);
+        Message.Release();
+        _finished.TrySetResult(finished);
+    }
+}
+
+internal sealed class FakeStore : IEntityStore
+{
+    public ConcurrentDictionary<string, EntityDocument> Documents { get; } = new(StringComparer.Ordinal);
+
+    public ConcurrentDictionary<string, byte[]> Code { get; } = new(StringComparer.Ordinal);
+
+    public int CodeReads { get; private set; }
+
+    public ValueTask<EntityDocument?> GetAsync(string documentId, CancellationToken cancellationToken) =>
+        ValueTask.FromResult(Documents.GetValueOrDefault(documentId));
+
+    public ValueTask<byte[]?> GetCodeAsync(string documentId, string attachment, CancellationToken cancellationToken)
+    {
+        CodeReads++;
+        return ValueTask.FromResult(Code.GetValueOrDefault(documentId));
+    }
+
+    public ValueTask<string?> PutAsync(EntityDocument document, ReadOnlyMemory<byte>? code, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+    public ValueTask<bool> DeleteAsync(string documentId, string revision, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+    public ValueTask<IReadOnlyList<EntityDocument>> ListAsync(EntityQuery query, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+    public ValueTask<int> CountAsync(EntityQuery query, CancellationToken cancellationToken) => throw new NotSupportedException();
+}

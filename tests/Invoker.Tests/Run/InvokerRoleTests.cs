@@ -1,0 +1,380 @@
+using System.Text.Json;
+using Frusta.Bus;
+using Frusta.Contracts.Entities;
+using Frusta.Runtimes;
+using Frusta.Sandboxes;
+
+namespace Frusta.Invoker.Tests.Run;
+
+public sealed class InvokerRoleTests
+{
+    private static string Text(JsonElement record, string name) => record.GetProperty("response").GetProperty(name).ToString();
+
+    private static JsonElement? Annotation(JsonElement record, string key)
+    {
+        foreach (var annotation in record.GetProperty("annotations").EnumerateArray())
+        {
+            if (annotation.GetProperty("key").GetString() == key)
+            {
+                return annotation.GetProperty("value");
+            }
+        }
+
+        return null;
+    }
+
+    [Fact]
+    public async Task The_first_call_initialises_and_the_second_finds_the_sandbox_warm()
+    {
+        await using var invoker = await new InvokerFixture().StartAsync();
+        var action = invoker.Action();
+        var cold = invoker.Send(action, """{"a":1}""");
+        var first = await cold.RecordAsync();
+        var second = await invoker.Send(action, """{"a":2}""").RecordAsync();
+
+        var sandbox = Assert.Single(invoker.Factory.Started);
+        Assert.Equal("success", Text(first, "status"));
+        Assert.Equal("""{"ok":true}""", Text(first, "result"));
+        Assert.NotNull(Annotation(first, "initTime"));
+        Assert.Null(Annotation(second, "initTime"));
+        Assert.Equal(1, invoker.Store.CodeReads);
+        Assert.Equal(2, sandbox.Runs.Count);
+        Assert.Equal(1, cold.Starts);
+        Assert.Equal(1, cold.Ends);
+    }
+
+    [Fact]
+    public async Task A_run_says_who_calls_what_with_which_arguments()
+    {
+        await using var invoker = await new InvokerFixture().StartAsync();
+        var message = InvokerFixture.Message(invoker.Action(apiKey: true), """{"a":1,"secret":"x","b":[1.50]}""", init: "secret");
+        var id = message.Id.ToString();
+        await invoker.Send(message).RecordAsync();
+
+        var sandbox = Assert.Single(invoker.Factory.Started);
+        var run = JsonDocument.Parse(Assert.Single(sandbox.Runs)).RootElement;
+        Assert.Equal("""{"a":1,"b":[1.50]}""", run.GetProperty("value").GetRawText());
+        Assert.Equal("guest", run.GetProperty("namespace").GetString());
+        Assert.Equal("/guest/hello", run.GetProperty("action_name").GetString());
+        Assert.Equal("0.0.1", run.GetProperty("action_version").GetString());
+        Assert.Equal(id, run.GetProperty("activation_id").GetString());
+        Assert.Equal("tid", run.GetProperty("transaction_id").GetString());
+        Assert.Equal("uuid-of-guest:secret", run.GetProperty("api_key").GetString());
+        Assert.True(long.Parse(run.GetProperty("deadline").GetString()!, null) > 0);
+
+        var init = JsonDocument.Parse(Assert.Single(sandbox.Inits)).RootElement.GetProperty("value");
+        Assert.Equal(InvokerFixture.Code, init.GetProperty("code").GetString());
+        Assert.Equal("main", init.GetProperty("main").GetString());
+        Assert.Equal("x", init.GetProperty("env").GetProperty("secret").GetString());
+        Assert.Equal("/guest/hello", init.GetProperty("env").GetProperty("__OW_ACTION_NAME").GetString());
+    }
+
+    [Fact]
+    public async Task Another_revision_gets_another_sandbox()
+    {
+        await using var invoker = await new InvokerFixture().StartAsync();
+        await invoker.Send(invoker.Action(revision: "1-a")).RecordAsync();
+        await invoker.Send(invoker.Action(revision: "2-b")).RecordAsync();
+        Assert.Equal(2, invoker.Factory.Started.Count);
+    }
+
+    [Fact]
+    public async Task Two_namespaces_never_share_a_sandbox()
+    {
+        await using var invoker = await new InvokerFixture().StartAsync();
+        var action = invoker.Action();
+        await invoker.Send(action, user: InvokerFixture.User("alice")).RecordAsync();
+        await invoker.Send(action, user: InvokerFixture.User("bob")).RecordAsync();
+        Assert.Equal(2, invoker.Factory.Started.Count);
+    }
+
+    [Theory]
+    [InlineData("""{"a": 1}""", true, "success", """{"a":1}""", true)]
+    [InlineData("[1, 2]", true, "success", "[1,2]", true)]
+    [InlineData("""{"error": "no", "other": 1}""", true, "application error", """{"error":"no"}""", true)]
+    [InlineData("""{"error": {"code": 1}}""", false, "action developer error", """{"error":{"code":1}}""", false)]
+    [InlineData("""{"a": 1}""", false, "action developer error", """{"error":"The action did not produce a valid JSON or JSON Array response: {\"a\": 1}"}""", false)]
+    [InlineData("null\n", true, "action developer error", """{"error":"The action did not produce a valid JSON or JSON Array response: null\n"}""", false)]
+    [InlineData("", true, "action developer error", """{"error":"The action did not produce a valid JSON or JSON Array response."}""", false)]
+    [InlineData("oh", true, "action developer error", """{"error":"The action did not produce a valid JSON or JSON Array response: oh"}""", false)]
+    public async Task An_answer_is_classified(string body, bool ok, string status, string result, bool keepsSandbox)
+    {
+        await using var invoker = await new InvokerFixture().StartAsync();
+        invoker.Factory.OnRun = _ => Task.FromResult(new FakeAnswer(body, ok));
+        var record = await invoker.Send(invoker.Action()).RecordAsync();
+        Assert.Equal(status, Text(record, "status"));
+        Assert.Equal(result, record.GetProperty("response").GetProperty("result").GetRawText());
+        Assert.Equal(body.Length.ToString(), Text(record, "size"));
+        await invoker.Send(invoker.Action()).RecordAsync();
+        Assert.Equal(keepsSandbox ? 1 : 2, invoker.Factory.Started.Count);
+    }
+
+    [Fact]
+    public async Task A_closed_channel_is_an_unexpected_exit_and_is_answered_at_once()
+    {
+        await using var invoker = await new InvokerFixture().StartAsync();
+        invoker.Factory.OnRun = sandbox =>
+        {
+            sandbox.Exit(1);
+            return Task.FromResult(new FakeAnswer(null, Kind: RuntimeAnswerKind.Closed));
+        };
+        invoker.Factory.Logs = """["2026 stdout: hello"]""";
+        var record = await invoker.Send(invoker.Action()).RecordAsync();
+        Assert.Equal("""{"error":"The action did not produce a valid response and exited unexpectedly."}""", record.GetProperty("response").GetProperty("result").GetRawText());
+        Assert.False(record.GetProperty("response").TryGetProperty("size", out _));
+        var logs = record.GetProperty("logs");
+        Assert.Equal(2, logs.GetArrayLength());
+        Assert.EndsWith(" stderr: The action did not initialize or run as expected. Log data might be missing.", logs[1].GetString());
+    }
+
+    [Fact]
+    public async Task Want_of_memory_is_told_also_when_the_kernel_says_so_later()
+    {
+        await using var invoker = await new InvokerFixture().StartAsync();
+        invoker.Factory.OnRun = sandbox =>
+        {
+            sandbox.Exit(137);
+            _ = TimeProvider.System.CreateTimer(_ => sandbox.MemoryExhausted = true, null, TimeSpan.FromMilliseconds(100), Timeout.InfiniteTimeSpan);
+            return Task.FromResult(new FakeAnswer(null, Kind: RuntimeAnswerKind.Closed));
+        };
+        var record = await invoker.Send(invoker.Action()).RecordAsync();
+        Assert.Equal("""{"error":"The action exhausted its memory and was aborted."}""", Text(record, "result"));
+        Assert.Equal("action developer error", Text(record, "status"));
+    }
+
+    [Fact]
+    public async Task A_run_beyond_its_time_is_broken_off()
+    {
+        await using var invoker = await new InvokerFixture().StartAsync();
+        invoker.Factory.OnRun = _ => new TaskCompletionSource<FakeAnswer>().Task;
+        var record = await invoker.Send(invoker.Action(limits: new ActionLimits(TimeoutMs: 100))).RecordAsync();
+        Assert.Equal("""{"error":"The action exceeded its time limits of 100 milliseconds."}""", Text(record, "result"));
+        Assert.True(Annotation(record, "timeout")!.Value.GetBoolean());
+        Assert.True(record.GetProperty("duration").GetInt64() >= 100);
+    }
+
+    [Fact]
+    public async Task An_init_beyond_its_time_is_broken_off()
+    {
+        await using var invoker = await new InvokerFixture().StartAsync();
+        invoker.Factory.OnInit = _ => new TaskCompletionSource<FakeAnswer>().Task;
+        var record = await invoker.Send(invoker.Action(limits: new ActionLimits(TimeoutMs: 100))).RecordAsync();
+        Assert.Equal("""{"error":"The action exceeded its time limits of 100 milliseconds during initialization."}""", Text(record, "result"));
+        Assert.NotNull(Annotation(record, "initTime"));
+    }
+
+    [Theory]
+    [InlineData("""{"error":"Initialization has failed due to: x"}""", """{"error":"Initialization has failed due to: x"}""")]
+    [InlineData("oh", """{"error":"The action failed during initialization: oh"}""")]
+    [InlineData("", """{"error":"The action failed during initialization."}""")]
+    public async Task A_failed_init_is_a_developer_error(string body, string result)
+    {
+        await using var invoker = await new InvokerFixture().StartAsync();
+        invoker.Factory.OnInit = _ => Task.FromResult(new FakeAnswer(body, Ok: false));
+        var record = await invoker.Send(invoker.Action()).RecordAsync();
+        Assert.Equal(result, Text(record, "result"));
+        Assert.Equal("action developer error", Text(record, "status"));
+    }
+
+    [Fact]
+    public async Task A_result_beyond_the_limit_is_truncated_and_keeps_the_sandbox()
+    {
+        await using var invoker = await new InvokerFixture().StartAsync();
+        invoker.Factory.OnRun = _ => Task.FromResult(new FakeAnswer("abc", Kind: RuntimeAnswerKind.TooLarge, Length: 1048577));
+        var record = await invoker.Send(invoker.Action()).RecordAsync();
+        Assert.Equal("""{"error":"The action produced a response that exceeded the allowed length: 1048577 > 1048576 bytes. The truncated response was: abc"}""", Text(record, "result"));
+        Assert.Equal("application error", Text(record, "status"));
+        Assert.Equal("1048577", Text(record, "size"));
+        await invoker.Send(invoker.Action()).RecordAsync();
+        Assert.Single(invoker.Factory.Started);
+    }
+
+    [Fact]
+    public async Task Incomplete_logs_end_the_sandbox_but_not_the_success()
+    {
+        await using var invoker = await new InvokerFixture().StartAsync();
+        invoker.Factory.LogsComplete = false;
+        var record = await invoker.Send(invoker.Action()).RecordAsync();
+        Assert.Equal("success", Text(record, "status"));
+        await invoker.Send(invoker.Action()).RecordAsync();
+        Assert.Equal(2, invoker.Factory.Started.Count);
+    }
+
+    [Fact]
+    public async Task An_action_that_is_gone_is_answered_so_after_a_restart()
+    {
+        await using var invoker = await new InvokerFixture().StartAsync();
+        var record = await invoker.Send(InvokerFixture.Message(invoker.Action(), hint: false)).RecordAsync();
+        Assert.Equal("""{"error":"Action could not be found or may have been deleted."}""", Text(record, "result"));
+        Assert.Equal("application error", Text(record, "status"));
+        Assert.Equal("unknown", Annotation(record, "kind")!.Value.GetString());
+    }
+
+    [Fact]
+    public async Task A_message_without_its_action_is_resolved_from_the_store()
+    {
+        await using var invoker = await new InvokerFixture().StartAsync();
+        var action = invoker.Action();
+        invoker.Store.Documents["guest/hello"] = new ActionDocument
+        {
+            Name = action.Name,
+            Version = "0.0.2",
+            Revision = "2-b",
+            UpdatedMs = 1,
+            Exec = new ActionExec("nodejs:20", CodeAttachment: "code"),
+        };
+        var record = await invoker.Send(InvokerFixture.Message(action, hint: false)).RecordAsync();
+        Assert.Equal("success", Text(record, "status"));
+        Assert.Equal("0.0.2", record.GetProperty("version").GetString());
+    }
+
+    [Fact]
+    public async Task A_kind_that_cannot_run_here_says_so()
+    {
+        await using var invoker = await new InvokerFixture().StartAsync();
+        var record = await invoker.Send(invoker.Action(kind: "java:8")).RecordAsync();
+        Assert.Equal("action developer error", Text(record, "status"));
+        Assert.Contains("java:8", Text(record, "result"));
+        Assert.Equal("java:8", Annotation(record, "kind")!.Value.GetString());
+    }
+
+    [Fact]
+    public async Task An_image_that_cannot_be_pulled_says_so_in_openwhisk_s_words()
+    {
+        await using var invoker = await new InvokerFixture().StartAsync();
+        var action = invoker.Action(kind: "blackbox");
+        invoker.Store.Documents["guest/hello"] = new ActionDocument { Name = action.Name, Version = "0.0.1", UpdatedMs = 1, Exec = new ActionExec("blackbox", Image: "me/mine") };
+        var record = await invoker.Send(action).RecordAsync();
+        Assert.Equal("""{"error":"Failed to pull container image 'me/mine'."}""", Text(record, "result"));
+    }
+
+    [Fact]
+    public async Task A_limit_lowered_since_is_named()
+    {
+        await using var invoker = await new InvokerFixture().StartAsync();
+        var user = InvokerFixture.User(limits: new NamespaceLimits { MaxActionMemory = 128 });
+        var record = await invoker.Send(invoker.Action(), user: user).RecordAsync();
+        Assert.Equal("""{"error":"requirement failed: memory size 256 MB exceeds allowed threshold of 128 MB"}""", Text(record, "result"));
+        Assert.Equal("application error", Text(record, "status"));
+    }
+
+    [Fact]
+    public async Task Sandboxes_that_never_come_up_are_answered()
+    {
+        await using var invoker = await new InvokerFixture().StartAsync();
+        invoker.Factory.OnStart = () => new SandboxStartException("no");
+        var record = await invoker.Send(invoker.Action()).RecordAsync();
+        Assert.Equal("""{"error":"Failed to provision resources to run the action."}""", Text(record, "result"));
+        Assert.Equal("whisk internal error", Text(record, "status"));
+        Assert.Equal("unhealthy", invoker.Role.Health);
+    }
+
+    [Fact]
+    public async Task A_warm_sandbox_that_has_died_is_never_used()
+    {
+        await using var invoker = await new InvokerFixture().StartAsync();
+        await invoker.Send(invoker.Action()).RecordAsync();
+        Assert.True(invoker.Factory.Started.TryPeek(out var sandbox));
+        sandbox.Exit(1);
+        var record = await invoker.Send(invoker.Action()).RecordAsync();
+        Assert.Equal("success", Text(record, "status"));
+        Assert.Equal(2, invoker.Factory.Started.Count);
+    }
+
+    [Fact]
+    public async Task A_stem_cell_gets_the_limit_of_its_action()
+    {
+        var fixture = new InvokerFixture();
+        fixture.Options.StemCells["nodejs"] = new StemCellOptions { Count = 1, MemoryMb = 256 };
+        await using var invoker = await fixture.StartAsync();
+        Assert.True(SpinWait.SpinUntil(() => invoker.Factory.Started.Count == 1, TimeSpan.FromSeconds(10)));
+        await invoker.Send(invoker.Action(limits: new ActionLimits(MemoryMb: 512), network: false)).RecordAsync();
+        Assert.True(invoker.Factory.Started.TryPeek(out var cell));
+        Assert.Equal(512, cell.MemoryMb);
+        Assert.True(cell.NetworkDenied);
+        Assert.Single(cell.Runs);
+    }
+
+    [Fact]
+    public async Task A_hundred_slow_calls_at_once_start_many_sandboxes()
+    {
+        await using var invoker = await new InvokerFixture().StartAsync();
+        invoker.Factory.OnRun = async _ =>
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(500), TimeProvider.System);
+            return new FakeAnswer("{}");
+        };
+        var deliveries = new List<FakeDelivery>();
+        for (var i = 0; i < 100; i++)
+        {
+            deliveries.Add(invoker.Send(invoker.Action()));
+        }
+
+        foreach (var delivery in deliveries)
+        {
+            await delivery.RecordAsync();
+            Assert.Equal(1, delivery.Ends);
+        }
+
+        Assert.InRange(invoker.Factory.Started.Count, 20, 100);
+    }
+
+    [Fact]
+    public async Task A_thousand_fast_calls_at_once_start_few_sandboxes()
+    {
+        await using var invoker = await new InvokerFixture().StartAsync();
+        invoker.Factory.OnInit = async _ =>
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System);
+            return new FakeAnswer("{}");
+        };
+        var deliveries = new List<FakeDelivery>();
+        for (var i = 0; i < 1000; i++)
+        {
+            deliveries.Add(invoker.Send(invoker.Action()));
+        }
+
+        foreach (var delivery in deliveries)
+        {
+            await delivery.RecordAsync();
+        }
+
+        Assert.InRange(invoker.Factory.Started.Count, 1, 4);
+    }
+
+    [Fact]
+    public async Task What_runs_when_the_server_stops_is_let_end_and_nothing_new_is_taken()
+    {
+        await using var invoker = await new InvokerFixture().StartAsync();
+        var answer = new TaskCompletionSource<FakeAnswer>();
+        var begun = new TaskCompletionSource();
+        invoker.Factory.OnRun = _ =>
+        {
+            begun.TrySetResult();
+            return answer.Task;
+        };
+        var delivery = invoker.Send(invoker.Action());
+        await begun.Task.WaitAsync(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
+        var stopping = invoker.Role.StopAsync(TestContext.Current.CancellationToken);
+        Assert.Equal(SendOutcome.Full, invoker.Role.Receive(new FakeDelivery(InvokerFixture.Message(invoker.Action()))));
+        answer.SetResult(new FakeAnswer("{}"));
+        Assert.Equal("success", Text(await delivery.RecordAsync(), "status"));
+        await stopping.WaitAsync(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
+        Assert.Single(invoker.Factory.Stopped);
+        Assert.Equal("down", invoker.Role.Health);
+    }
+
+    [Fact]
+    public async Task A_queue_that_is_full_refuses_at_once()
+    {
+        var fixture = new InvokerFixture();
+        fixture.Options.Queue.PerAction = 2;
+        fixture.Options.Pool.StartTries = 100;
+        await using var invoker = await fixture.StartAsync();
+        invoker.Factory.OnRun = _ => new TaskCompletionSource<FakeAnswer>().Task;
+        invoker.Factory.OnStart = () => new SandboxStartException("no");
+        invoker.Send(invoker.Action());
+        invoker.Send(invoker.Action());
+        Assert.Equal(SendOutcome.NamespaceFull, invoker.Role.Receive(new FakeDelivery(InvokerFixture.Message(invoker.Action()))));
+    }
+}
