@@ -51,6 +51,7 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
     private bool _oneMore;
     private bool _closed;
     private double _averageUs;
+    private long _initUs;
     private long _queueBusySinceUs;
     private long _lastSeenUs;
 
@@ -62,7 +63,7 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
 
     public long LimitBytes { get; } = limitBytes;
 
-    /// <summary>Microseconds that a cold start of this family costs; set by the room.</summary>
+    /// <summary>Microseconds that a cold start of this family costs, without loading the code; set by the room.</summary>
     public long ColdStartUs { get; set; } = rules.FirstColdStartUs;
 
     /// <summary>Since when the room has had nothing for this action; 0 when it is not short. Guarded by the room's lock.</summary>
@@ -99,6 +100,7 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
             {
                 _initialising--;
                 slot.Initialised = true;
+                _initUs = _initUs == 0 ? nowUs - slot.SinceUs : _initUs + ((nowUs - slot.SinceUs - _initUs) / 4);
                 BeginRun(slot, nowUs);
             }
         }
@@ -508,7 +510,7 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
         }
 
         var estimate = Math.Max(_averageUs, _oldestRun is null ? 0 : nowUs - _oldestRun.SinceUs);
-        return _oneMore || _waiting.Count * estimate / serving > ColdStartUs;
+        return _oneMore || _waiting.Count * estimate / serving > ColdStartUs + _initUs;
     }
 
     private bool TryTakeIdle(long nowUs, out Slot? slot)

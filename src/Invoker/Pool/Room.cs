@@ -584,9 +584,12 @@ internal sealed class Room
 
     private sealed class ColdStart(long firstUs)
     {
+        // However soon a process is up, its start took a core from others for a while.
+        private const long LeastUs = 10_000;
+
         public long AverageUs { get; private set; } = firstUs;
 
-        public void Seen(long tookUs) => AverageUs += (tookUs - AverageUs) / 4;
+        public void Seen(long tookUs) => AverageUs = Math.Max(LeastUs, AverageUs + ((tookUs - AverageUs) / 4));
     }
 }
 

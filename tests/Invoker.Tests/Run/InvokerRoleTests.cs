@@ -14,7 +14,7 @@ public sealed class InvokerRoleTests
     {
         foreach (var annotation in record.GetProperty("annotations").EnumerateArray())
         {
-            if (annotation.GetProperty("key").GetString() == key)
+            if (annotation.GetProperty("key").ValueEquals(key))
             {
                 return annotation.GetProperty("value");
             }
