@@ -31,7 +31,7 @@ function loadText({ code, main }) {
 function loadArchive({ code, main }) {
   const fs = require('fs');
   archive ??= own('./archive.js');
-  const folder = fs.mkdtempSync(path.join(process.env.TMPDIR || '/tmp', 'action-'));
+  const folder = fs.mkdtempSync(path.join(scratch(), 'action-'));
   archive.unpack(Buffer.from(code, 'base64'), folder);
   process.chdir(folder);
 
@@ -62,6 +62,12 @@ function loadArchive({ code, main }) {
 
     return import(requireHere.resolve(target)).then(module => callable(find(module, name) ?? find(module.default, name), main));
   }
+}
+
+/** Where the sandbox may write: its own folder where it starts in one. */
+function scratch() {
+  const here = process.cwd();
+  return process.env.TMPDIR || (here === '/' ? '/tmp' : here);
 }
 
 /** Fetches the dependencies of a package that came without them. Its failure shows when the module is not found. */

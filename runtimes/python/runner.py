@@ -209,7 +209,8 @@ def print_exception(raised, stream, once=False):
 
 
 def load(code, binary, name):
-    folder = os.path.join(os.environ.get("TMPDIR") or "/tmp", "action-" + os.urandom(8).hex())
+    here = os.getcwd()  # the sandbox's own folder where it starts in one
+    folder = os.path.join(os.environ.get("TMPDIR") or ("/tmp" if here == "/" else here), "action-" + os.urandom(8).hex())
     os.mkdir(folder, 0o700)
     source = decode(code) if binary else code.encode("utf-8", "surrogatepass")
     entry = os.path.join(folder, "main__.py")

@@ -1,0 +1,118 @@
+using Frusta.Contracts.Buffers;
+using Microsoft.Win32.SafeHandles;
+
+namespace Frusta.Runtimes.Output;
+
+/// <summary>The logs of one activation.</summary>
+/// <param name="Json">A JSON array of lines, or null for <c>[]</c>. The receiver disposes it.</param>
+/// <param name="Truncated">True when the limit cut them; the sandbox is then ended, as OpenWhisk does.</param>
+public readonly record struct LogsResult(PooledBuffer? Json, bool Truncated);
+
+/// <summary>Turns what one sandbox writes to its standard output and error into the logs of its activations.</summary>
+/// <remarks>
+/// A runner flushes before it answers, so that after an answer both pipes hold everything: they are read until they would
+/// block, and no sentinel is needed. An activation that writes nothing costs two reads. One that runs for longer is
+/// read along by the pump, so that a full pipe never stops user code. What is written between two activations belongs to the next
+/// one, as what is written while code is loaded belongs to the first.
+/// </remarks>
+public sealed class OutputCollector : IDisposable
+{
+    private readonly Lock _gate = new();
+    private readonly OutputPump _pump;
+    private readonly LogLines _lines;
+    private readonly OutputStream _standardOutput;
+    private readonly OutputStream _standardError;
+    private readonly long _number;
+    private bool _watched;
+    private bool _closed;
+
+    /// <param name="standardOutput">Read end, non-blocking; stays the sandbox's.</param>
+    /// <param name="standardError">Read end, non-blocking; stays the sandbox's.</param>
+    /// <param name="pump">The one pump of this process.</param>
+    /// <param name="clock">Gives the lines their time.</param>
+    public OutputCollector(SafeFileHandle standardOutput, SafeFileHandle standardError, OutputPump pump, TimeProvider clock)
+    {
+        _pump = pump;
+        _lines = new LogLines(clock);
+        _standardOutput = new OutputStream(standardOutput, isError: false);
+        _standardError = new OutputStream(standardError, isError: true);
+        _number = _pump.Add(this);
+    }
+
+    /// <summary>Tick of the pump at which the activation in flight began; 0 when there is none.</summary>
+    internal long BeganAt;
+
+    /// <summary>The pump's: <see cref="BeganAt"/> of the activation that it has looked at.</summary>
+    internal long SeenAt;
+
+    /// <summary>An activation begins: before its init if it has one, otherwise before its run.</summary>
+    /// <param name="limitBytes">Bytes of raw log that it may write; 0 keeps nothing.</param>
+    public void Begin(long limitBytes)
+    {
+        lock (_gate)
+        {
+            _lines.Begin(limitBytes);
+        }
+
+        Volatile.Write(ref BeganAt, _pump.Begin());
+    }
+
+    /// <summary>The activation's answer is here, or will never come: reads what is left and gives its logs.</summary>
+    /// <param name="failed">True for a developer error, after which a line says that logs might be missing.</param>
+    public LogsResult Collect(bool failed)
+    {
+        Volatile.Write(ref BeganAt, 0);
+        lock (_gate)
+        {
+            Read();
+            _standardOutput.EndLine(_lines);
+            _standardError.EndLine(_lines);
+            return _lines.End(failed);
+        }
+    }
+
+    public void Dispose()
+    {
+        Volatile.Write(ref BeganAt, 0);
+        _pump.Remove(_number);
+        lock (_gate)
+        {
+            _closed = true;
+            _standardOutput.Close();
+            _standardError.Close();
+            _lines.End(failed: false).Json?.Dispose();
+        }
+    }
+
+    /// <summary>Puts both pipes under the kernel's watch, once: it ends when the sandbox closes them.</summary>
+    internal void Watch(SafeFileHandle epoll)
+    {
+        lock (_gate)
+        {
+            if (!_watched && !_closed)
+            {
+                _watched = true;
+                _standardOutput.Watch(epoll, _number);
+                _standardError.Watch(epoll, _number);
+            }
+        }
+    }
+
+    /// <summary>Called by the pump while an activation runs.</summary>
+    internal void ReadAlong()
+    {
+        lock (_gate)
+        {
+            if (Volatile.Read(ref BeganAt) != 0)
+            {
+                Read();
+            }
+        }
+    }
+
+    private void Read()
+    {
+        _standardOutput.Read(_lines);
+        _standardError.Read(_lines);
+    }
+}

@@ -1,0 +1,113 @@
+using System.Buffers;
+using Frusta.Contracts.Buffers;
+using Frusta.Sandboxes;
+using Microsoft.Win32.SafeHandles;
+
+namespace Frusta.Runtimes.Output;
+
+/// <summary>One of the two pipes, cut into lines.</summary>
+internal sealed class OutputStream(SafeFileHandle handle, bool isError)
+{
+    private const int ChunkBytes = 16 * 1024;
+
+    // What a pipe holds at most is 64 KiB, or 1 MiB when somebody enlarged it. A writer that is as fast as this reader must not
+    // keep the collector's lock for ever: the pump comes again.
+    private const int MaxBytesAtOnce = 4 * 1024 * 1024;
+
+    private PooledBuffer? _line; // the beginning of a line whose end has not come
+    private bool _closed;
+
+    public void Watch(SafeFileHandle epoll, long number) => Epoll.Watch(epoll, handle, number, Epoll.Readable | Epoll.EdgeTriggered);
+
+    /// <summary>Reads until nothing is there.</summary>
+    public void Read(LogLines lines)
+    {
+        if (_closed)
+        {
+            return;
+        }
+
+        Span<byte> first = stackalloc byte[512]; // most activations write nothing or one line: no array is rented for them
+        var count = ReadPipe(first);
+        if (count <= 0)
+        {
+            return;
+        }
+
+        Split(first[..count], lines);
+        if (count < first.Length)
+        {
+            return;
+        }
+
+        var chunk = ArrayPool<byte>.Shared.Rent(ChunkBytes);
+        for (var total = 0; total < MaxBytesAtOnce && (count = ReadPipe(chunk)) > 0; total += count)
+        {
+            Split(chunk.AsSpan(0, count), lines);
+        }
+
+        ArrayPool<byte>.Shared.Return(chunk);
+    }
+
+    /// <summary>What has no line end when the activation is over is a line all the same.</summary>
+    public void EndLine(LogLines lines)
+    {
+        if (_line is not null)
+        {
+            lines.Add(_line.Span, isError);
+            _line.Dispose();
+            _line = null;
+        }
+    }
+
+    public void Close()
+    {
+        _closed = true;
+        _line?.Dispose();
+        _line = null;
+    }
+
+    private int ReadPipe(Span<byte> buffer)
+    {
+        var count = OutputPipe.Read(handle, buffer);
+        _closed = count == 0;
+        return count;
+    }
+
+    private void Split(ReadOnlySpan<byte> bytes, LogLines lines)
+    {
+        while (bytes.Length > 0)
+        {
+            var end = bytes.IndexOf((byte)'\n');
+            var part = end < 0 ? bytes : bytes[..end];
+            if (end < 0 || _line is not null)
+            {
+                Keep(part, lines);
+            }
+
+            if (end < 0)
+            {
+                return;
+            }
+
+            if (_line is null)
+            {
+                lines.Add(part, isError);
+            }
+            else
+            {
+                EndLine(lines);
+            }
+
+            bytes = bytes[(end + 1)..];
+        }
+    }
+
+    /// <summary>Keeps no more of a line than could be logged: one byte over the limit is enough to cut the logs.</summary>
+    private void Keep(ReadOnlySpan<byte> part, LogLines lines)
+    {
+        _line ??= PooledBuffer.Rent(part.Length);
+        var room = Math.Max(0, Math.Min(lines.Left + 1, int.MaxValue / 2) - _line.Length);
+        _line.Write(part[..(int)Math.Min(part.Length, room)]);
+    }
+}
