@@ -89,19 +89,7 @@ internal sealed partial class SegmentSupply : IDisposable
         {
             while (_spares.Count == 0)
             {
-                if (_failure is not null)
-                {
-                    if (_clock.GetElapsedTime(_failedAt) >= RetryInterval)
-                    {
-                        _failedAt = _clock.GetTimestamp();
-                        _work.Enqueue(Refill);
-                        Monitor.PulseAll(_gate);
-                    }
-
-                    return null;
-                }
-
-                if (_closing)
+                if (_closing || !HasRoom())
                 {
                     return null;
                 }
@@ -112,6 +100,22 @@ internal sealed partial class SegmentSupply : IDisposable
             var spare = _spares.Dequeue();
             Monitor.PulseAll(_gate);
             return spare;
+        }
+    }
+
+    /// <summary>False when the last spare segment could not be made; another try is then made once a second, for as long as somebody asks.</summary>
+    internal bool HasRoom()
+    {
+        lock (_gate)
+        {
+            if (_failure is not null && _clock.GetElapsedTime(_failedAt) >= RetryInterval)
+            {
+                _failedAt = _clock.GetTimestamp();
+                _work.Enqueue(Refill);
+                Monitor.PulseAll(_gate);
+            }
+
+            return _failure is null;
         }
     }
 

@@ -70,6 +70,9 @@ public sealed class SegmentedLog : IDisposable
         }
     }
 
+    /// <summary>False while appends are refused or cannot be brought to the disk. Cheap enough for every call.</summary>
+    public bool Accepts => !Volatile.Read(ref _isClosed) && _commit.Failure is null && (!Volatile.Read(ref _isFull) || _supply.HasRoom());
+
     /// <summary>
     /// Called with the number of a segment that takes no more entries and is on disk, in order, from the thread that syncs:
     /// it must be quick. Set it before the first append.

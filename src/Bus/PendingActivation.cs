@@ -1,0 +1,33 @@
+using Frusta.Contracts.Messages;
+using Frusta.Contracts.Names;
+
+namespace Frusta.Bus;
+
+/// <summary>One activation between acceptance and record: what the invoker gets, and where its entries stand in the log.</summary>
+internal sealed class PendingActivation(EmbeddedBus bus, ActivationMessage message, int sizeBytes) : IDelivery
+{
+    public ActivationMessage Message { get; } = message;
+
+    /// <summary>Kept apart from the message, which is given back at the end.</summary>
+    internal ActivationId Id { get; } = message.Id;
+
+    internal string NamespaceUuid { get; } = message.User.NamespaceUuid;
+
+    internal int SizeBytes { get; } = sizeBytes;
+
+    // The rest is guarded by the lock on this object.
+
+    /// <summary>Segment of the accepted entry; 0 for a blocking call.</summary>
+    internal long AcceptedSegment { get; set; }
+
+    /// <summary>Segments of started entries; usually none or one, more after retries.</summary>
+    internal long StartedSegment { get; set; }
+
+    internal long StartedMs { get; set; }
+
+    internal bool IsFinished { get; set; }
+
+    public void Started() => bus.Started(this);
+
+    public void Finished(FinishedActivation finished) => bus.Finished(this, finished);
+}

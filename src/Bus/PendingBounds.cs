@@ -1,0 +1,86 @@
+using System.Collections.Concurrent;
+
+namespace Frusta.Bus;
+
+/// <summary>Counts what is pending, in all and in each namespace, and says no before a bound is passed.</summary>
+internal sealed class PendingBounds(BusOptions options)
+{
+    /// <summary>Namespaces without pending activations are forgotten when more than this many are known.</summary>
+    private const int KnownNamespaces = 4096;
+
+    private readonly ConcurrentDictionary<string, Share> _shares = new(StringComparer.Ordinal);
+    private readonly long _shareItems = Math.Max((long)options.MaxPendingItems * options.NamespaceSharePercent / 100, 1);
+    private readonly long _shareBytes = options.MaxPendingBytes * options.NamespaceSharePercent / 100;
+    private long _items;
+    private long _bytes;
+
+    internal long Items => Interlocked.Read(ref _items);
+
+    internal long Bytes => Interlocked.Read(ref _bytes);
+
+    /// <summary>Takes room, or says which bound is reached. What was accepted before a restart is taken in any case.</summary>
+    internal SendOutcome Enter(string namespaceUuid, int items, long bytes, bool force = false)
+    {
+        if ((Interlocked.Add(ref _items, items) > options.MaxPendingItems
+            | Interlocked.Add(ref _bytes, bytes) > options.MaxPendingBytes) && !force)
+        {
+            Interlocked.Add(ref _items, -items);
+            Interlocked.Add(ref _bytes, -bytes);
+            return SendOutcome.Full;
+        }
+
+        while (true)
+        {
+            var share = _shares.GetOrAdd(namespaceUuid, static _ => new Share());
+            lock (share)
+            {
+                if (share.IsForgotten)
+                {
+                    continue;
+                }
+
+                if (force || (share.Items + items <= _shareItems && share.Bytes + bytes <= _shareBytes))
+                {
+                    share.Items += items;
+                    share.Bytes += bytes;
+                    break;
+                }
+            }
+
+            Interlocked.Add(ref _items, -items);
+            Interlocked.Add(ref _bytes, -bytes);
+            return SendOutcome.NamespaceFull;
+        }
+
+        return SendOutcome.Sent;
+    }
+
+    internal void Leave(string namespaceUuid, int items, long bytes)
+    {
+        if (_shares.TryGetValue(namespaceUuid, out var share))
+        {
+            lock (share)
+            {
+                share.Items -= items;
+                share.Bytes -= bytes;
+                if (share.Items == 0 && _shares.Count > KnownNamespaces)
+                {
+                    share.IsForgotten = true;
+                    _shares.TryRemove(namespaceUuid, out _);
+                }
+            }
+        }
+
+        Interlocked.Add(ref _items, -items);
+        Interlocked.Add(ref _bytes, -bytes);
+    }
+
+    private sealed class Share
+    {
+        internal long Items { get; set; }
+
+        internal long Bytes { get; set; }
+
+        internal bool IsForgotten { get; set; }
+    }
+}

@@ -1,0 +1,230 @@
+using Frusta.Contracts.Names;
+
+namespace Frusta.Bus.Tests;
+
+public sealed class EmbeddedBusTests : IAsyncLifetime
+{
+    private readonly BusFixture _fixture = new();
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync() => await _fixture.Bus.RecoverAsync(Cancellation);
+
+    public ValueTask DisposeAsync()
+    {
+        _fixture.Dispose();
+        return ValueTask.CompletedTask;
+    }
+
+    [Fact]
+    public async Task A_blocking_call_is_delivered_at_once_and_leaves_no_entry()
+    {
+        var reply = new RecordingReply();
+        var sent = _fixture.Bus.SendAsync(BusFixture.Message(blocking: true, reply: reply), acceptFirst: false, Cancellation);
+        Assert.True(sent.IsCompletedSuccessfully);
+        Assert.Equal(SendOutcome.Sent, await sent);
+        var delivery = Take();
+        delivery.Started();
+        delivery.Finished(BusFixture.Finish(delivery.Message.Id));
+
+        Assert.Equal(1, reply.Completed);
+        Assert.Single(_fixture.Records.All);
+        Assert.Equal(0, _fixture.Log.ActiveSegment);
+        Assert.Equal(new BusCounts(1, 1, 0, 0, 0, 0, 0), _fixture.Bus.Snapshot());
+    }
+
+    [Fact]
+    public async Task An_accepted_activation_is_on_disk_before_it_is_answered()
+    {
+        Assert.Equal(SendOutcome.Sent, await _fixture.Bus.SendAsync(BusFixture.Message(), acceptFirst: true, Cancellation));
+        Assert.Equal(_fixture.Log.End, _fixture.Log.Synced);
+        Assert.Single(_fixture.Intake.Deliveries);
+    }
+
+    [Fact]
+    public async Task What_was_accepted_and_not_started_runs_after_the_next_start_without_anyone_waiting()
+    {
+        var message = BusFixture.Message();
+        var id = message.Id;
+        await _fixture.Bus.SendAsync(message, acceptFirst: true, Cancellation);
+
+        Assert.Equal(new RecoverySummary(0, 1, 0, 0, 0), await _fixture.RestartAsync());
+        var delivery = Take();
+        Assert.Equal(id, delivery.Message.Id);
+        Assert.Equal("""{"name":"Frusta"}"""u8, delivery.Message.Content.Span);
+        Assert.Null(delivery.Message.Reply);
+        delivery.Started();
+        delivery.Finished(BusFixture.Finish(id));
+        Assert.Equal(new RecoverySummary(1, 0, 0, 0, 0), await _fixture.RestartAsync());
+    }
+
+    [Fact]
+    public async Task What_was_started_and_not_finished_gets_a_record_of_an_internal_error_once()
+    {
+        var message = BusFixture.Message();
+        var id = message.Id;
+        await _fixture.Bus.SendAsync(message, acceptFirst: true, Cancellation);
+        Take().Started();
+
+        Assert.Equal(new RecoverySummary(0, 0, 1, 0, 0), await _fixture.RestartAsync());
+        Assert.Contains("\"result\":{\"error\":\"whisk internal error\"}", _fixture.Records.All[id], StringComparison.Ordinal);
+        Assert.Contains("\"status\":\"whisk internal error\"", _fixture.Records.All[id], StringComparison.Ordinal);
+        Assert.Empty(_fixture.Intake.Deliveries);
+        Assert.True(_fixture.Bus.Snapshot().IsBalanced);
+
+        Assert.Equal(new RecoverySummary(1, 0, 0, 0, 0), await _fixture.RestartAsync());
+        Assert.Equal(0, _fixture.Records.Refused);
+    }
+
+    [Fact]
+    public async Task An_action_that_asks_for_retries_runs_again_so_many_times()
+    {
+        await _fixture.Bus.SendAsync(BusFixture.Message(retries: 1), acceptFirst: true, Cancellation);
+        Take().Started();
+        Assert.Equal(1, (await _fixture.RestartAsync()).DeliveredAgain);
+        Take().Started();
+        Assert.Equal(1, (await _fixture.RestartAsync()).Interrupted);
+    }
+
+    [Fact]
+    public async Task A_blocking_call_whose_wait_ended_is_recovered_as_started()
+    {
+        var message = BusFixture.Message(blocking: true);
+        var id = message.Id;
+        message.Content.Retain();
+        await _fixture.Bus.SendAsync(message, acceptFirst: false, Cancellation);
+        Take().Started();
+        Assert.Equal(SendOutcome.Sent, await _fixture.Bus.AcceptSentAsync(message, Cancellation));
+
+        Assert.Equal(1, (await _fixture.RestartAsync()).Interrupted);
+        Assert.True(_fixture.Records.All.ContainsKey(id));
+    }
+
+    [Fact]
+    public async Task A_blocking_call_that_ended_while_its_wait_did_needs_no_entry()
+    {
+        var message = BusFixture.Message(blocking: true);
+        message.Content.Retain();
+        await _fixture.Bus.SendAsync(message, acceptFirst: false, Cancellation);
+        var delivery = Take();
+        delivery.Started();
+        delivery.Finished(BusFixture.Finish(message.Id));
+        Assert.Equal(SendOutcome.Sent, await _fixture.Bus.AcceptSentAsync(message, Cancellation));
+        Assert.Equal(0, _fixture.Log.ActiveSegment);
+    }
+
+    [Fact]
+    public async Task A_fire_is_recovered_whole()
+    {
+        var trigger = BusFixture.Finish(ActivationId.New(TimeProvider.System));
+        var triggerId = trigger.Id;
+        var text = System.Text.Encoding.UTF8.GetString(trigger.Record.Span);
+        var messages = Enumerable.Range(0, 3).Select(_ => BusFixture.Message()).ToList();
+        Assert.Equal(SendOutcome.Sent, await _fixture.Bus.FireAsync(trigger, messages, Cancellation));
+        Assert.Equal(3, _fixture.Intake.Deliveries.Count);
+        var finished = Take();
+        finished.Started();
+        finished.Finished(BusFixture.Finish(finished.Message.Id));
+        Take().Started();
+        Assert.True(_fixture.Records.All.TryRemove(triggerId, out _)); // As if the process had died before it wrote the record.
+
+        Assert.Equal(new RecoverySummary(1, 1, 1, 0, 1), await _fixture.RestartAsync());
+        Assert.Equal(text, _fixture.Records.All[triggerId]);
+    }
+
+    [Fact]
+    public async Task A_refused_activation_is_not_run_after_the_next_start()
+    {
+        _fixture.Intake.Answer = SendOutcome.Full;
+        var message = BusFixture.Message();
+        Assert.Equal(SendOutcome.Full, await _fixture.Bus.SendAsync(message, acceptFirst: true, Cancellation));
+        message.Release();
+        Assert.Equal(default, _fixture.Bus.Snapshot());
+        Assert.Equal(new RecoverySummary(0, 0, 0, 0, 0), await _fixture.RestartAsync());
+    }
+
+    [Fact]
+    public async Task An_activation_that_a_rule_does_not_store_is_done_without_a_record()
+    {
+        await _fixture.Bus.SendAsync(BusFixture.Message(), acceptFirst: true, Cancellation);
+        var delivery = Take();
+        delivery.Started();
+        delivery.Finished(BusFixture.Finish(delivery.Message.Id, store: false));
+        Assert.Equal(new BusCounts(1, 0, 1, 0, 0, 0, 0), _fixture.Bus.Snapshot());
+        Assert.Equal(new RecoverySummary(0, 0, 0, 0, 0), await _fixture.RestartAsync());
+        Assert.Empty(_fixture.Records.All);
+    }
+
+    [Fact]
+    public async Task One_namespace_cannot_take_all_and_all_cannot_take_more_than_the_bound()
+    {
+        _fixture.Options.MaxPendingItems = 4; // The shares were computed before: start again.
+        await _fixture.RestartAsync();
+        Assert.Equal(SendOutcome.Sent, await SendAsync("one"));
+        Assert.Equal(SendOutcome.Sent, await SendAsync("one"));
+        Assert.Equal(SendOutcome.NamespaceFull, await SendAsync("one"));
+        Assert.Equal(SendOutcome.Sent, await SendAsync("two"));
+        Assert.Equal(SendOutcome.Sent, await SendAsync("two"));
+        Assert.Equal(SendOutcome.Full, await SendAsync("three"));
+        var delivery = Take();
+        delivery.Finished(BusFixture.Finish(delivery.Message.Id));
+        Assert.Equal(SendOutcome.Sent, await SendAsync("three"));
+    }
+
+    [Fact]
+    public async Task Segments_whose_activations_are_done_are_used_again()
+    {
+        for (var i = 0; i < 200; i++)
+        {
+            Assert.Equal(SendOutcome.Sent, await _fixture.Bus.SendAsync(BusFixture.Message(padding: 20_000), acceptFirst: true, Cancellation));
+            var delivery = Take();
+            delivery.Started();
+            delivery.Finished(BusFixture.Finish(delivery.Message.Id));
+        }
+
+        await _fixture.Bus.StopAsync(TimeSpan.FromSeconds(5));
+        Assert.InRange(_fixture.Log.ActiveSegment, 3, 100);
+        Assert.InRange(_fixture.Log.ListSegments().Count, 1, 2);
+        Assert.Equal(0, (await _fixture.RestartAsync()).DeliveredAgain);
+    }
+
+    [Fact]
+    public async Task A_record_that_cannot_be_written_keeps_its_activation_in_the_log()
+    {
+        await _fixture.Bus.SendAsync(BusFixture.Message(), acceptFirst: true, Cancellation);
+        var delivery = Take();
+        delivery.Started();
+        _fixture.Records.IsFull = true;
+        delivery.Finished(BusFixture.Finish(delivery.Message.Id));
+        Assert.Equal(1, _fixture.Bus.Snapshot().RecordsRefused);
+        _fixture.Records.IsFull = false;
+        Assert.Equal(1, (await _fixture.RestartAsync()).Interrupted);
+    }
+
+    [Fact]
+    public async Task What_is_too_old_gets_a_record_and_is_not_run()
+    {
+        await _fixture.Bus.SendAsync(BusFixture.Message(), acceptFirst: true, Cancellation);
+        _fixture.Options.MaxAgeSeconds = -1;
+        Assert.Equal(1, (await _fixture.RestartAsync()).TooOld);
+        Assert.Empty(_fixture.Intake.Deliveries);
+        Assert.Single(_fixture.Records.All);
+    }
+
+    [Fact]
+    public async Task After_the_stop_nothing_is_taken_and_what_waits_is_left_to_the_next_start()
+    {
+        await _fixture.Bus.SendAsync(BusFixture.Message(), acceptFirst: true, Cancellation);
+        await _fixture.Bus.StopAsync(TimeSpan.FromMilliseconds(10));
+        Assert.Equal(SendOutcome.Full, await SendAsync("guest"));
+        Assert.Equal(1, (await _fixture.RestartAsync()).DeliveredAgain);
+    }
+
+    private ValueTask<SendOutcome> SendAsync(string space) => _fixture.Bus.SendAsync(BusFixture.Message(space), acceptFirst: false, Cancellation);
+
+    private IDelivery Take()
+    {
+        Assert.True(_fixture.Intake.Deliveries.TryDequeue(out var delivery));
+        return delivery;
+    }
+}
