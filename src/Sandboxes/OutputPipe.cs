@@ -4,7 +4,7 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Frusta.Sandboxes;
 
-/// <summary>Reads the non-blocking end of a sandbox's output. .NET's own reads refuse what cannot seek.</summary>
+/// <summary>Reads and writes pipes: the non-blocking end of a sandbox's output above all. .NET's own reads refuse what cannot seek.</summary>
 public static class OutputPipe
 {
     /// <summary>There is nothing now; more may come.</summary>
@@ -27,6 +27,18 @@ public static class OutputPipe
             while (length < 0 && Marshal.GetLastPInvokeError() == Interrupted);
 
             return length >= 0 ? (int)length : Marshal.GetLastPInvokeError() == TryAgain ? WouldBlock : throw Libc.Failure("read");
+        }
+    }
+
+    /// <summary>Writes to the other end of a pipe, which has room for it.</summary>
+    internal static unsafe void Write(SafeFileHandle pipe, ReadOnlySpan<byte> bytes)
+    {
+        fixed (byte* first = bytes)
+        {
+            if (Libc.Write(pipe, first, (nuint)bytes.Length) != bytes.Length)
+            {
+                throw Libc.Failure("write");
+            }
         }
     }
 }

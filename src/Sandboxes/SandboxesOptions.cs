@@ -1,3 +1,5 @@
+using Frusta.Sandboxes.Network;
+
 namespace Frusta.Sandboxes;
 
 /// <summary>How sandboxes are made (section <c>Sandboxes</c>).</summary>
@@ -6,8 +8,20 @@ public sealed class SandboxesOptions
     /// <summary>Name of the section.</summary>
     public const string Section = "Sandboxes";
 
+    /// <summary>Bubblewrap where it works, else plain processes.</summary>
+    public const string AutoDriver = "auto";
+
+    /// <summary>Bubblewrap; the server does not start where it does not work.</summary>
+    public const string BubblewrapDriver = "bubblewrap";
+
+    /// <summary>Plain processes, which are not isolated.</summary>
+    public const string ProcessDriver = "process";
+
     // A unix socket's path has at most 107 bytes, of which the folders of instance and sandbox and the socket's name take up to 60.
     private const int LongestRunFolder = 47;
+
+    /// <summary>How sandboxes are made: <c>auto</c>, <c>bubblewrap</c> or <c>process</c>.</summary>
+    public string Driver { get; set; } = AutoDriver;
 
     /// <summary>Folder for what lives only while the server runs: sockets, and the marks by which a later start finds what a killed server left. Empty means /run/frusta as root, else frusta-USER in the temporary folder. At most 47 bytes.</summary>
     public string RunFolder { get; set; } = "";
@@ -54,9 +68,17 @@ public sealed class SandboxesOptions
     /// <summary>Folder of the control groups below each controller, from the top of the hierarchy. Empty means <c>frusta</c>.</summary>
     public string CgroupParent { get; set; } = "";
 
+    /// <summary>The network of isolated sandboxes.</summary>
+    public SandboxNetworkOptions Network { get; set; } = new();
+
     /// <summary>The first rule that is broken, naming key, rule and value; null when all hold.</summary>
     public string? Validate()
     {
+        if (Driver is not (AutoDriver or BubblewrapDriver or ProcessDriver))
+        {
+            return $"{Section}:{nameof(Driver)} must be {AutoDriver}, {BubblewrapDriver} or {ProcessDriver}, but it is {Driver}.";
+        }
+
         if (System.Text.Encoding.UTF8.GetByteCount(RunFolder) > LongestRunFolder)
         {
             return $"{Section}:{nameof(RunFolder)} must have at most {LongestRunFolder} bytes, because a socket's path is short, but it is {RunFolder}.";
@@ -85,6 +107,6 @@ public sealed class SandboxesOptions
             }
         }
 
-        return null;
+        return Network.Validate();
     }
 }

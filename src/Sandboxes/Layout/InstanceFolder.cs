@@ -74,6 +74,27 @@ internal sealed class InstanceFolder : IDisposable
         }
     }
 
+    /// <summary>What the ledgers in the run folder name of a kind: all, that of one instance, or all besides one.</summary>
+    internal static IEnumerable<string> Noted(SandboxesOptions options, string kind, string? only = null, string? besides = null)
+    {
+        foreach (var folder in only is null ? Directory.GetDirectories(RunFolder(options)) : [only])
+        {
+            var ledger = System.IO.Path.Combine(folder, LedgerName);
+            if (string.Equals(folder, besides, StringComparison.Ordinal) || !File.Exists(ledger))
+            {
+                continue;
+            }
+
+            foreach (var line in File.ReadLines(ledger))
+            {
+                if (line.StartsWith(kind, StringComparison.Ordinal) && line.Length > kind.Length && line[kind.Length] == ' ')
+                {
+                    yield return line[(kind.Length + 1)..];
+                }
+            }
+        }
+    }
+
     /// <summary>Makes the folder of one sandbox, which only its user may enter.</summary>
     internal string CreateSandboxFolder(string label, uint? user)
     {

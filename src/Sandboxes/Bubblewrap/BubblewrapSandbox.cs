@@ -1,0 +1,136 @@
+using System.Globalization;
+using System.Net.Sockets;
+using Frusta.Sandboxes.Cgroups;
+using Frusta.Sandboxes.Network;
+using Frusta.Sandboxes.Plain;
+using Frusta.Sandboxes.Processes;
+using Microsoft.Win32.SafeHandles;
+
+namespace Frusta.Sandboxes.Bubblewrap;
+
+/// <summary>What one sandbox has from the host while it runs.</summary>
+/// <param name="Label">Its name.</param>
+/// <param name="Folder">Folder of its channel.</param>
+/// <param name="User">Host user of its own, or null where it is ours.</param>
+/// <param name="Cgroup">Its cgroup, or null where there is none.</param>
+/// <param name="Network">Its prepared network, or null for an empty one.</param>
+internal sealed record SandboxHoldings(string Label, string Folder, uint? User, Cgroup? Cgroup, NetworkSlot? Network);
+
+/// <summary>A process tree in namespaces of its own. The process that we know is bubblewrap; it ends when the first process inside does.</summary>
+internal sealed class BubblewrapSandbox : ISandbox, MemoryWatchdog.IWatched
+{
+    private readonly SpawnedProcess _process;
+    private readonly SandboxHoldings _holdings;
+    private readonly BubblewrapSandboxMaker _maker;
+    private readonly bool _addressSpaceMayBeLimited;
+    private readonly Lock _stopLock = new();
+    private Task? _stopping;
+    private long _limitBytes;
+    private volatile bool _memoryExhausted;
+
+    internal BubblewrapSandbox(SandboxHoldings holdings, SandboxSpec spec, SpawnedProcess process, Socket channel, BubblewrapSandboxMaker maker)
+    {
+        Channel = channel;
+        _holdings = holdings;
+        _process = process;
+        _maker = maker;
+        _addressSpaceMayBeLimited = spec.AddressSpaceMayBeLimited;
+        _limitBytes = (long)spec.MemoryMb << 20;
+        Exited = AwaitExitAsync();
+    }
+
+    public string Label => _holdings.Label;
+
+    public Socket Channel { get; }
+
+    public SafeFileHandle StandardOutput => _process.StandardOutput;
+
+    public SafeFileHandle StandardError => _process.StandardError;
+
+    public Task<SandboxExit> Exited { get; }
+
+    /// <summary>Once it has stopped, what was true at its end.</summary>
+    public bool MemoryExhausted => _memoryExhausted |= _holdings.Cgroup?.MemoryExhausted ?? false;
+
+    public long LimitBytes => Volatile.Read(ref _limitBytes);
+
+    internal SandboxHoldings Holdings => _holdings;
+
+    public void LimitMemory(int megabytes)
+    {
+        Volatile.Write(ref _limitBytes, (long)megabytes << 20);
+        if (_holdings.Cgroup is { } cgroup)
+        {
+            cgroup.LimitMemory(megabytes);
+            return;
+        }
+
+        foreach (var pid in ProcessTable.Tree(_process.Pid))
+        {
+            ResourceLimits.LimitMemory(pid, megabytes, _addressSpaceMayBeLimited);
+        }
+    }
+
+    public void DenyNetwork() => _holdings.Network?.Deny();
+
+    public long MeasureMemory()
+    {
+        if (_process.Exited.IsCompleted)
+        {
+            return 0;
+        }
+
+        return _holdings.Cgroup?.MeasureMemory() ?? ProcessTable.Tree(_process.Pid).Sum(static pid => ProcessTable.PrivateBytes(pid));
+    }
+
+    public void EndForMemory()
+    {
+        _memoryExhausted = true;
+        KillFirstInside(_process);
+    }
+
+    public ValueTask StopAsync()
+    {
+        lock (_stopLock)
+        {
+            return new ValueTask(_stopping ??= StopOnceAsync());
+        }
+    }
+
+    public ValueTask DisposeAsync() => StopAsync();
+
+    /// <summary>Kills the init of the pid namespace, with which the kernel ends everything in it; bubblewrap itself follows.</summary>
+    internal static void KillFirstInside(SpawnedProcess bubblewrap)
+    {
+        try
+        {
+            foreach (var child in File.ReadAllText($"/proc/{bubblewrap.Pid}/task/{bubblewrap.Pid}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries))
+            {
+                _ = Libc.Kill(int.Parse(child, CultureInfo.InvariantCulture), Libc.SigKill);
+            }
+        }
+        catch (IOException)
+        {
+            // It is gone, and so is what was inside.
+        }
+
+        bubblewrap.Signal(Libc.SigKill);
+    }
+
+    private async Task<SandboxExit> AwaitExitAsync()
+    {
+        var code = await _process.Exited;
+        _memoryExhausted |= _holdings.Cgroup?.MemoryExhausted ?? false;
+        return new SandboxExit(code);
+    }
+
+    private async Task StopOnceAsync()
+    {
+        KillFirstInside(_process);
+        await Exited;
+        _maker.Forget(this);
+        Channel.Dispose();
+        _process.Dispose();
+        await _maker.GiveBackAsync(_holdings);
+    }
+}

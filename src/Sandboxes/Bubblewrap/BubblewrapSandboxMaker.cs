@@ -1,0 +1,305 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+using System.Net;
+using System.Runtime.InteropServices;
+using Frusta.Sandboxes.Cgroups;
+using Frusta.Sandboxes.Layout;
+using Frusta.Sandboxes.Network;
+using Frusta.Sandboxes.Plain;
+using Frusta.Sandboxes.Processes;
+using Microsoft.Extensions.Logging;
+using Microsoft.Win32.SafeHandles;
+
+namespace Frusta.Sandboxes.Bubblewrap;
+
+/// <summary>Starts sandboxes with bubblewrap: namespaces, no capabilities, a system call filter, a cgroup, and a host user each.</summary>
+public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
+{
+    private const int SeccompDescriptor = 3;
+    private const string OomScore = "800";
+
+    private readonly SandboxesOptions _options;
+    private readonly TimeProvider _time;
+    private readonly ILogger _log;
+    private readonly InstanceFolder _instance;
+    private readonly Spawner _spawner;
+    private readonly StartGate _gate;
+    private readonly MemoryWatchdog _watchdog;
+    private readonly string _program;
+    private readonly string? _filter;
+    private readonly UserRange? _users;
+    private readonly CgroupHierarchy? _cgroups;
+    private readonly EgressNetwork? _network;
+    private readonly BubblewrapArguments _arguments;
+    private readonly ConcurrentDictionary<string, BubblewrapSandbox> _running = new(StringComparer.Ordinal);
+    private int _number;
+
+    private BubblewrapSandboxMaker(
+        SandboxesOptions options, TimeProvider time, ILogger log, InstanceFolder instance, Spawner spawner, string program, UserRange? users, EgressNetwork? network, string networkReason)
+    {
+        _options = options;
+        _time = time;
+        _log = log;
+        _instance = instance;
+        _spawner = spawner;
+        _program = program;
+        _users = users;
+        _network = network;
+        _gate = new StartGate(options);
+        _watchdog = new MemoryWatchdog(options, time);
+        (_cgroups, var cgroupReason) = CgroupHierarchy.Open(options, instance);
+        if (SystemCallFilter.Build(RuntimeInformation.ProcessArchitecture) is { } filter)
+        {
+            _filter = Path.Combine(instance.Path, "seccomp.bpf");
+            File.WriteAllBytes(_filter, filter);
+        }
+
+        var settings = SystemFiles.WriteSettings(instance, network?.Gateway.ToString());
+        _arguments = new BubblewrapArguments(options, settings, _filter is null ? null : SeccompDescriptor);
+        Report = Describe(cgroupReason, networkReason);
+    }
+
+    public IsolationReport Report { get; }
+
+    /// <summary>Where the server must listen for calls of functions to the platform, or null where sandboxes have no network. It serves <c>/api/v1</c> alone.</summary>
+    public IPEndPoint? ApiEndpoint => _network?.ApiEndpoint;
+
+    /// <summary>Makes a maker, when this host can isolate.</summary>
+    /// <returns>The maker, or null and the reason why not.</returns>
+    public static async Task<(BubblewrapSandboxMaker? Maker, string Reason)> TryCreateAsync(
+        SandboxesOptions options, TimeProvider time, ILogger<BubblewrapSandboxMaker> log, CancellationToken cancellationToken)
+    {
+        if ((options.Bubblewrap.Length > 0 ? options.Bubblewrap : Tool.Find("bwrap")) is not { } program)
+        {
+            return (null, "bubblewrap (bwrap) is not installed.");
+        }
+
+        using var alone = await RunLock.TakeAsync(options, time, cancellationToken);
+        var instance = InstanceFolder.Create(options);
+        var spawner = new Spawner();
+        var users = Libc.EffectiveUser() == 0 ? UserRange.Claim(options, instance) : null;
+        if (await TryIsolateAsync(spawner, program, users) is { } reason)
+        {
+            spawner.Dispose();
+            instance.Dispose();
+            return (null, reason);
+        }
+
+        var (network, networkReason) = await EgressNetwork.TryCreateAsync(options, instance, spawner, time, log, cancellationToken);
+        return (new BubblewrapSandboxMaker(options, time, log, instance, spawner, program, users, network, networkReason), "");
+    }
+
+    public async ValueTask<ISandbox> StartAsync(SandboxSpec spec, CancellationToken cancellationToken)
+    {
+        var began = _time.GetTimestamp();
+        var label = string.Create(CultureInfo.InvariantCulture, $"{spec.Purpose}-{Interlocked.Increment(ref _number)}");
+        await _gate.EnterAsync(cancellationToken);
+        try
+        {
+            var sandbox = await StartAsync(label, spec, cancellationToken);
+            _running[label] = sandbox;
+            if (_cgroups is null)
+            {
+                _watchdog.Add(sandbox);
+            }
+
+            var elapsed = _time.GetElapsedTime(began);
+            SandboxesMetrics.Started(elapsed);
+            LogDebugStarted(label, elapsed);
+            return sandbox;
+        }
+        catch (Exception failure) when (failure is SandboxStartException or IOException or UnauthorizedAccessException)
+        {
+            SandboxesMetrics.StartFailed();
+            throw new SandboxStartException($"Sandbox {label} did not start. {failure.Message}", failure);
+        }
+        finally
+        {
+            _gate.Leave();
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Task.WhenAll(_running.Values.Select(static sandbox => sandbox.StopAsync().AsTask()));
+        await _watchdog.DisposeAsync();
+        if (_network is not null)
+        {
+            await _network.DisposeAsync();
+        }
+
+        _spawner.Dispose();
+        _cgroups?.Remove();
+        _gate.Dispose();
+        _instance.Dispose();
+    }
+
+    internal void Forget(BubblewrapSandbox sandbox)
+    {
+        _watchdog.Remove(sandbox);
+        _running.TryRemove(sandbox.Label, out _);
+        SandboxesMetrics.Stopped();
+        LogDebugStopped(sandbox.Label);
+    }
+
+    /// <summary>Gives back what a sandbox had, in the order in which nothing can be used by two: processes first, user and address last.</summary>
+    internal async Task GiveBackAsync(SandboxHoldings holdings)
+    {
+        var ended = holdings.Cgroup is null || await holdings.Cgroup.EndAsync(TimeSpan.FromMilliseconds(_options.StopTimeoutMs), _time);
+        Directory.Delete(holdings.Folder, recursive: true);
+        if (!ended)
+        {
+            // Its user and network are not given to anybody else: something may still run as them.
+            LogErrorStuck(holdings.Label, _options.StopTimeoutMs);
+            return;
+        }
+
+        if (holdings.Network is { } network)
+        {
+            _network!.GiveBack(network);
+        }
+
+        if (holdings.User is { } user)
+        {
+            _users!.GiveBack(user);
+        }
+    }
+
+    /// <summary>Starts one: take what it needs, start bubblewrap, bound it while it waits for its arguments, send them, await the connection.</summary>
+    private async Task<BubblewrapSandbox> StartAsync(string label, SandboxSpec spec, CancellationToken cancellationToken)
+    {
+        var holdings = await TakeAsync(label, spec, cancellationToken);
+        SpawnedProcess? process = null;
+        try
+        {
+            using var listener = new ChannelListener(holdings.Folder, holdings.User);
+            process = await LaunchAsync(spec, holdings);
+            var channel = await Handshake.ConnectAsync(listener, process, holdings.User ?? Libc.EffectiveUser(), _options, _time, cancellationToken);
+            return new BubblewrapSandbox(holdings, spec, process, channel, this);
+        }
+        catch
+        {
+            if (process is not null)
+            {
+                BubblewrapSandbox.KillFirstInside(process);
+                await process.Exited;
+                process.Dispose();
+            }
+
+            await GiveBackAsync(holdings);
+            throw;
+        }
+    }
+
+    private async Task<SandboxHoldings> TakeAsync(string label, SandboxSpec spec, CancellationToken cancellationToken)
+    {
+        var network = _network is null ? null : await _network.TakeAsync(cancellationToken);
+        uint? user = null;
+        try
+        {
+            user = _users?.Take();
+            var folder = _instance.CreateSandboxFolder(label, user);
+            return new SandboxHoldings(label, folder, user, _cgroups?.Create(label, spec.MemoryMb), network);
+        }
+        catch
+        {
+            if (user is { } unused)
+            {
+                _users!.GiveBack(unused);
+            }
+
+            if (network is not null)
+            {
+                _network!.GiveBack(network);
+            }
+
+            throw;
+        }
+    }
+
+    private async Task<SpawnedProcess> LaunchAsync(SandboxSpec spec, SandboxHoldings holdings)
+    {
+        var (argumentsRead, argumentsWrite) = Libc.OpenPipe();
+        using var filter = _filter is null ? null : File.OpenHandle(_filter);
+        using (argumentsRead)
+        using (argumentsWrite)
+        {
+            SafeFileHandle[] inherited = filter is null ? [argumentsRead] : [filter, argumentsRead];
+            var process = await _spawner.StartAsync(new SpawnRequest
+            {
+                Program = _program,
+                Arguments = ["--args", (2 + inherited.Length).ToString(CultureInfo.InvariantCulture), "--", .. BubblewrapArguments.Command(spec)],
+                Descriptors = inherited,
+                UserId = holdings.User,
+                NetworkNamespace = holdings.Network?.Namespace,
+            });
+            try
+            {
+                Bound(process.Pid, spec, holdings);
+                OutputPipe.Write(argumentsWrite, _arguments.Write(spec, holdings.Folder, ownNetwork: holdings.Network is null));
+                return process;
+            }
+            catch
+            {
+                process.Signal(Libc.SigKill);
+                await process.Exited;
+                process.Dispose();
+                throw;
+            }
+        }
+    }
+
+    private void Bound(int pid, SandboxSpec spec, SandboxHoldings holdings)
+    {
+        holdings.Cgroup?.Attach(pid);
+        File.WriteAllText($"/proc/{pid}/oom_score_adj", OomScore);
+
+        // The limit on processes counts by user, so it is for sandboxes that have one of their own.
+        ResourceLimits.Apply(pid, _options, countProcesses: holdings.User is not null);
+        if (holdings.Cgroup is null)
+        {
+            ResourceLimits.LimitMemory(pid, spec.MemoryMb, spec.AddressSpaceMayBeLimited);
+        }
+    }
+
+    /// <summary>Null when a sandbox can be made here, else the words of whoever refused.</summary>
+    private static async Task<string?> TryIsolateAsync(Spawner spawner, string program, UserRange? users)
+    {
+        var user = users?.Take();
+        string[] arguments =
+        [
+            "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-net", "--disable-userns", "--cap-drop", "ALL",
+            "--ro-bind", "/", "/", "--proc", "/proc", "--", "/bin/true",
+        ];
+        var (code, error) = await Tool.RunAsync(spawner, program, arguments, user);
+        if (user is { } taken)
+        {
+            users!.GiveBack(taken);
+        }
+
+        return code == 0 ? null : $"bubblewrap cannot isolate here (exit code {code}): {error}";
+    }
+
+    private IsolationReport Describe(string cgroupReason, string networkReason)
+    {
+        List<string> isolates = ["processes, files, users, host name and IPC by namespaces", "no capabilities, no nested user namespaces"];
+        List<string> limits = [_cgroups?.Words ?? "memory by resource limits and a watchdog", $"/tmp {_options.TmpMb} MB, {_options.OpenFiles} open files, {_options.FileSizeMb} MB a file"];
+        List<string> missing = [];
+        Say(_filter is not null, isolates, "system calls by a seccomp filter", "There is no system call filter for this processor.");
+        Say(_users is not null, isolates, "a host user for each sandbox", "All sandboxes run as one host user and their processes are not counted; as root each would have its own.");
+        Say(_network is not null, isolates, $"network: other hosts by NAT, never this host ({_network?.ApiEndpoint} excepted)", $"Functions have no network. {networkReason}");
+        Say(_cgroups is not null, limits, "memory above the limit ends the sandbox", $"No cgroups: {cgroupReason}");
+        return new IsolationReport(isolates, limits, missing);
+
+        void Say(bool has, List<string> where, string good, string bad) => (has ? where : missing).Add(has ? good : bad);
+    }
+
+    [LoggerMessage(EventId = 5020, Level = LogLevel.Debug, Message = "Sandbox {Label}: started with bubblewrap in {Elapsed}")]
+    private partial void LogDebugStarted(string label, TimeSpan elapsed);
+
+    [LoggerMessage(EventId = 5021, Level = LogLevel.Debug, Message = "Sandbox {Label}: stopped")]
+    private partial void LogDebugStopped(string label);
+
+    [LoggerMessage(EventId = 5022, Level = LogLevel.Error, Message = "Sandbox {Label}: its processes did not end within {TimeoutMs} ms; its user and network stay out of use")]
+    private partial void LogErrorStuck(string label, int timeoutMs);
+}

@@ -1,0 +1,115 @@
+using System.Globalization;
+using Frusta.Sandboxes.Processes;
+
+namespace Frusta.Sandboxes.Cgroups;
+
+/// <summary>The control group of one sandbox: what bounds it, counts it, and names its processes.</summary>
+internal abstract class Cgroup
+{
+    /// <summary>Moves a process in; what it starts later is in as well.</summary>
+    internal abstract void Attach(int pid);
+
+    /// <summary>Sets the memory bound, swap included.</summary>
+    internal abstract void LimitMemory(int megabytes);
+
+    /// <summary>Bytes in use, without page cache that the kernel could drop at once.</summary>
+    internal abstract long MeasureMemory();
+
+    /// <summary>True once the kernel killed a process in here for want of memory.</summary>
+    internal abstract bool MemoryExhausted { get; }
+
+    /// <summary>Folder that lists the processes.</summary>
+    protected abstract string ProcessFolder { get; }
+
+    /// <summary>Kills everything inside, waits until it is gone, and removes the group; false when something would not go in time.</summary>
+    internal async Task<bool> EndAsync(TimeSpan timeout, TimeProvider time)
+    {
+        var began = time.GetTimestamp();
+        for (var pause = 1; ; pause = Math.Min(pause * 2, 50))
+        {
+            KillAll();
+            if (Processes().Count == 0 && TryRemove())
+            {
+                return true;
+            }
+
+            if (time.GetElapsedTime(began) > timeout)
+            {
+                return false;
+            }
+
+            // The kernel tells nobody when the last process has left a v1 group.
+            await Task.Delay(TimeSpan.FromMilliseconds(pause), time);
+        }
+    }
+
+    internal List<int> Processes()
+    {
+        var pids = new List<int>();
+        foreach (var line in ReadFile(ProcessFolder, "cgroup.procs").Split('\n', StringSplitOptions.RemoveEmptyEntries))
+        {
+            pids.Add(int.Parse(line, CultureInfo.InvariantCulture));
+        }
+
+        return pids;
+    }
+
+    protected virtual void KillAll()
+    {
+        foreach (var pid in Processes())
+        {
+            _ = Libc.Kill(pid, Libc.SigKill);
+        }
+    }
+
+    protected abstract bool TryRemove();
+
+    protected static bool TryRemoveFolder(string folder)
+    {
+        try
+        {
+            Directory.Delete(folder);
+            return true;
+        }
+        catch (DirectoryNotFoundException)
+        {
+            return true;
+        }
+        catch (IOException)
+        {
+            return false;
+        }
+    }
+
+    protected static string ReadFile(string folder, string name)
+    {
+        try
+        {
+            return File.ReadAllText(Path.Combine(folder, name));
+        }
+        catch (IOException)
+        {
+            // The group is gone.
+            return "";
+        }
+    }
+
+    protected static void WriteFile(string folder, string name, long value) =>
+        File.WriteAllText(Path.Combine(folder, name), value.ToString(CultureInfo.InvariantCulture));
+
+    /// <summary>The number behind a name in a file of lines such as <c>oom_kill 1</c>; 0 when it is not there.</summary>
+    protected static long ReadField(string folder, string name, string field)
+    {
+        foreach (var line in ReadFile(folder, name).Split('\n'))
+        {
+            if (line.StartsWith(field, StringComparison.Ordinal) && line.Length > field.Length && line[field.Length] == ' ')
+            {
+                return ParseNumber(line[(field.Length + 1)..]);
+            }
+        }
+
+        return 0;
+    }
+
+    protected static long ParseNumber(string text) => long.TryParse(text.Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : 0;
+}

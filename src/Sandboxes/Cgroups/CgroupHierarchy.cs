@@ -1,0 +1,94 @@
+using Frusta.Sandboxes.Layout;
+
+namespace Frusta.Sandboxes.Cgroups;
+
+/// <summary>Where this host's control groups are, found by trying.</summary>
+internal sealed class CgroupHierarchy
+{
+    private readonly SandboxesOptions _options;
+    private readonly string _memory;
+    private readonly string? _pids;
+    private readonly string? _cpu;
+
+    private CgroupHierarchy(SandboxesOptions options, string memory, string? pids, string? cpu)
+    {
+        (_options, _memory, _pids, _cpu) = (options, memory, pids, cpu);
+    }
+
+    /// <summary>What bounds sandboxes here, for the report.</summary>
+    internal string Words => _pids is null ? "memory, processes and cpu share by cgroup v2" : "memory, processes and cpu share by cgroup v1";
+
+    /// <summary>Finds the hierarchy and makes this instance's folders in it.</summary>
+    /// <returns>The hierarchy, or null and the reason.</returns>
+    internal static (CgroupHierarchy? Hierarchy, string Reason) Open(SandboxesOptions options, InstanceFolder instance, string root = "/sys/fs/cgroup")
+    {
+        try
+        {
+            var parent = options.CgroupParent.Trim('/');
+            var below = Path.Combine(parent.Length == 0 ? "frusta" : parent, Path.GetFileName(instance.Path));
+            return File.Exists(Path.Combine(root, "cgroup.controllers"))
+                ? (OpenUnified(options, instance, root, below), "")
+                : (OpenSeparate(options, instance, root, below), "");
+        }
+        catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
+        {
+            return (null, refused.Message);
+        }
+    }
+
+    internal Cgroup Create(string label, int memoryMb) => _pids is null
+        ? new CgroupV2(Path.Combine(_memory, label), memoryMb, _options.Processes)
+        : new CgroupV1(Path.Combine(_memory, label), Path.Combine(_pids, label), _cpu is null ? null : Path.Combine(_cpu, label), memoryMb, _options.Processes);
+
+    /// <summary>Removes this instance's folders, which are empty by now.</summary>
+    internal void Remove()
+    {
+        foreach (var folder in new[] { _memory, _pids, _cpu })
+        {
+            if (folder is not null && Directory.Exists(folder))
+            {
+                Directory.Delete(folder);
+            }
+        }
+    }
+
+    private static CgroupHierarchy OpenSeparate(SandboxesOptions options, InstanceFolder instance, string root, string below)
+    {
+        string Make(string controller)
+        {
+            var mounted = Path.Combine(root, controller);
+            if (!File.Exists(Path.Combine(mounted, "cgroup.procs")))
+            {
+                throw new IOException($"No cgroup controller is mounted at {mounted}.");
+            }
+
+            var folder = Path.Combine(mounted, below);
+            instance.Note(Ledger.Cgroup, folder);
+            Directory.CreateDirectory(folder);
+            return folder;
+        }
+
+        var cpu = File.Exists(Path.Combine(root, "cpu", "cgroup.procs")) ? Make("cpu") : null;
+        return new CgroupHierarchy(options, Make("memory"), Make("pids"), cpu);
+    }
+
+    private static CgroupHierarchy OpenUnified(SandboxesOptions options, InstanceFolder instance, string root, string below)
+    {
+        // Each level on the way down must hand memory, pids and cpu to the next one.
+        var folder = root;
+        foreach (var level in below.Split('/'))
+        {
+            File.WriteAllText(Path.Combine(folder, "cgroup.subtree_control"), "+memory +pids +cpu");
+            folder = Path.Combine(folder, level);
+            if (folder.Length == root.Length + 1 + below.Length)
+            {
+                instance.Note(Ledger.Cgroup, folder);
+            }
+
+            Directory.CreateDirectory(folder);
+        }
+
+        File.WriteAllText(Path.Combine(folder, "cgroup.subtree_control"), "+memory +pids +cpu");
+        return new CgroupHierarchy(options, folder, pids: null, cpu: null);
+    }
+}

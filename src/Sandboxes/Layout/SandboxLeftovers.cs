@@ -1,0 +1,110 @@
+using System.Globalization;
+using Frusta.Sandboxes.Network;
+using Frusta.Sandboxes.Processes;
+using Microsoft.Extensions.Logging;
+
+namespace Frusta.Sandboxes.Layout;
+
+/// <summary>Gives back what killed servers left: processes, cgroups, nft tables, links, folders. Instances that live are not touched.</summary>
+public static partial class SandboxLeftovers
+{
+    private static readonly TimeSpan LongestKill = TimeSpan.FromSeconds(5);
+
+    /// <summary>To be called once at the start, before the first maker is made.</summary>
+    /// <returns>How many dead instances were cleaned.</returns>
+    public static async Task<int> CleanAsync(SandboxesOptions options, TimeProvider time, ILogger log, CancellationToken cancellationToken)
+    {
+        var run = InstanceFolder.RunFolder(options);
+        if (!Directory.Exists(run))
+        {
+            return 0;
+        }
+
+        using var alone = await RunLock.TakeAsync(options, time, cancellationToken);
+        using var spawner = new Spawner();
+        var cleaned = 0;
+        foreach (var folder in Directory.GetDirectories(run))
+        {
+            if (InstanceFolder.DeadInstanceId(folder) is { } id)
+            {
+                EgressNetwork.CloseForwardingAfter(options, folder);
+                await CleanInstanceAsync(folder, spawner, time, cancellationToken);
+                LogInformationCleaned(log, id);
+                cleaned++;
+            }
+        }
+
+        return cleaned;
+    }
+
+    private static async Task CleanInstanceAsync(string folder, Spawner spawner, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var ledger = Path.Combine(folder, InstanceFolder.LedgerName);
+        foreach (var line in File.Exists(ledger) ? await File.ReadAllLinesAsync(ledger, cancellationToken) : [])
+        {
+            var words = line.Split(' ');
+            switch (words[0])
+            {
+                case Ledger.Session when words.Length == 3:
+                    KillSession(words[1], words[2]);
+                    break;
+                case Ledger.Cgroup when words.Length == 2:
+                    await RemoveCgroupsAsync(words[1], time, cancellationToken);
+                    break;
+                case Ledger.Table when words.Length == 2:
+                    _ = await Tool.RunAsync(spawner, "nft", ["delete", "table", "inet", words[1]]);
+                    break;
+                case Ledger.Link when words.Length == 2:
+                    _ = await Tool.RunAsync(spawner, "ip", ["link", "delete", words[1]]);
+                    break;
+            }
+        }
+
+        Directory.Delete(folder, recursive: true);
+    }
+
+    private static void KillSession(string leader, string startTime)
+    {
+        var pid = int.Parse(leader, CultureInfo.InvariantCulture);
+        var now = ProcessTable.StartTime(pid);
+
+        // A leader that is gone may have left its session behind; its number is not given to another process while the session lives.
+        if (now is null || string.Equals(now.Value.ToString(CultureInfo.InvariantCulture), startTime, StringComparison.Ordinal))
+        {
+            ProcessTable.Tree(pid).ForEach(static member => _ = Libc.Kill(member, Libc.SigKill));
+        }
+    }
+
+    private static async Task RemoveCgroupsAsync(string parent, TimeProvider time, CancellationToken cancellationToken)
+    {
+        if (!Directory.Exists(parent))
+        {
+            return;
+        }
+
+        var began = time.GetTimestamp();
+        foreach (var group in (string[])[.. Directory.GetDirectories(parent), parent])
+        {
+            while (true)
+            {
+                foreach (var line in await File.ReadAllLinesAsync(Path.Combine(group, "cgroup.procs"), cancellationToken))
+                {
+                    _ = Libc.Kill(int.Parse(line, CultureInfo.InvariantCulture), Libc.SigKill);
+                }
+
+                try
+                {
+                    Directory.Delete(group);
+                    break;
+                }
+                catch (IOException) when (time.GetElapsedTime(began) < LongestKill)
+                {
+                    await Task.Delay(TimeSpan.FromMilliseconds(5), time, cancellationToken);
+                }
+            }
+        }
+    }
+
+    [LoggerMessage(EventId = 5010, Level = LogLevel.Information, Message = "Cleaned up after instance {Id}, which had been killed")]
+    private static partial void LogInformationCleaned(ILogger log, string id);
+}

@@ -1,0 +1,265 @@
+using System.Globalization;
+using System.Net;
+using System.Text;
+using System.Threading.Channels;
+using Frusta.Sandboxes.Layout;
+using Frusta.Sandboxes.Processes;
+using Microsoft.Extensions.Logging;
+
+namespace Frusta.Sandboxes.Network;
+
+/// <summary>Networks for sandboxes: each a namespace with one link to the host, made ahead, used once.</summary>
+/// <remarks>
+/// The host routes and translates their packets; an nft table of ours decides where to. No rule or route lies where a sandbox could reach it:
+/// its namespace belongs to the host's user namespace, over which nobody inside has a capability.
+/// </remarks>
+internal sealed partial class EgressNetwork : IAsyncDisposable
+{
+    private const string Forwarding = "/proc/sys/net/ipv4/ip_forward";
+
+    private readonly SandboxesOptions _options;
+    private readonly InstanceFolder _instance;
+    private readonly Spawner _spawner;
+    private readonly AddressBlock _block;
+    private readonly TimeProvider _time;
+    private readonly ILogger _log;
+    private readonly Channel<NetworkSlot> _ready;
+    private readonly Channel<NetworkSlot> _used;
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly NameForwarder _names;
+    private readonly Task _filling;
+    private readonly Task _removing;
+    private int _number;
+
+    private EgressNetwork(SandboxesOptions options, InstanceFolder instance, Spawner spawner, AddressBlock block, TimeProvider time, ILogger log)
+    {
+        (_options, _instance, _spawner, _block, _time, _log) = (options, instance, spawner, block, time, log);
+        _ready = Channel.CreateBounded<NetworkSlot>(options.Network.Ready);
+
+        // One for each address there is, so that giving back never waits.
+        _used = Channel.CreateBounded<NetworkSlot>(2048);
+        _names = new NameForwarder(block.Gateway, options.Network, time, log);
+        _filling = FillAsync();
+        _removing = RemoveAsync();
+    }
+
+    /// <summary>The only address of the host that sandboxes reach.</summary>
+    internal IPAddress Gateway => _block.Gateway;
+
+    internal IPEndPoint ApiEndpoint => new(Gateway, _options.Network.ApiPort);
+
+    private string LinkPrefix => LinksOf(_instance);
+
+    /// <summary>Sets up bridge, rules and pool. To be called under the run lock.</summary>
+    /// <returns>The network, or null and the reason.</returns>
+    /// <exception cref="InvalidOperationException">The configuration demands a network and there can be none.</exception>
+    internal static async Task<(EgressNetwork? Network, string Reason)> TryCreateAsync(
+        SandboxesOptions options, InstanceFolder instance, Spawner spawner, TimeProvider time, ILogger log, CancellationToken cancellationToken)
+    {
+        if (options.Network.Mode is SandboxNetworkOptions.None)
+        {
+            return (null, $"The configuration says so ({SandboxNetworkOptions.Section}:{nameof(options.Network.Mode)}).");
+        }
+
+        var (network, reason) = Libc.EffectiveUser() != 0
+            ? (null, "The server would have to run as root to give them one.")
+            : Tool.Find("ip") is null || Tool.Find("nft") is null
+                ? (null, "The tools ip (iproute2) and nft (nftables) would have to be installed.")
+                : await CreateAsync(options, instance, spawner, time, log, cancellationToken);
+        return network is null && options.Network.Mode is SandboxNetworkOptions.Egress
+            ? throw new InvalidOperationException($"{SandboxNetworkOptions.Section}:{nameof(options.Network.Mode)} is {SandboxNetworkOptions.Egress}, but sandboxes can have no network here. {reason}")
+            : (network, reason);
+    }
+
+    /// <summary>A ready network. An empty pool is waited for; a network is never shared.</summary>
+    internal ValueTask<NetworkSlot> TakeAsync(CancellationToken cancellationToken) => _ready.Reader.ReadAsync(cancellationToken);
+
+    /// <summary>Takes back a network whose sandbox has ended. It is removed, not used again.</summary>
+    internal void GiveBack(NetworkSlot slot) => _used.Writer.TryWrite(slot);
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stopping.CancelAsync();
+        await _filling;
+        _used.Writer.Complete();
+        await _removing;
+        await _names.DisposeAsync();
+        while (_ready.Reader.TryRead(out var slot))
+        {
+            slot.Dispose();
+        }
+
+        _ = await Tool.RunAsync(_spawner, "ip", ["link", "delete", BridgeName(_instance)]);
+        using (await RunLock.TakeAsync(_options, _time, CancellationToken.None))
+        {
+            CloseForwardingAfter(_options, _instance.Path);
+        }
+
+        _ = await Tool.RunAsync(_spawner, "nft", ["delete", "table", "inet", TableName(_instance)]);
+        _stopping.Dispose();
+    }
+
+    /// <summary>Turns forwarding off again when the instance turned it on and no other one needs it. To be called under the run lock.</summary>
+    internal static void CloseForwardingAfter(SandboxesOptions options, string instance)
+    {
+        if (InstanceFolder.Noted(options, Ledger.Forwarding, instance).Any() && !InstanceFolder.Noted(options, Ledger.Table, besides: instance).Any())
+        {
+            File.WriteAllText(Forwarding, "0");
+        }
+    }
+
+    private static string BridgeName(InstanceFolder instance) => $"fg{instance.Id}";
+
+    private static string LinksOf(InstanceFolder instance) => FirewallRules.AnyLink + instance.Id;
+
+    private static string TableName(InstanceFolder instance) => $"frusta_{instance.Id}";
+
+    private static async Task<(EgressNetwork? Network, string Reason)> CreateAsync(
+        SandboxesOptions options, InstanceFolder instance, Spawner spawner, TimeProvider time, ILogger log, CancellationToken cancellationToken)
+    {
+        if (AddressBlock.Claim(options, instance) is not { } block)
+        {
+            return (null, $"Every part of {SandboxNetworkOptions.Section}:{nameof(options.Network.Subnet)} {options.Network.Subnet} overlaps a route of this host.");
+        }
+
+        // The bridge has no ports. It only holds the gateway's address, so that the server can listen there before the first sandbox.
+        instance.Note(Ledger.Link, BridgeName(instance));
+        var bridge = $"link add {BridgeName(instance)} type bridge\naddr add {block.Gateway}/32 dev {BridgeName(instance)}\nlink set {BridgeName(instance)} up\n";
+        if (await RunBatchAsync(spawner, instance, "ip", "bridge", bridge) is { } noBridge)
+        {
+            return (null, noBridge);
+        }
+
+        // Where the host did not forward before the first of us, each of us closes it for all others.
+        var closed = InstanceFolder.Noted(options, Ledger.Forwarding).Any() || (await File.ReadAllTextAsync(Forwarding, cancellationToken)).StartsWith('0');
+        instance.Note(Ledger.Table, TableName(instance));
+        if (await RunBatchAsync(spawner, instance, "nft", "rules", FirewallRules.Write(TableName(instance), LinksOf(instance), block, options.Network, closed)) is { } noRules)
+        {
+            return (null, noRules);
+        }
+
+        if (closed)
+        {
+            instance.Note(Ledger.Forwarding, "closed");
+            await File.WriteAllTextAsync(Forwarding, "1", cancellationToken);
+        }
+
+        return (new EgressNetwork(options, instance, spawner, block, time, log), "");
+    }
+
+    /// <summary>Hands a tool a file of commands; null on success, else its words.</summary>
+    private static async Task<string?> RunBatchAsync(Spawner spawner, InstanceFolder instance, string tool, string name, string commands)
+    {
+        var file = Path.Combine(instance.Path, name);
+        await File.WriteAllTextAsync(file, commands);
+        var (code, error) = await Tool.RunAsync(spawner, tool, [tool is "ip" ? "-batch" : "-f", file]);
+        return code == 0 ? null : $"{tool} refused (exit code {code}): {error}";
+    }
+
+    private async Task FillAsync()
+    {
+        var pause = TimeSpan.FromMilliseconds(50);
+        try
+        {
+            while (await _ready.Writer.WaitToWriteAsync(_stopping.Token))
+            {
+                var missing = _options.Network.Ready - _ready.Reader.Count;
+                var made = await MakeAsync(missing);
+                foreach (var slot in made)
+                {
+                    await _ready.Writer.WriteAsync(slot, _stopping.Token);
+                }
+
+                if (made.Count == 0)
+                {
+                    // No address is free, or the kernel refuses: what ends gives some back.
+                    await Task.Delay(pause, _time, _stopping.Token);
+                }
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The maker is being disposed of.
+        }
+    }
+
+    /// <summary>Makes several at once: the start of the tool is most of what one costs.</summary>
+    private async Task<List<NetworkSlot>> MakeAsync(int count)
+    {
+        var slots = new List<(NetworkSlot Slot, uint Address)>(count);
+        var commands = new StringBuilder();
+        try
+        {
+            while (slots.Count < count && _block.Take() is { } address)
+            {
+                var link = string.Create(CultureInfo.InvariantCulture, $"{LinkPrefix}{++_number:x}");
+                var slot = NetworkSlot.Create(link);
+                slots.Add((slot, address));
+                var inside = string.Create(CultureInfo.InvariantCulture, $"/proc/{Environment.ProcessId}/fd/{slot.Namespace.DangerousGetHandle()}");
+                commands.Append(CultureInfo.InvariantCulture, $"link add {link} type veth peer name eth0 netns {inside}\n");
+                commands.Append(CultureInfo.InvariantCulture, $"addr add {Gateway}/32 peer {AddressBlock.Address(address)}/32 dev {link}\nlink set {link} up\n");
+            }
+
+            if (slots.Count > 0 && await RunBatchAsync(_spawner, _instance, "ip", "links", commands.ToString()) is { } refused)
+            {
+                throw new IOException(refused);
+            }
+
+            var gateway = System.Buffers.Binary.BinaryPrimitives.ReadUInt32BigEndian(Gateway.GetAddressBytes());
+            foreach (var (slot, address) in slots)
+            {
+                slot.Configure(address, gateway, AddressBlock.PrefixLength);
+
+                // A packet whose source is not the sandbox's own is dropped by the kernel.
+                await File.WriteAllTextAsync($"/proc/sys/net/ipv4/conf/{slot.HostLink}/rp_filter", "1", CancellationToken.None);
+            }
+
+            return slots.ConvertAll(static made => made.Slot);
+        }
+        catch (IOException refused)
+        {
+            LogErrorNotMade(refused);
+            foreach (var (slot, address) in slots)
+            {
+                slot.Dispose();
+                _block.GiveBack(address);
+            }
+
+            return [];
+        }
+    }
+
+    private async Task RemoveAsync()
+    {
+        var slots = new List<NetworkSlot>();
+        while (await _used.Reader.WaitToReadAsync(CancellationToken.None))
+        {
+            var commands = new StringBuilder();
+            while (_used.Reader.TryRead(out var slot))
+            {
+                commands.Append("link delete ").Append(slot.HostLink).Append('\n');
+                slots.Add(slot);
+            }
+
+            // The link goes before the address is free: two links with one address would share a route.
+            if (await RunBatchAsync(_spawner, _instance, "ip", "removed", commands.ToString()) is { } refused)
+            {
+                LogWarningNotRemoved(refused);
+            }
+
+            foreach (var slot in slots)
+            {
+                slot.Dispose();
+                _block.GiveBack(slot.Address);
+            }
+
+            slots.Clear();
+        }
+    }
+
+    [LoggerMessage(EventId = 5030, Level = LogLevel.Error, Message = "Networks for sandboxes could not be made; starts wait for one")]
+    private partial void LogErrorNotMade(Exception refused);
+
+    [LoggerMessage(EventId = 5031, Level = LogLevel.Warning, Message = "Links of ended sandboxes could not be removed: {Reason}")]
+    private partial void LogWarningNotRemoved(string reason);
+}

@@ -1,0 +1,59 @@
+using System.Globalization;
+
+namespace Frusta.Sandboxes.Network;
+
+/// <summary>The nft table of one instance. It speaks only of packets that come from or go to our links.</summary>
+internal static class FirewallRules
+{
+    /// <summary>What the links of every instance begin with.</summary>
+    internal const string AnyLink = "fv";
+
+    // This network, loopback, link-local with the cloud's metadata, multicast and reserved.
+    private static readonly string[] AlwaysDenied = ["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4"];
+
+    /// <param name="table">Name of the table.</param>
+    /// <param name="links">What the names of our links begin with.</param>
+    /// <param name="block">Our addresses.</param>
+    /// <param name="options">Port of the API, and what else is denied.</param>
+    /// <param name="closeForwarding">True where this host did not forward packets before us: then nobody else's are forwarded now either.</param>
+    internal static string Write(string table, string links, AddressBlock block, SandboxNetworkOptions options, bool closeForwarding)
+    {
+        string[] denied = [.. AlwaysDenied, .. options.Deny.Where(static entry => !entry.Contains(':', StringComparison.Ordinal)), block.Network];
+        var refuse = "reject with icmpx type admin-prohibited";
+        return string.Create(
+            CultureInfo.InvariantCulture,
+            $$"""
+            table inet {{table}} {
+              set denied { type ipv4_addr; flags interval; auto-merge; elements = { {{string.Join(", ", denied)}} } }
+              chain input {
+                type filter hook input priority -10; policy accept;
+                iifname "{{links}}*" jump to_host
+              }
+              chain to_host {
+                ip daddr {{block.Gateway}} ip saddr {{block.Network}} tcp dport { 53, {{options.ApiPort}} } accept
+                ip daddr {{block.Gateway}} ip saddr {{block.Network}} udp dport 53 accept
+                {{refuse}}
+              }
+              chain forward {
+                type filter hook forward priority -10; policy accept;
+                iifname "{{links}}*" jump from_sandbox
+                oifname "{{links}}*" ct state established,related accept
+                oifname "{{links}}*" drop
+                {{(closeForwarding ? $"iifname != \"{AnyLink}*\" oifname != \"{AnyLink}*\" drop" : "")}}
+              }
+              chain from_sandbox {
+                ip saddr != {{block.Network}} drop
+                meta nfproto ipv6 {{refuse}}
+                ip daddr @denied {{refuse}}
+                oifname "{{links}}*" {{refuse}}
+                accept
+              }
+              chain leave {
+                type nat hook postrouting priority 100; policy accept;
+                ip saddr {{block.Network}} oifname != "{{links}}*" masquerade
+              }
+            }
+
+            """);
+    }
+}

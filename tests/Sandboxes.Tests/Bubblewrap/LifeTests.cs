@@ -1,0 +1,93 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text;
+using Frusta.Sandboxes.Bubblewrap;
+using Frusta.Sandboxes.Layout;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Frusta.Sandboxes.Tests.Bubblewrap;
+
+public sealed class LifeTests(IsolatedHost host) : IClassFixture<IsolatedHost>
+{
+    [Fact]
+    public async Task Stopping_gives_everything_back()
+    {
+        var sandbox = await host.StartAsync();
+        var folder = Directory.GetDirectories(host.Options.RunFolder).Single();
+        await sandbox.AskAsync("__import__('subprocess').Popen(['/bin/sleep', '1000'], start_new_session=True).pid");
+        var groups = Directory.GetDirectories("/sys/fs/cgroup", sandbox.Label, new EnumerationOptions { RecurseSubdirectories = true, MaxRecursionDepth = 4, IgnoreInaccessible = true })
+            .Where(group => group.Contains(Path.GetFileName(folder), StringComparison.Ordinal)).ToList();
+        Assert.NotEmpty(groups);
+        await sandbox.StopAsync();
+        await sandbox.StopAsync();
+        Assert.Equal(137, (await sandbox.Exited).ExitCode);
+        Assert.All(groups, static group => Assert.False(Directory.Exists(group)));
+        Assert.False(Directory.Exists(Path.Combine(folder, sandbox.Label)));
+    }
+
+    [Fact]
+    public async Task The_first_process_ends_and_takes_its_children_along()
+    {
+        await using var sandbox = await host.StartAsync();
+        await sandbox.AskAsync("__import__('subprocess').Popen(['/bin/sleep', '1000'], start_new_session=True).pid");
+        await sandbox.AskAsync("os._exit(7)");
+        Assert.Equal(7, (await sandbox.Exited.WaitAsync(TestContext.Current.CancellationToken)).ExitCode);
+    }
+
+    [Fact]
+    public async Task A_program_that_ends_before_it_connects_is_a_start_failure_with_its_words()
+    {
+        var failure = await Assert.ThrowsAsync<SandboxStartException>(() => host.StartAsync(Workload.Run("/bin/sh", "-c", "echo no luck >&2; exit 3")));
+        Assert.Contains("exit code 3", failure.Message, StringComparison.Ordinal);
+        Assert.Contains("no luck", failure.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Fifty_starts_at_once_all_succeed_and_each_has_a_user_of_its_own()
+    {
+        var starting = Enumerable.Range(0, 50).Select(_ => host.StartAsync()).ToList();
+        var sandboxes = await Task.WhenAll(starting);
+        var users = new HashSet<string>(StringComparer.Ordinal);
+        foreach (var sandbox in sandboxes)
+        {
+            users.Add(await sandbox.AskAsync("open('/proc/self/uid_map').read().split()[1]"));
+            users.Add(sandbox.Label);
+        }
+
+        // Inside, the map shows the outer namespace's number, which bubblewrap's own first namespace hides; the label is what is unique.
+        Assert.True(users.Count >= 50);
+        await Task.WhenAll(sandboxes.Select(static sandbox => sandbox.StopAsync().AsTask()));
+    }
+
+    [Fact]
+    public async Task When_the_server_is_killed_its_sandboxes_die_and_the_next_start_cleans_up()
+    {
+        host.RequireMaker();
+        using var folder = new RunFolder();
+        using var server = Process.Start(new ProcessStartInfo(Environment.ProcessPath!, ["--serve", folder.Options.RunFolder]) { RedirectStandardOutput = true })!;
+        var pid = int.Parse((await server.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken))!, CultureInfo.InvariantCulture);
+        Assert.True(Directory.Exists($"/proc/{pid}"));
+        server.Kill();
+        await server.WaitForExitAsync(TestContext.Current.CancellationToken);
+        await Eventually.TrueAsync(() => !Directory.Exists($"/proc/{pid}"));
+
+        var ledger = await File.ReadAllLinesAsync(Path.Combine(Directory.GetDirectories(folder.Options.RunFolder).Single(), "ledger"), TestContext.Current.CancellationToken);
+        Assert.Equal(1, await SandboxLeftovers.CleanAsync(folder.Options, TimeProvider.System, NullLogger.Instance, TestContext.Current.CancellationToken));
+        Assert.Empty(Directory.GetDirectories(folder.Options.RunFolder));
+        Assert.Contains(ledger, static line => line.StartsWith("cgroup ", StringComparison.Ordinal));
+        foreach (var line in ledger)
+        {
+            var words = line.Split(' ');
+            Assert.False(words[0] is "cgroup" && Directory.Exists(words[1]), line);
+            Assert.False(words[0] is "link" && Directory.Exists($"/sys/class/net/{words[1]}"), line);
+        }
+    }
+
+    [Fact]
+    public async Task A_living_instance_is_not_cleaned()
+    {
+        await using var sandbox = await host.StartAsync();
+        Assert.Equal(0, await SandboxLeftovers.CleanAsync(host.Options, TimeProvider.System, NullLogger.Instance, TestContext.Current.CancellationToken));
+        Assert.Equal("2", await sandbox.AskAsync("1 + 1"));
+    }
+}

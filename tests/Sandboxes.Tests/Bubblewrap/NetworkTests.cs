@@ -1,0 +1,121 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+
+namespace Frusta.Sandboxes.Tests.Bubblewrap;
+
+public sealed class NetworkTests(IsolatedHost host) : IClassFixture<IsolatedHost>
+{
+    [Fact]
+    public async Task The_platforms_api_is_reached_on_the_gateway()
+    {
+        var listener = await ListenOnGatewayAsync();
+        using (listener)
+        {
+            await using var sandbox = await host.StartAsync();
+            var api = host.Maker.ApiEndpoint!;
+            var asking = sandbox.AskAsync($"socket.create_connection(('{api.Address}', {api.Port}), 5).recv(5)");
+            using var client = await listener.AcceptSocketAsync(TestContext.Current.CancellationToken);
+            await client.SendAsync("hello"u8.ToArray(), TestContext.Current.CancellationToken);
+            Assert.Equal("b'hello'", await asking);
+        }
+    }
+
+    [Fact]
+    public async Task Another_port_of_the_gateway_is_refused()
+    {
+        host.RequireMaker();
+        RequireNetwork();
+        using var other = new TcpListener(host.Maker.ApiEndpoint!.Address, 0);
+        other.Start();
+        await using var sandbox = await host.StartAsync();
+        Assert.StartsWith("ERROR", await sandbox.AskAsync($"socket.create_connection(('{host.Maker.ApiEndpoint.Address}', {((IPEndPoint)other.LocalEndpoint).Port}), 2)"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Another_sandbox_is_not_reached()
+    {
+        await using var first = await host.StartAsync();
+        RequireNetwork();
+        await using var second = await host.StartAsync();
+        var address = await OwnAddressAsync(first);
+        Assert.NotEqual(address, await OwnAddressAsync(second));
+        await first.AskAsync("globals().update(l=socket.create_server(('0.0.0.0', 8080)))");
+        Assert.StartsWith("ERROR", await second.AskAsync($"socket.create_connection(('{address}', 8080), 2)"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Link_local_addresses_are_refused_at_once()
+    {
+        await using var sandbox = await host.StartAsync();
+        RequireNetwork();
+        var answer = await sandbox.AskAsync("socket.create_connection(('169.254.169.254', 80), 10)");
+        Assert.DoesNotContain("timed out", answer, StringComparison.Ordinal);
+        Assert.StartsWith("ERROR", answer, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Its_routes_and_links_are_not_its_own_to_change()
+    {
+        await using var sandbox = await host.StartAsync();
+        RequireNetwork();
+        // SIOCSIFFLAGS on eth0, and a forged source address.
+        Assert.Contains("Operation not permitted", await sandbox.AskAsync("__import__('fcntl').ioctl(socket.socket(socket.AF_INET, socket.SOCK_DGRAM), 0x8914, b'eth0'.ljust(16, b'\\0') + b'\\0' * 24)"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_denied_network_is_gone_at_once()
+    {
+        var listener = await ListenOnGatewayAsync();
+        using (listener)
+        {
+            await using var sandbox = await host.StartAsync();
+            sandbox.DenyNetwork();
+            var api = host.Maker.ApiEndpoint!;
+            Assert.Contains("unreachable", await sandbox.AskAsync($"socket.create_connection(('{api.Address}', {api.Port}), 5)"), StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task A_packet_to_another_host_leaves_by_the_hosts_route()
+    {
+        await using var sandbox = await host.StartAsync();
+        RequireNetwork();
+        Assert.SkipUnless((await File.ReadAllLinesAsync("/proc/net/route", TestContext.Current.CancellationToken)).Any(static line => line.Contains("\t00000000\t", StringComparison.Ordinal)), "This host has no default route.");
+        await sandbox.AskAsync("socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('203.0.113.7', 9))");
+        await Eventually.TrueAsync(static () => File.ReadAllText("/proc/net/stat/nf_conntrack").Length > 0);
+        Assert.StartsWith("ERROR", await sandbox.AskAsync("socket.create_connection(('203.0.113.7', 9), 0.2)"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Name_servers_are_read_in_their_order()
+    {
+        var file = Path.GetTempFileName();
+        File.WriteAllText(file, "# comment\nsearch x\nnameserver 10.0.0.1\nnameserver\t::1\nnameserver nonsense\n");
+        Assert.Equal([IPEndPoint.Parse("10.0.0.1:53"), new IPEndPoint(IPAddress.IPv6Loopback, 53)], Frusta.Sandboxes.Network.NameForwarder.ReadServers(file));
+        File.Delete(file);
+    }
+
+    private static async Task<string> OwnAddressAsync(ISandbox sandbox) =>
+        await sandbox.AskAsync("(lambda s: (s.connect(('203.0.113.7', 9)), s.getsockname()[0])[1])(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))");
+
+    private async Task<TcpListener> ListenOnGatewayAsync()
+    {
+        host.RequireMaker();
+        RequireNetwork();
+        var listener = new TcpListener(host.Maker.ApiEndpoint!);
+        listener.Start();
+        await Task.CompletedTask;
+        return listener;
+    }
+
+    private void RequireNetwork()
+    {
+        if (host.Maker.ApiEndpoint is null && Environment.GetEnvironmentVariable("CI") is "true")
+        {
+            Assert.Fail(string.Join(' ', host.Maker.Report.Missing));
+        }
+
+        Assert.SkipWhen(host.Maker.ApiEndpoint is null, string.Join(' ', host.Maker.Report.Missing));
+    }
+}
