@@ -1,0 +1,23 @@
+namespace Frusta.Controller.Api;
+
+/// <summary>What the information and operator endpoints say (section <c>Controller:Info</c>).</summary>
+public sealed class InfoOptions
+{
+    public const string Section = "Controller:Info";
+
+    /// <summary>Shown as <c>build</c> by <c>GET /api/v1</c> and <c>wsk property get</c>.</summary>
+    public string Build { get; set; } = "";
+
+    /// <summary>Shown as <c>buildno</c> by <c>GET /api/v1</c> and <c>wsk property get</c>.</summary>
+    public string BuildNumber { get; set; } = "";
+
+    /// <summary>User that <c>POST /disable</c> asks for; empty closes that endpoint. From file or environment.</summary>
+    public string OperatorName { get; set; } = "";
+
+    /// <summary>Password that <c>POST /disable</c> asks for, at least 8 characters. Secret: from file or environment.</summary>
+    public string OperatorPassword { get; set; } = "";
+
+    public string? Validate() => OperatorName.Length > 0 && OperatorPassword.Length < 8
+        ? $"{Section}:{nameof(OperatorPassword)} must have at least 8 characters when {nameof(OperatorName)} is set."
+        : null;
+}

@@ -1,0 +1,27 @@
+using Microsoft.AspNetCore.Http;
+
+namespace Frusta.Controller.Api;
+
+/// <summary>The id that a request has in headers, errors and logs.</summary>
+internal static class TransactionId
+{
+    private const string Alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    private const string SystemPrefix = "sid_";
+    private const int Length = 32;
+
+    /// <summary>The client's <c>X-Request-ID</c>, or a fresh one where there is none or it pretends to be the system's.</summary>
+    public static string Of(IHeaderDictionary headers)
+    {
+        if (headers.TryGetValue("X-Request-ID", out var sent) && sent.Count > 0 && sent[0] is { Length: > 0 } id
+            && !id.StartsWith(SystemPrefix, StringComparison.Ordinal))
+        {
+            return id;
+        }
+
+        return string.Create(Length, 0, static (text, _) => Random.Shared.GetItems<char>(Alphabet, text));
+    }
+
+    /// <summary>True when the client asks for more logs, and for the record to be stored in any case.</summary>
+    public static bool WantsExtraLogging(IHeaderDictionary headers) =>
+        headers.TryGetValue("X-OW-EXTRA-LOGGING", out var value) && string.Equals(value, "on", StringComparison.OrdinalIgnoreCase);
+}

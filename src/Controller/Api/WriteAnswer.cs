@@ -1,0 +1,137 @@
+using System.Buffers;
+using Frusta.Contracts.Buffers;
+using Frusta.Contracts.Json;
+using Microsoft.AspNetCore.Http;
+
+namespace Frusta.Controller.Api;
+
+/// <summary>The last step: an answer onto the wire, in one piece and with its length.</summary>
+internal static class WriteAnswer
+{
+    private const string RequestId = "X-Request-ID";
+    private const string ActivationIdHeader = "x-openwhisk-activation-id";
+    private const string AllowedHeaders = "Authorization, Origin, X-Requested-With, Content-Type, Accept, User-Agent";
+
+    /// <summary>Methods that browsers may use under <c>/api/v1</c>.</summary>
+    public const string ApiMethods = "GET, DELETE, POST, PUT, HEAD";
+
+    /// <summary>Methods that browsers may use elsewhere.</summary>
+    public const string OtherMethods = "OPTIONS, GET, POST";
+
+    /// <param name="context">The request.</param>
+    /// <param name="answer">What to write; its body is given back.</param>
+    /// <param name="transactionId">Shown in the header and, on errors, as the code.</param>
+    /// <param name="corsMethods">Methods of the CORS headers, or null without them.</param>
+    public static Task WriteAsync(HttpContext context, ApiAnswer answer, string transactionId, string? corsMethods)
+    {
+        if (answer.Status is >= 200 and < 300 && !answer.IgnoresAccept && !Accepts(context, answer.ContentType))
+        {
+            answer.Body?.Dispose();
+            var type = string.Equals(answer.ContentType, ApiAnswer.PlainText, StringComparison.Ordinal) ? "text/plain" : answer.ContentType;
+            answer = ApiAnswer.Error(406, $"Resource representation is only available with these types:\n{type}");
+        }
+
+        var response = context.Response;
+        var headers = response.Headers;
+        response.StatusCode = answer.Status;
+        headers[RequestId] = transactionId;
+        if (corsMethods is not null)
+        {
+            headers.AccessControlAllowOrigin = "*";
+            headers.AccessControlAllowHeaders = AllowedHeaders;
+            headers.AccessControlAllowMethods = corsMethods;
+        }
+
+        if (answer.ActivationId is { } id)
+        {
+            headers[ActivationIdHeader] = id.ToString();
+        }
+
+        if (answer.RetryAfterSeconds > 0)
+        {
+            headers.RetryAfter = answer.RetryAfterSeconds.ToString(System.Globalization.CultureInfo.InvariantCulture);
+        }
+
+        if (answer.Header is { } header)
+        {
+            headers[header.Name] = header.Value;
+        }
+
+        if (answer.Status == 204)
+        {
+            return Task.CompletedTask;
+        }
+
+        headers.ContentType = answer.ContentType;
+        var body = answer.ErrorText is { } text ? ErrorBody(text, transactionId) : answer.Body;
+        return SendAsync(context, body, answer.Static);
+    }
+
+    private static Task SendAsync(HttpContext context, PooledBuffer? body, ReadOnlyMemory<byte> fixedBody)
+    {
+        var bytes = body is null ? fixedBody.Span : body.Span;
+        context.Response.ContentLength = bytes.Length;
+        if (!HttpMethods.IsHead(context.Request.Method))
+        {
+            context.Response.BodyWriter.Write(bytes);
+        }
+
+        // The bytes are copied into the connection's own buffer, which the end of the request sends.
+        body?.Dispose();
+        return Task.CompletedTask;
+    }
+
+    private static PooledBuffer ErrorBody(string text, string transactionId)
+    {
+        var body = PooledBuffer.Rent(text.Length + 128);
+        body.Write("{\"error\":"u8);
+        JsonText.WriteString(body, text);
+        body.Write(",\"code\":"u8);
+        JsonText.WriteString(body, transactionId);
+        body.Write("}"u8);
+        return body;
+    }
+
+    private static bool Accepts(HttpContext context, string contentType)
+    {
+        var accept = context.Request.Headers.Accept;
+        if (accept.Count == 0)
+        {
+            return true;
+        }
+
+        var type = contentType.AsSpan();
+        type = type.IndexOf(';') is var semicolon and >= 0 ? type[..semicolon] : type;
+        var family = type[..type.IndexOf('/')];
+        foreach (var line in accept)
+        {
+            foreach (var range in line.AsSpan().Split(','))
+            {
+                if (Covers(line.AsSpan()[range].Trim(), type, family))
+                {
+                    return true;
+                }
+            }
+        }
+
+        return accept.All(string.IsNullOrWhiteSpace);
+    }
+
+    private static bool Covers(ReadOnlySpan<char> range, ReadOnlySpan<char> type, ReadOnlySpan<char> family)
+    {
+        var media = range;
+        if (range.IndexOf(';') is var semicolon and >= 0)
+        {
+            media = range[..semicolon].TrimEnd();
+            var rest = range[(semicolon + 1)..].Trim();
+            if (rest.StartsWith("q=0", StringComparison.OrdinalIgnoreCase) && rest[3..].TrimStart('.').TrimStart('0').IsEmpty)
+            {
+                return false;
+            }
+        }
+
+        return media is "*/*" or "*"
+            || media.Equals(type, StringComparison.OrdinalIgnoreCase)
+            || (media.EndsWith("/*", StringComparison.Ordinal) && media[..^2].Equals(family, StringComparison.OrdinalIgnoreCase));
+    }
+}

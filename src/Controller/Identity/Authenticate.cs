@@ -1,0 +1,61 @@
+using System.Buffers.Text;
+using System.Text;
+using Frusta.Controller.Api;
+
+namespace Frusta.Controller.Identity;
+
+/// <summary>Step 1 of every request: the <c>Authorization</c> header to an identity.</summary>
+public sealed class Authenticate(Subjects subjects)
+{
+    /// <summary>No pair of a uuid and a key is longer; what is, is nobody's.</summary>
+    private const int MaxPairBytes = 1024;
+
+    private const string Scheme = "Basic ";
+
+    private static readonly (string, string) Challenge = ("WWW-Authenticate", "Basic realm=\"OpenWhisk secure realm\",charset=UTF-8");
+
+    /// <summary>The identity, or the 401 that says why not.</summary>
+    public Contracts.Entities.Identity? Identify(string? authorization, out ApiAnswer refusal)
+    {
+        refusal = default;
+        if (string.IsNullOrEmpty(authorization) || !authorization.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase))
+        {
+            refusal = ApiAnswer.Error(401, ApiTexts.NoCredentials) with { Header = Challenge };
+            return null;
+        }
+
+        if (Find(authorization.AsSpan(Scheme.Length).Trim()) is { } identity)
+        {
+            return identity;
+        }
+
+        refusal = ApiAnswer.Error(401, ApiTexts.BadCredentials) with { Header = Challenge };
+        return null;
+    }
+
+    private Contracts.Entities.Identity? Find(ReadOnlySpan<char> base64)
+    {
+        if (base64.Length > MaxPairBytes || !Base64.IsValid(base64))
+        {
+            return null;
+        }
+
+        Span<byte> pair = stackalloc byte[MaxPairBytes];
+        if (!Convert.TryFromBase64Chars(base64, pair, out var length))
+        {
+            return null;
+        }
+
+        pair = pair[..length];
+        var colon = pair.IndexOf((byte)':');
+        if (colon < 0 || pair.Length - colon - 1 != Subjects.KeyLength)
+        {
+            return null;
+        }
+
+        Span<char> uuid = stackalloc char[MaxPairBytes];
+        return Encoding.UTF8.TryGetChars(pair[..colon], uuid, out var characters)
+            ? subjects.Find(uuid[..characters], pair[(colon + 1)..])
+            : null;
+    }
+}
