@@ -18,7 +18,7 @@ internal static class SqliteFile
         var connection = Open(path, SqliteOpenMode.ReadWriteCreate);
         try
         {
-            Execute(connection, $"PRAGMA journal_mode=WAL; PRAGMA synchronous={synchronous}; PRAGMA journal_size_limit=67108864; PRAGMA wal_autocheckpoint=4000;");
+            Execute(connection, $"PRAGMA journal_mode=WAL; PRAGMA synchronous={synchronous}; PRAGMA journal_size_limit=67108864; PRAGMA wal_autocheckpoint=4000; PRAGMA cache_size=-65536;");
             if (CheckVersion(connection, path, version) == 0)
             {
                 Execute(connection, $"BEGIN IMMEDIATE; {schema} PRAGMA user_version={version}; COMMIT;");

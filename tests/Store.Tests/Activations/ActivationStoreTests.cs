@@ -253,7 +253,9 @@ public sealed class ActivationStoreTests : IAsyncDisposable
 
         await all;
         Assert.Equal(Writers * Each, await store.CountAsync(new ActivationQuery("acme"), Cancelled));
+        store = await ReopenAsync(store, options);
         Assert.True(Directory.GetFiles(_folder.File("index"), "*.index").Length > 1);
+        Assert.Equal(Writers * Each, await store.CountAsync(new ActivationQuery("acme"), Cancelled));
     }
 
     [Fact]
