@@ -1,4 +1,6 @@
+using System.Runtime.InteropServices;
 using System.Text;
+using Frusta.Contracts.Names;
 using Frusta.Journal;
 using Frusta.Store.Sqlite;
 using Microsoft.Data.Sqlite;
@@ -19,6 +21,7 @@ internal sealed class SliceWriter : IDisposable
     private readonly sqlite3_stmt _insertNotKept;
     private readonly Dictionary<string, long> _names = new(StringComparer.Ordinal);
     private readonly Dictionary<string, long>.AlternateLookup<ReadOnlySpan<char>> _namesBySpan;
+    private readonly List<Row> _batch = [];
     private bool _inTransaction;
 
     /// <param name="path">The index; made when missing.</param>
@@ -57,16 +60,7 @@ internal sealed class SliceWriter : IDisposable
         }
         else
         {
-            raw.sqlite3_bind_int64(_insert, 1, KeyOf(head.Namespace));
-            raw.sqlite3_bind_int64(_insert, 2, head.StartMs);
-            raw.sqlite3_bind_blob(_insert, 3, id);
-            raw.sqlite3_bind_int64(_insert, 4, KeyOf(head.FilterName));
-            raw.sqlite3_bind_int64(_insert, 5, head.EndMs);
-            raw.sqlite3_bind_int64(_insert, 6, (long)head.Status);
-            raw.sqlite3_bind_int64(_insert, 7, position.Segment);
-            raw.sqlite3_bind_int64(_insert, 8, position.Offset);
-            raw.sqlite3_bind_int64(_insert, 9, position.Length);
-            Step(_insert);
+            _batch.Add(new Row(KeyOf(head.Namespace), head.StartMs, head.Id, KeyOf(head.FilterName), head.EndMs, (long)head.Status, position));
         }
 
         State = State.With(head.Id, head.StartMs, position);
@@ -80,6 +74,7 @@ internal sealed class SliceWriter : IDisposable
             return;
         }
 
+        InsertBatch();
         WriteState();
         SqliteFile.Execute(_connection, "COMMIT");
         _inTransaction = false;
@@ -100,6 +95,29 @@ internal sealed class SliceWriter : IDisposable
         _insert.Dispose();
         _insertNotKept.Dispose();
         _connection.Dispose();
+    }
+
+    /// <summary>In the order of the table: neighbours go into one page.</summary>
+    private void InsertBatch()
+    {
+        _batch.Sort(Row.InTableOrder);
+        Span<byte> id = stackalloc byte[16];
+        foreach (ref readonly var row in CollectionsMarshal.AsSpan(_batch))
+        {
+            row.Id.WriteBytes(id);
+            raw.sqlite3_bind_int64(_insert, 1, row.Namespace);
+            raw.sqlite3_bind_int64(_insert, 2, row.StartMs);
+            raw.sqlite3_bind_blob(_insert, 3, id);
+            raw.sqlite3_bind_int64(_insert, 4, row.Name);
+            raw.sqlite3_bind_int64(_insert, 5, row.EndMs);
+            raw.sqlite3_bind_int64(_insert, 6, row.Status);
+            raw.sqlite3_bind_int64(_insert, 7, row.Position.Segment);
+            raw.sqlite3_bind_int64(_insert, 8, row.Position.Offset);
+            raw.sqlite3_bind_int64(_insert, 9, row.Position.Length);
+            Step(_insert);
+        }
+
+        _batch.Clear();
     }
 
     private void Begin()
@@ -151,6 +169,18 @@ internal sealed class SliceWriter : IDisposable
         if (result != raw.SQLITE_DONE)
         {
             SqliteException.ThrowExceptionForRC(result, _database);
+        }
+    }
+
+    private readonly record struct Row(
+        long Namespace, long StartMs, ActivationId Id, long Name, long EndMs, long Status, LogPosition Position)
+    {
+        public static int InTableOrder(Row a, Row b)
+        {
+            var order = a.Namespace.CompareTo(b.Namespace);
+            order = order != 0 ? order : a.StartMs.CompareTo(b.StartMs);
+            order = order != 0 ? order : a.Id.High.CompareTo(b.Id.High);
+            return order != 0 ? order : a.Id.Low.CompareTo(b.Id.Low);
         }
     }
 }

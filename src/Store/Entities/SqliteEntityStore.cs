@@ -1,0 +1,172 @@
+using System.Buffers;
+using System.Text.Json;
+using System.Threading.Channels;
+using Frusta.Contracts.Entities;
+using Frusta.Store.Sqlite;
+using Microsoft.Data.Sqlite;
+using Microsoft.Extensions.Logging;
+
+namespace Frusta.Store.Entities;
+
+/// <summary>The entity store of a single node: documents and attachments in one SQLite file, each commit on disk before its answer.</summary>
+/// <remarks>Statements run on the thread pool only; at most <see cref="EntityStoreOptions.Readers"/> of its threads read at a time, and one writes.</remarks>
+public sealed partial class SqliteEntityStore : IEntityStore, IAsyncDisposable
+{
+    /// <summary>Name of the file in the store's folder.</summary>
+    public const string FileName = "entities.db";
+
+    private readonly TimeProvider _clock;
+    private readonly ILogger _logger;
+    private readonly EntityWriter _writer;
+    private readonly Channel<EntityReader> _readers;
+    private readonly int _readerCount;
+
+    private SqliteEntityStore(string path, SqliteConnection connection, EntityStoreOptions options, TimeProvider clock, ILogger logger)
+    {
+        _clock = clock;
+        _logger = logger;
+        _writer = new EntityWriter(connection, options, logger);
+        _readers = Channel.CreateBounded<EntityReader>(options.Readers);
+        _readerCount = options.Readers;
+        for (var i = 0; i < options.Readers; i++)
+        {
+            _readers.Writer.TryWrite(new EntityReader(path));
+        }
+    }
+
+    /// <summary>Opens the store in a folder that this program alone has, or makes it.</summary>
+    /// <exception cref="StoreFormatException">A newer program wrote it.</exception>
+    public static SqliteEntityStore Open(string folder, EntityStoreOptions options, TimeProvider clock, ILogger<SqliteEntityStore> logger)
+    {
+        var path = Path.Combine(folder, FileName);
+        var connection = SqliteFile.OpenWriter(path, EntitySchema.Version, EntitySchema.Create, "FULL");
+        return new SqliteEntityStore(path, connection, options, clock, logger);
+    }
+
+    public async ValueTask<EntityDocument?> GetAsync(string documentId, CancellationToken cancellationToken)
+    {
+        StoreMetrics.DocumentGet();
+        var begun = _clock.GetTimestamp();
+        var row = await ReadAsync(reader => reader.Get(documentId), cancellationToken);
+        StoreMetrics.DocumentGot(_clock.GetElapsedTime(begun));
+        return row is var (revision, body) ? Decode(documentId, revision, body) : null;
+    }
+
+    /// <inheritdoc/>
+    /// <exception cref="StoreOverloadedException">Too many writes wait.</exception>
+    /// <exception cref="IOException">The disk refused; nothing was written.</exception>
+    public async ValueTask<string?> PutAsync(EntityDocument document, ReadOnlyMemory<byte>? code, CancellationToken cancellationToken)
+    {
+        StoreMetrics.DocumentSave(code is not null);
+        var begun = _clock.GetTimestamp();
+        var row = Encode(document, code);
+        var write = new EntityWrite(document.Name.DocumentId, document.Revision, row, code?.ToArray());
+        var written = await _writer.WriteAsync(write, cancellationToken);
+        StoreMetrics.DocumentSaved(_clock.GetElapsedTime(begun));
+        return written ? row.Revision : null;
+    }
+
+    /// <inheritdoc/>
+    /// <exception cref="StoreOverloadedException">Too many writes wait.</exception>
+    /// <exception cref="IOException">The disk refused; nothing was deleted.</exception>
+    public async ValueTask<bool> DeleteAsync(string documentId, string revision, CancellationToken cancellationToken)
+    {
+        StoreMetrics.DocumentDelete();
+        var begun = _clock.GetTimestamp();
+        var deleted = await _writer.WriteAsync(new EntityWrite(documentId, revision, row: null, code: null), cancellationToken);
+        StoreMetrics.DocumentDeleted(_clock.GetElapsedTime(begun));
+        return deleted;
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>A document that cannot be decoded is left out with a warning, as OpenWhisk leaves it out.</remarks>
+    public async ValueTask<IReadOnlyList<EntityDocument>> ListAsync(EntityQuery query, CancellationToken cancellationToken)
+    {
+        StoreMetrics.ViewQuery();
+        var begun = _clock.GetTimestamp();
+        var rows = await ReadAsync(reader => reader.List(query), cancellationToken);
+        var documents = new List<EntityDocument>(rows.Count);
+        foreach (var (id, revision, body) in rows)
+        {
+            try
+            {
+                documents.Add(Decode(id, revision, body));
+            }
+            catch (CorruptEntityException exception)
+            {
+                LogWarningLeftOut(exception, id);
+            }
+        }
+
+        StoreMetrics.ViewQueried(_clock.GetElapsedTime(begun));
+        return documents;
+    }
+
+    public ValueTask<int> CountAsync(EntityQuery query, CancellationToken cancellationToken)
+    {
+        StoreMetrics.ViewQuery();
+        return ReadAsync(reader => reader.Count(query), cancellationToken);
+    }
+
+    public ValueTask<byte[]?> GetCodeAsync(string documentId, string attachment, CancellationToken cancellationToken)
+    {
+        StoreMetrics.AttachmentGet();
+        return ReadAsync(reader => reader.GetAttachment(documentId, attachment), cancellationToken);
+    }
+
+    /// <summary>Writes what waits, then closes. Reads under way end first.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        for (var i = 0; i < _readerCount; i++)
+        {
+            (await _readers.Reader.ReadAsync()).Dispose();
+        }
+
+        await _writer.DisposeAsync();
+    }
+
+    private async ValueTask<T> ReadAsync<T>(Func<EntityReader, T> read, CancellationToken cancellationToken)
+    {
+        var reader = await _readers.Reader.ReadAsync(cancellationToken);
+        try
+        {
+            return await Task.Run(() => read(reader), CancellationToken.None);
+        }
+        finally
+        {
+            _readers.Writer.TryWrite(reader);
+        }
+    }
+
+    private static EntityRow Encode(EntityDocument document, ReadOnlyMemory<byte>? code)
+    {
+        var buffer = new ArrayBufferWriter<byte>(1024);
+        DocumentCodec.Write(document, buffer);
+        var revision = EntityRevision.Next(document.Revision, buffer.WrittenSpan, code.GetValueOrDefault().Span);
+        return new EntityRow(
+            (int)document.Kind,
+            document.Name.Namespace,
+            document.Name.Package,
+            document.Name.Name,
+            document.UpdatedMs,
+            document is PackageDocument { Publish: true, Binding: null },
+            (document as ActionDocument)?.Exec.CodeAttachment,
+            revision,
+            buffer.WrittenSpan.ToArray());
+    }
+
+    private static EntityDocument Decode(string documentId, string revision, byte[] body)
+    {
+        try
+        {
+            return DocumentCodec.Read(documentId, revision, body) ?? throw new CorruptEntityException(documentId);
+        }
+        catch (Exception exception) when (exception is JsonException or FormatException or InvalidOperationException)
+        {
+            throw new CorruptEntityException(documentId, exception);
+        }
+    }
+
+    [LoggerMessage(EventId = 4002, Level = LogLevel.Warning, Message = "The document {DocumentId} cannot be decoded and is left out of a list")]
+    private partial void LogWarningLeftOut(Exception exception, string documentId);
+}

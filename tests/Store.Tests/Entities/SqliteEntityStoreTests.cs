@@ -1,0 +1,111 @@
+using Frusta.Store.Entities;
+using Frusta.Store.Sqlite;
+using Microsoft.Data.Sqlite;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Frusta.Store.Tests.Entities;
+
+public sealed class SqliteEntityStoreTests : EntityStoreSuite
+{
+    private readonly TemporaryFolder _folder = new();
+
+    public override async ValueTask DisposeAsync()
+    {
+        await ((SqliteEntityStore)Store).DisposeAsync();
+        _folder.Dispose();
+    }
+
+    [Fact]
+    public async Task A_write_that_was_answered_is_there_after_a_kill()
+    {
+        var revision = await Store.PutAsync(Action("a", code: "c1"), "one"u8.ToArray(), Cancelled);
+
+        using var left = _folder.CopyAsIfKilled();
+        await using var reopened = Open(left);
+
+        Assert.Equal(revision, (await reopened.GetAsync("acme/a", Cancelled))!.Revision);
+        Assert.Equal("one"u8.ToArray(), await reopened.GetCodeAsync("acme/a", "c1", Cancelled));
+    }
+
+    [Fact]
+    public async Task Code_that_a_kill_left_behind_is_swept_at_the_next_start()
+    {
+        var first = await Store.PutAsync(Action("a", code: "c1"), "one"u8.ToArray(), Cancelled);
+        await Store.PutAsync(Action("a", code: "c2") with { Revision = first! }, "two"u8.ToArray(), Cancelled);
+
+        using var left = _folder.CopyAsIfKilled();
+        await using var reopened = Open(left);
+
+        Assert.Null(await reopened.GetCodeAsync("acme/a", "c1", Cancelled));
+        Assert.Equal("two"u8.ToArray(), await reopened.GetCodeAsync("acme/a", "c2", Cancelled));
+    }
+
+    [Fact]
+    public void A_newer_schema_is_refused_in_words()
+    {
+        using var folder = new TemporaryFolder();
+        using (var connection = SqliteFile.OpenWriter(folder.File(SqliteEntityStore.FileName), EntitySchema.Version, EntitySchema.Create, "FULL"))
+        {
+            SqliteFile.Execute(connection, "PRAGMA user_version=99");
+        }
+
+        var refused = Assert.Throws<StoreFormatException>(() => Open(folder));
+
+        Assert.Contains("schema version 99", refused.Message, StringComparison.Ordinal);
+        Assert.Contains(SqliteEntityStore.FileName, refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_document_that_cannot_be_decoded_is_corrupt_alone_and_left_out_of_lists()
+    {
+        await Store.PutAsync(Trigger("good"), null, Cancelled);
+        await Store.PutAsync(Trigger("bad"), null, Cancelled);
+        Spoil("UPDATE documents SET body = CAST('{\"broken' AS BLOB) WHERE id = 'acme/bad'");
+
+        await Assert.ThrowsAsync<CorruptEntityException>(() => Store.GetAsync("acme/bad", Cancelled).AsTask());
+        var listed = await Store.ListAsync(new EntityQuery(Contracts.Entities.EntityKind.Trigger, "acme"), Cancelled);
+        Assert.Equal("good", Assert.Single(listed).Name.Name);
+    }
+
+    [Fact]
+    public async Task A_list_touches_no_code()
+    {
+        await Store.PutAsync(Action("a", code: "c1"), new byte[1024], Cancelled);
+        Spoil("ALTER TABLE attachments RENAME TO elsewhere");
+
+        Assert.Single(await Store.ListAsync(new EntityQuery(Contracts.Entities.EntityKind.Action, "acme"), Cancelled));
+        Spoil("ALTER TABLE elsewhere RENAME TO attachments");
+    }
+
+    [Fact]
+    public async Task A_write_that_does_not_fit_the_queue_is_refused()
+    {
+        using var folder = new TemporaryFolder();
+        await using var store = SqliteEntityStore.Open(
+            folder.Path, new EntityStoreOptions { QueuedBytes = 1000 }, TimeProvider.System, NullLogger<SqliteEntityStore>.Instance);
+
+        await Assert.ThrowsAsync<StoreOverloadedException>(() => store.PutAsync(Action("a", code: "c"), new byte[2000], Cancelled).AsTask());
+        Assert.Null(await store.GetAsync("acme/a", Cancelled));
+    }
+
+    [Fact]
+    public async Task Many_writes_at_once_share_commits_and_all_are_kept()
+    {
+        var writes = Enumerable.Range(0, 200).Select(i => Store.PutAsync(Trigger($"t{i}"), null, Cancelled).AsTask());
+
+        Assert.DoesNotContain(await Task.WhenAll(writes), revision => revision is null);
+        Assert.Equal(200, await Store.CountAsync(new EntityQuery(Contracts.Entities.EntityKind.Trigger, "acme"), Cancelled));
+    }
+
+    protected override ValueTask<IEntityStore> OpenAsync() => ValueTask.FromResult<IEntityStore>(Open(_folder));
+
+    private static SqliteEntityStore Open(TemporaryFolder folder) =>
+        SqliteEntityStore.Open(folder.Path, new EntityStoreOptions(), TimeProvider.System, NullLogger<SqliteEntityStore>.Instance);
+
+    private void Spoil(string statement)
+    {
+        using var connection = new SqliteConnection($"Data Source={_folder.File(SqliteEntityStore.FileName)};Pooling=False");
+        connection.Open();
+        SqliteFile.Execute(connection, statement);
+    }
+}
