@@ -27,6 +27,8 @@ for (const file of keys(require.cache)) {
   delete require.cache[file]; // user code finds its own modules there, and nothing else
 }
 
+blocking('stdout');
+blocking('stderr');
 delete environment.NODE_PATH; // node has read it; it is ours, not the user's
 process.argv.length = 2;
 
@@ -40,6 +42,24 @@ function receive(type, text) {
   } else {
     process.reallyExit(1);
   }
+}
+
+/**
+ * Node queues what a full pipe does not take, and the queue would still be there when the answer is sent. So the stream
+ * is made to block, when it is first used: making it costs a millisecond.
+ */
+function blocking(name) {
+  const original = Object.getOwnPropertyDescriptor(process, name);
+  Object.defineProperty(process, name, {
+    ...original,
+    get() {
+      Object.defineProperty(process, name, original);
+      const stream = process[name];
+      stream._handle?.setBlocking?.(true);
+      stream.unref?.();
+      return stream;
+    },
+  });
 }
 
 function refuse(words) {

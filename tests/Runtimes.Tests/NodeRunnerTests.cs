@@ -32,7 +32,7 @@ public sealed class NodeRunnerTests(RuntimeFixture runtimes)
     [InlineData("JSON.stringify = Buffer.from = Object.keys = Array.isArray = String.prototype.toUpperCase = () => 'x';\nfunction main(a) { return a; }", true, """{"name":"Jane"}""")]
     public async Task A_result_is_answered_as_the_node_image_answers(string code, bool ok, string body)
     {
-        var node = await runtimes.StartNodeAsync();
+        await using var node = await runtimes.StartNodeAsync();
 
         var said = await node.InitAndRunAsync(code, new JsonObject { ["name"] = "Jane" });
 
@@ -42,7 +42,7 @@ public sealed class NodeRunnerTests(RuntimeFixture runtimes)
     [Fact]
     public async Task A_rejected_error_has_its_name_message_and_stack()
     {
-        var node = await runtimes.StartNodeAsync();
+        await using var node = await runtimes.StartNodeAsync();
 
         var said = await node.InitAndRunAsync("async function main() { const e = new TypeError('boom'); e.code = 'E1'; e.extra = {deep: e}; throw e; }");
 
@@ -60,7 +60,7 @@ public sealed class NodeRunnerTests(RuntimeFixture runtimes)
     [InlineData("", "Missing main/no code to execute.\"")]
     public async Task Code_that_does_not_load_fails_the_init_with_the_reason(string code, string reason)
     {
-        var node = await runtimes.StartNodeAsync();
+        await using var node = await runtimes.StartNodeAsync();
 
         var said = await node.InitAsync(code);
 
@@ -71,7 +71,7 @@ public sealed class NodeRunnerTests(RuntimeFixture runtimes)
     [Fact]
     public async Task A_second_init_is_refused_and_the_action_goes_on()
     {
-        var node = await runtimes.StartNodeAsync();
+        await using var node = await runtimes.StartNodeAsync();
         await node.InitAsync("function main() { return {v: 1}; }");
 
         var second = await node.InitAsync("function main() { return {v: 2}; }");
@@ -86,7 +86,7 @@ public sealed class NodeRunnerTests(RuntimeFixture runtimes)
     [InlineData("function main() { process.kill(process.pid, 'SIGKILL'); return new Promise(() => {}); }")]
     public async Task A_process_that_ends_closes_the_channel_without_an_answer(string code)
     {
-        var node = await runtimes.StartNodeAsync();
+        await using var node = await runtimes.StartNodeAsync();
 
         var said = await node.InitAndRunAsync(code);
 
@@ -98,7 +98,7 @@ public sealed class NodeRunnerTests(RuntimeFixture runtimes)
     [Fact]
     public async Task A_process_that_ends_between_activations_is_noticed()
     {
-        var node = await runtimes.StartNodeAsync();
+        await using var node = await runtimes.StartNodeAsync();
         await node.InitAndRunAsync("function main() { setTimeout(() => process.exit(0), 20); return {}; }");
 
         await node.Closed.Task.WaitAsync(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
@@ -109,7 +109,7 @@ public sealed class NodeRunnerTests(RuntimeFixture runtimes)
     [Fact]
     public async Task Init_variables_are_there_at_load_and_each_run_brings_its_own()
     {
-        var node = await runtimes.StartNodeAsync();
+        await using var node = await runtimes.StartNodeAsync();
         var env = new JsonObject { ["COLOR"] = "blue", ["__OW_NAMESPACE"] = "guest", ["OBJ"] = new JsonObject { ["k"] = 1 }, ["NUL"] = null };
         await node.InitAsync("const early = [process.env.COLOR, process.env.OBJ, process.env.NUL, process.env.__OW_NAMESPACE];\n"
             + "function main(a) { process.env.__OW_NAMESPACE = 'mine'; return {early, id: process.env.__OW_ACTIVATION_ID, ns: a.was}; }", env: env);
@@ -128,7 +128,7 @@ public sealed class NodeRunnerTests(RuntimeFixture runtimes)
     [InlineData(30 * 1024 * 1024, RuntimeAnswerKind.TooLarge)]
     public async Task A_result_over_the_limit_comes_with_its_length_and_its_beginning(int length, RuntimeAnswerKind kind)
     {
-        var node = await runtimes.StartNodeAsync();
+        await using var node = await runtimes.StartNodeAsync();
         await node.InitAsync("var n = 0; function main(a) { n++; return a.n ? {m: 'b'.repeat(a.n)} : {n}; }");
 
         var said = await node.RunAsync(new JsonObject { ["n"] = length });
@@ -142,7 +142,7 @@ public sealed class NodeRunnerTests(RuntimeFixture runtimes)
     [Fact]
     public async Task A_request_of_megabytes_arrives_whole()
     {
-        var node = await runtimes.StartNodeAsync();
+        await using var node = await runtimes.StartNodeAsync();
 
         var said = await node.InitAndRunAsync("function main(a) { return {length: a.text.length, end: a.text.slice(-3)}; }", new JsonObject { ["text"] = new string('é', 5_000_000) + "end" });
 
@@ -152,7 +152,7 @@ public sealed class NodeRunnerTests(RuntimeFixture runtimes)
     [Fact]
     public async Task Code_that_overtakes_the_file_of_the_channel_can_only_end_its_own_sandbox()
     {
-        var node = await runtimes.StartNodeAsync();
+        await using var node = await runtimes.StartNodeAsync();
         await node.InitAndRunAsync("""
             const fs = require('fs');
             function main() {
@@ -172,7 +172,7 @@ public sealed class NodeRunnerTests(RuntimeFixture runtimes)
     public async Task The_npm_client_of_openwhisk_is_there_without_being_brought()
     {
         Assert.SkipUnless(runtimes.Recipe("nodejs:20").Environment.ContainsKey("NODE_PATH"), "the packages of the Node.js runtime are not installed: run npm install in runtimes/nodejs");
-        var node = await runtimes.StartNodeAsync();
+        await using var node = await runtimes.StartNodeAsync();
 
         var said = await node.InitAndRunAsync("const openwhisk = require('openwhisk'); function main() { return {type: typeof openwhisk, path: process.env.NODE_PATH}; }");
 

@@ -79,6 +79,9 @@ public sealed class LiveRuntime : IAsyncDisposable
 
     public bool LogsTruncated { get; private set; }
 
+    /// <summary>True once the activation in flight has written something, read along by the pump.</summary>
+    public bool HasOutput => _output.HasLines;
+
     public long LogLimit { get; set; } = 10 * 1024 * 1024;
 
     private bool _begun;

@@ -24,6 +24,8 @@ internal sealed class LogLines(TimeProvider clock)
     /// <summary>Bytes of raw log that may still come.</summary>
     public long Left { get; private set; }
 
+    public bool IsEmpty => _json is null;
+
     public void Begin(long limitBytes)
     {
         _limit = limitBytes;

@@ -45,6 +45,18 @@ public sealed class OutputCollector : IDisposable
     /// <summary>The pump's: <see cref="BeganAt"/> of the activation that it has looked at.</summary>
     internal long SeenAt;
 
+    /// <summary>True once a line of the activation in flight was read.</summary>
+    internal bool HasLines
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return !_lines.IsEmpty;
+            }
+        }
+    }
+
     /// <summary>An activation begins: before its init if it has one, otherwise before its run.</summary>
     /// <param name="limitBytes">Bytes of raw log that it may write; 0 keeps nothing.</param>
     public void Begin(long limitBytes)
