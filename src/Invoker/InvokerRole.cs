@@ -431,7 +431,7 @@ public sealed partial class InvokerRole : IActivationIntake, IAsyncDisposable
         {
             using var patience = new CancellationTokenSource(TimeSpan.FromMilliseconds(_options.StartTimeoutMs), _clock.Time);
             using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, _stopping.Token);
-            var runnable = await _factory.StartAsync(slot.Family, (int)(slot.LimitBytes >> 20), either.Token);
+            var runnable = await _factory.StartAsync(slot.Family, (int)(slot.LimitBytes >> 20), ahead: slot.Owner is null, either.Token);
             live = new LiveSandbox(slot, runnable, stemCell: slot.Owner is null);
         }
         catch (Exception exception)

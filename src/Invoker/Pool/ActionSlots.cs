@@ -37,6 +37,9 @@ internal enum Need : byte
 /// </summary>
 internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules rules, RoomLedger ledger, string family, long limitBytes, int maxInstances)
 {
+    // The first run of a process is many times slower than those that follow; until there were some, only the age of what runs counts.
+    private const int FirstRuns = 4;
+
     private readonly Lock _lock = new();
     private readonly Queue<Waiting> _waiting = new();
     private readonly List<Slot> _idle = [];
@@ -47,6 +50,7 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
     private int _starting;
     private int _yields;
     private int _failedStarts;
+    private int _runs;
     private bool _asked;
     private bool _oneMore;
     private bool _closed;
@@ -509,7 +513,8 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
             return false;
         }
 
-        var estimate = Math.Max(_averageUs, _oldestRun is null ? 0 : nowUs - _oldestRun.SinceUs);
+        var known = _runs < FirstRuns ? 0 : _averageUs;
+        var estimate = Math.Max(known, _oldestRun is null ? 0 : nowUs - _oldestRun.SinceUs);
         return _oneMore || _waiting.Count * estimate / serving > ColdStartUs + _initUs;
     }
 
@@ -581,7 +586,8 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
         slot.Earlier = slot.Later = null;
         _running--;
         var took = nowUs - slot.SinceUs;
-        _averageUs = _averageUs == 0 ? took : _averageUs + ((took - _averageUs) / 8);
+        _runs++;
+        _averageUs = _runs == 1 || (_runs <= FirstRuns && took < _averageUs) ? took : _averageUs + ((took - _averageUs) / 8);
     }
 
     private void BecomeIdle(Slot slot, long nowUs)

@@ -14,8 +14,8 @@ internal sealed class LiveSandbox(Slot slot, RunnableSandbox runnable, bool stem
     /// <summary>True when it was started ahead.</summary>
     public bool StemCell { get; } = stemCell;
 
-    /// <summary>True once its first process has ended.</summary>
-    public bool HasExited => Runnable.Sandbox.Exited.IsCompleted;
+    /// <summary>True once nothing can run in it any more.</summary>
+    public bool IsDead => Runnable.IsDead || Runnable.Sandbox.Exited.IsCompleted;
 
     public void SetDeadline(long us) => Volatile.Write(ref _deadlineUs, us);
 

@@ -39,7 +39,7 @@ internal sealed partial class RunActivation(IEntityStore store, LimitsOptions li
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<RunEnd> RunAsync(LiveSandbox live, QueuedActivation activation)
     {
-        if (live.HasExited)
+        if (live.IsDead)
         {
             return default;
         }
@@ -183,10 +183,10 @@ internal sealed partial class RunActivation(IEntityStore store, LimitsOptions li
         return new Verdict(ActivationStatus.WhiskError);
     }
 
-    private RunEnd Record(LiveSandbox live, QueuedActivation activation, Verdict verdict, RunTimes times, PooledBuffer result)
+    private static RunEnd Record(LiveSandbox live, QueuedActivation activation, Verdict verdict, RunTimes times, PooledBuffer result)
     {
-        using var lines = PooledBuffer.Rent();
-        var complete = CollectLogs(live, activation, verdict, lines);
+        InvokerMetrics.LogsCollected();
+        var logs = live.Runnable.CollectOutput(failed: verdict.Status == ActivationStatus.DeveloperError);
         var message = activation.Message;
         var startMs = times.WaitEndMs;
         var record = new ActivationRecord
@@ -202,7 +202,7 @@ internal sealed partial class RunActivation(IEntityStore store, LimitsOptions li
             Status = verdict.Status,
             Result = result.Span,
             ResponseSize = verdict.Size,
-            Logs = lines.Span,
+            Logs = logs.Json is { } lines ? lines.Span : [],
             Action = activation.Action.Name,
             Kind = activation.Action.Kind,
             Limits = activation.Action.Limits,
@@ -213,24 +213,8 @@ internal sealed partial class RunActivation(IEntityStore store, LimitsOptions li
         };
         var filter = message.Binding is null ? activation.Entry.FilterName : ActivationRecordWriter.FilterName(activation.Action.Name, message.Binding);
         var finished = ActivationRecordWriter.Finish(record, filter, store: message.User.Limits.StoreActivations != false);
-        return new RunEnd(finished, verdict.KeepsSandbox && complete);
-    }
-
-    private bool CollectLogs(LiveSandbox live, QueuedActivation activation, Verdict verdict, PooledBuffer lines)
-    {
-        if (activation.Action.Limits.LogsMb == 0)
-        {
-            return true;
-        }
-
-        InvokerMetrics.LogsCollected();
-        var complete = live.Runnable.CollectOutput(lines);
-        if (verdict.Status == ActivationStatus.DeveloperError)
-        {
-            LogLines.Append(lines, 0, clock.Time.GetUtcNow(), ExecutionTexts.LogsAfterFailure);
-        }
-
-        return complete;
+        logs.Json?.Dispose();
+        return new RunEnd(finished, verdict.KeepsSandbox && !logs.Truncated);
     }
 
     /// <summary>Milliseconds: since 1970 for the end of the wait, else durations.</summary>

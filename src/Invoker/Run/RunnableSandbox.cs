@@ -1,5 +1,5 @@
-using Frusta.Contracts.Buffers;
 using Frusta.Runtimes;
+using Frusta.Runtimes.Output;
 using Frusta.Sandboxes;
 
 namespace Frusta.Invoker.Run;
@@ -11,16 +11,16 @@ public abstract class RunnableSandbox : IAsyncDisposable
 
     public abstract IRuntimeClient Runtime { get; }
 
+    /// <summary>True once nothing can run in it any more.</summary>
+    public abstract bool IsDead { get; }
+
     /// <summary>From here on output belongs to the activation that begins.</summary>
     /// <param name="limitBytes">Bytes of log that it may write; 0 drops all.</param>
     public abstract void BeginOutput(long limitBytes);
 
-    /// <summary>
-    /// Takes what the activation wrote, as a JSON array of lines appended to the buffer. Called when its answer is there,
-    /// or when there will be none.
-    /// </summary>
-    /// <returns>True when the lines are all there.</returns>
-    public abstract bool CollectOutput(PooledBuffer lines);
+    /// <summary>Takes what the activation wrote. Called when its answer is there, or when there will be none.</summary>
+    /// <param name="failed">True for a developer error, after which a line says that logs might be missing.</param>
+    public abstract LogsResult CollectOutput(bool failed);
 
     /// <summary>Ends the sandbox and everything that reads from it.</summary>
     public abstract ValueTask DisposeAsync();
@@ -38,6 +38,10 @@ public interface ISandboxFactory
     KindSupport Find(string kind);
 
     /// <summary>Starts a sandbox with the family's runtime in it, without any code yet.</summary>
+    /// <param name="family">As <see cref="Find"/> gave it.</param>
+    /// <param name="memoryMb">Megabytes that it may use.</param>
+    /// <param name="ahead">True for a stem cell, which has the time to warm up; nobody waits for it.</param>
+    /// <param name="cancellationToken">Ends the start.</param>
     /// <exception cref="SandboxStartException">It did not come up.</exception>
-    ValueTask<RunnableSandbox> StartAsync(string family, int memoryMb, CancellationToken cancellationToken);
+    ValueTask<RunnableSandbox> StartAsync(string family, int memoryMb, bool ahead, CancellationToken cancellationToken);
 }

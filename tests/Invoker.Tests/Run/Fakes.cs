@@ -9,6 +9,7 @@ using Frusta.Contracts.Messages;
 using Frusta.Contracts.Names;
 using Frusta.Invoker.Run;
 using Frusta.Runtimes;
+using Frusta.Runtimes.Output;
 using Frusta.Sandboxes;
 using Frusta.Store.Entities;
 using Microsoft.Win32.SafeHandles;
@@ -49,6 +50,10 @@ internal sealed class FakeSandbox(string family, int number, FakeFactory factory
 
     public int MemoryMb { get; set; }
 
+    public int FailedRuns { get; private set; }
+
+    public override bool IsDead => false;
+
     public bool NetworkDenied { get; private set; }
 
     public ConcurrentQueue<string> Inits { get; } = new();
@@ -83,10 +88,10 @@ internal sealed class FakeSandbox(string family, int number, FakeFactory factory
     {
     }
 
-    public override bool CollectOutput(PooledBuffer lines)
+    public override LogsResult CollectOutput(bool failed)
     {
-        lines.Write(Encoding.UTF8.GetBytes(factory.Logs));
-        return factory.LogsComplete;
+        FailedRuns += failed ? 1 : 0;
+        return new LogsResult(PooledBuffer.Copy(Encoding.UTF8.GetBytes(factory.Logs)), factory.LogsTruncated);
     }
 
     public override ValueTask DisposeAsync()
@@ -122,7 +127,7 @@ internal sealed class FakeFactory : ISandboxFactory
 
     public string Logs { get; set; } = "[]";
 
-    public bool LogsComplete { get; set; } = true;
+    public bool LogsTruncated { get; set; }
 
     public ConcurrentQueue<FakeSandbox> Started { get; } = new();
 
@@ -132,7 +137,7 @@ internal sealed class FakeFactory : ISandboxFactory
         ? new KindSupport(kind.Split(':')[0], null)
         : new KindSupport(null, $"The runtime '{kind}' cannot run on this host.");
 
-    public ValueTask<RunnableSandbox> StartAsync(string family, int memoryMb, CancellationToken cancellationToken)
+    public ValueTask<RunnableSandbox> StartAsync(string family, int memoryMb, bool ahead, CancellationToken cancellationToken)
     {
         if (OnStart() is { } failure)
         {

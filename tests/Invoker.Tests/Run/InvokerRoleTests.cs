@@ -122,9 +122,8 @@ public sealed class InvokerRoleTests
         var record = await invoker.Send(invoker.Action()).RecordAsync();
         Assert.Equal("""{"error":"The action did not produce a valid response and exited unexpectedly."}""", record.GetProperty("response").GetProperty("result").GetRawText());
         Assert.False(record.GetProperty("response").TryGetProperty("size", out _));
-        var logs = record.GetProperty("logs");
-        Assert.Equal(2, logs.GetArrayLength());
-        Assert.EndsWith(" stderr: The action did not initialize or run as expected. Log data might be missing.", logs[1].GetString());
+        Assert.Equal("""["2026 stdout: hello"]""", record.GetProperty("logs").GetRawText());
+        Assert.Equal(1, Assert.Single(invoker.Factory.Started).FailedRuns);
     }
 
     [Fact]
@@ -190,10 +189,10 @@ public sealed class InvokerRoleTests
     }
 
     [Fact]
-    public async Task Incomplete_logs_end_the_sandbox_but_not_the_success()
+    public async Task Truncated_logs_end_the_sandbox_but_not_the_success()
     {
         await using var invoker = await new InvokerFixture().StartAsync();
-        invoker.Factory.LogsComplete = false;
+        invoker.Factory.LogsTruncated = true;
         var record = await invoker.Send(invoker.Action()).RecordAsync();
         Assert.Equal("success", Text(record, "status"));
         await invoker.Send(invoker.Action()).RecordAsync();
@@ -322,7 +321,9 @@ public sealed class InvokerRoleTests
     [Fact]
     public async Task A_thousand_fast_calls_at_once_start_few_sandboxes()
     {
-        await using var invoker = await new InvokerFixture().StartAsync();
+        var fixture = new InvokerFixture();
+        fixture.Options.Pool.StartsAtOnce = 2;
+        await using var invoker = await fixture.StartAsync();
         invoker.Factory.OnInit = async _ =>
         {
             await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System);
