@@ -55,6 +55,7 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
     private bool _oneMore;
     private bool _closed;
     private double _averageUs;
+    private double _leastUs;
     private long _initUs;
     private long _queueBusySinceUs;
     private long _lastSeenUs;
@@ -513,10 +514,20 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
             return false;
         }
 
-        var known = _runs < FirstRuns ? 0 : _averageUs;
-        var estimate = Math.Max(known, _oldestRun is null ? 0 : nowUs - _oldestRun.SinceUs);
+        var estimate = ledger.CoreIdles ? Math.Max(Known(_averageUs), AgeUs(nowUs)) : EstimateOnBusyCores(nowUs);
         return _oneMore || _waiting.Count * estimate / serving > ColdStartUs + _initUs;
     }
+
+    /// <summary>
+    /// With every core busy each sandbox more makes all runs longer, which would call for still more. So it is the shortest
+    /// run ever seen that counts, and of an age only the part that a run would have had on cores of its own.
+    /// </summary>
+    private double EstimateOnBusyCores(long nowUs) =>
+        Math.Max(Known(_leastUs), AgeUs(nowUs) / Math.Max(1.0, (double)_running / rules.Cores));
+
+    private double Known(double estimateUs) => _runs < FirstRuns ? 0 : estimateUs;
+
+    private long AgeUs(long nowUs) => _oldestRun is null ? 0 : nowUs - _oldestRun.SinceUs;
 
     private bool TryTakeIdle(long nowUs, out Slot? slot)
     {
@@ -587,6 +598,7 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
         _running--;
         var took = nowUs - slot.SinceUs;
         _runs++;
+        _leastUs = _runs == 1 ? took : Math.Min(took, _leastUs);
         _averageUs = _runs == 1 || (_runs <= FirstRuns && took < _averageUs) ? took : _averageUs + ((took - _averageUs) / 8);
     }
 

@@ -193,6 +193,7 @@ internal sealed class Room
         {
             var passedUs = Math.Min(nowUs - _lastTickUs, LongestTickUs);
             _lastTickUs = nowUs;
+            Ledger.CoreIdles = coreIdles;
             for (var i = _actions.Count - 1; i >= 0; i--)
             {
                 var slots = _actions[i];

@@ -9,6 +9,14 @@ internal sealed class RoomLedger(RoomRules rules)
     private long _reserved;
     private long _queuedBytes;
     private int _queued;
+    private volatile bool _coreIdles = true;
+
+    /// <summary>Whether the machine had a core to spare at the last tick.</summary>
+    public bool CoreIdles
+    {
+        get => _coreIdles;
+        set => _coreIdles = value;
+    }
 
     public long Reserved => Volatile.Read(ref _reserved);
 

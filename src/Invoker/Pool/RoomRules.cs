@@ -6,6 +6,9 @@ internal sealed record RoomRules
     /// <summary>Bytes that all sandboxes together may take.</summary>
     public required long CapacityBytes { get; init; }
 
+    /// <summary>Cores of this machine.</summary>
+    public int Cores { get; init; } = Environment.ProcessorCount;
+
     /// <summary>Bytes added to what an idle sandbox was measured to use.</summary>
     public long IdleMarginBytes { get; init; } = 16L << 20;
 

@@ -265,7 +265,7 @@ public sealed class InvokerRoleTests
         var record = await invoker.Send(invoker.Action()).RecordAsync();
         Assert.Equal("""{"error":"Failed to provision resources to run the action."}""", Text(record, "result"));
         Assert.Equal("whisk internal error", Text(record, "status"));
-        Assert.Equal("unhealthy", invoker.Role.Health);
+        Assert.Equal("unhealthy", invoker.Role!.Health);
     }
 
     [Fact]
@@ -356,13 +356,13 @@ public sealed class InvokerRoleTests
         };
         var delivery = invoker.Send(invoker.Action());
         await begun.Task.WaitAsync(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
-        var stopping = invoker.Role.StopAsync(TestContext.Current.CancellationToken);
-        Assert.Equal(SendOutcome.Full, invoker.Role.Receive(new FakeDelivery(InvokerFixture.Message(invoker.Action()))));
+        var stopping = invoker.Role!.StopAsync(TestContext.Current.CancellationToken);
+        Assert.Equal(SendOutcome.Full, invoker.Role!.Receive(new FakeDelivery(InvokerFixture.Message(invoker.Action()))));
         answer.SetResult(new FakeAnswer("{}"));
         Assert.Equal("success", Text(await delivery.RecordAsync(), "status"));
         await stopping.WaitAsync(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
         Assert.Single(invoker.Factory.Stopped);
-        Assert.Equal("down", invoker.Role.Health);
+        Assert.Equal("down", invoker.Role!.Health);
     }
 
     [Fact]
@@ -376,6 +376,6 @@ public sealed class InvokerRoleTests
         invoker.Factory.OnStart = () => new SandboxStartException("no");
         invoker.Send(invoker.Action());
         invoker.Send(invoker.Action());
-        Assert.Equal(SendOutcome.NamespaceFull, invoker.Role.Receive(new FakeDelivery(InvokerFixture.Message(invoker.Action()))));
+        Assert.Equal(SendOutcome.NamespaceFull, invoker.Role!.Receive(new FakeDelivery(InvokerFixture.Message(invoker.Action()))));
     }
 }

@@ -10,6 +10,7 @@ public sealed class PoolSimulationTests
     {
         CapacityBytes = capacityMb << 20,
         StartsAtOnce = 4,
+        Cores = 2,
         StemCells = cells,
     };
 
@@ -50,6 +51,24 @@ public sealed class PoolSimulationTests
         simulation.Run(20 * Second);
         Assert.True(simulation.AllEnded);
         Assert.InRange(simulation.MostSandboxes, 60, 64); // the last one waits a sixty-third of a second, less than a cold start
+    }
+
+    [Fact]
+    public void A_slow_action_with_sixty_four_callers_gets_sixty_four_sandboxes_on_an_idle_machine()
+    {
+        var simulation = new PoolSimulation(Rules(), seed: 2) { CoreIdles = _ => true };
+        Loop(simulation, PoolSimulation.Key(1, 1), clients: 64, untilUs: 10 * Second, () => Second);
+        simulation.Run(20 * Second);
+        Assert.InRange(simulation.MostSandboxes, 60, 64);
+    }
+
+    [Fact]
+    public void On_busy_cores_runs_that_get_longer_the_more_there_are_do_not_call_for_ever_more_sandboxes()
+    {
+        var simulation = new PoolSimulation(Rules(), seed: 13);
+        Loop(simulation, PoolSimulation.Key(1, 1), clients: 64, untilUs: 5 * Second, () => 2_500 * Math.Max(2, simulation.RunningNow.Count));
+        simulation.Run(20 * Second);
+        Assert.InRange(simulation.MostSandboxes, 2, 12);
     }
 
     [Fact]
