@@ -43,8 +43,9 @@ internal sealed class BubblewrapArguments
     /// <summary>The arguments of one sandbox, each ended by a zero byte.</summary>
     /// <param name="spec">What is to run.</param>
     /// <param name="folder">Folder of its channel on the host.</param>
+    /// <param name="sources">Where mounts are taken from.</param>
     /// <param name="ownNetwork">True for an empty network namespace; false where it was started in a prepared one.</param>
-    internal byte[] Write(SandboxSpec spec, string folder, bool ownNetwork)
+    internal byte[] Write(SandboxSpec spec, string folder, MountSources sources, bool ownNetwork)
     {
         var text = new StringBuilder(4096);
         Append(_before);
@@ -57,7 +58,7 @@ internal sealed class BubblewrapArguments
         Append("--ro-bind", folder, ChannelFolder);
         foreach (var mount in spec.Mounts)
         {
-            Append("--ro-bind", mount.HostPath, mount.InsidePath);
+            Append("--ro-bind", sources.Find(mount.HostPath), mount.InsidePath);
         }
 
         Append(_after);

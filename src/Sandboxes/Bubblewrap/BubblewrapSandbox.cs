@@ -61,7 +61,16 @@ internal sealed class BubblewrapSandbox : ISandbox, MemoryWatchdog.IWatched
         Volatile.Write(ref _limitBytes, (long)megabytes << 20);
         if (_holdings.Cgroup is { } cgroup)
         {
-            cgroup.LimitMemory(megabytes);
+            try
+            {
+                cgroup.LimitMemory(megabytes);
+            }
+            catch (IOException)
+            {
+                // v1 refuses a bound below what is in use; v2 ends what is above. A sandbox that is above is at its end in both.
+                EndForMemory();
+            }
+
             return;
         }
 

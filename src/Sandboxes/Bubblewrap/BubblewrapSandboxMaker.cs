@@ -31,6 +31,7 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
     private readonly CgroupHierarchy? _cgroups;
     private readonly EgressNetwork? _network;
     private readonly BubblewrapArguments _arguments;
+    private readonly MountSources _sources;
     private readonly ConcurrentDictionary<string, BubblewrapSandbox> _running = new(StringComparer.Ordinal);
     private int _number;
 
@@ -46,6 +47,7 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
         _users = users;
         _network = network;
         _gate = new StartGate(options);
+        _sources = new MountSources(instance);
         _watchdog = new MemoryWatchdog(options, time);
         (_cgroups, var cgroupReason) = CgroupHierarchy.Open(options, instance);
         if (SystemCallFilter.Build(RuntimeInformation.ProcessArchitecture) is { } filter)
@@ -236,7 +238,7 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
             try
             {
                 Bound(process.Pid, spec, holdings);
-                OutputPipe.Write(argumentsWrite, _arguments.Write(spec, holdings.Folder, ownNetwork: holdings.Network is null));
+                OutputPipe.Write(argumentsWrite, _arguments.Write(spec, holdings.Folder, _sources, ownNetwork: holdings.Network is null));
                 return process;
             }
             catch

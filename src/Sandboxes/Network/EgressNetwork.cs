@@ -38,7 +38,7 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
 
         // One for each address there is, so that giving back never waits.
         _used = Channel.CreateBounded<NetworkSlot>(2048);
-        _names = new NameForwarder(block.Gateway, options.Network, time, log);
+        _names = new NameForwarder(block.Gateway, NameForwarder.ReadServers("/etc/resolv.conf"), options.Network, time, log);
         _filling = FillAsync();
         _removing = RemoveAsync();
     }

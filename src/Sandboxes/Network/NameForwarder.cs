@@ -23,10 +23,10 @@ internal sealed partial class NameForwarder : IAsyncDisposable
     private readonly Task _accepting;
     private int _lookups;
 
-    internal NameForwarder(IPAddress gateway, SandboxNetworkOptions options, TimeProvider time, ILogger log)
+    internal NameForwarder(IPAddress gateway, IPEndPoint[] servers, SandboxNetworkOptions options, TimeProvider time, ILogger log)
     {
         (_options, _time, _log) = (options, time, log);
-        _servers = ReadServers("/etc/resolv.conf");
+        _servers = servers;
         try
         {
             _datagrams.Bind(new IPEndPoint(gateway, Port));

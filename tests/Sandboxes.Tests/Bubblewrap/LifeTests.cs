@@ -80,6 +80,31 @@ public sealed class LifeTests(IsolatedHost host) : IClassFixture<IsolatedHost>
     }
 
     [Fact]
+    public async Task A_mount_from_a_closed_folder_is_seen_inside()
+    {
+        host.RequireMaker();
+        using var closed = new RunFolder();
+        var folder = Path.Combine(closed.Options.RunFolder, "closed", "runner");
+        Directory.CreateDirectory(folder);
+        File.SetUnixFileMode(Path.GetDirectoryName(folder)!, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        await File.WriteAllTextAsync(Path.Combine(folder, "main.js"), "hello", TestContext.Current.CancellationToken);
+        await using var sandbox = await host.StartAsync(Workload.Python() with { Mounts = [new SandboxMount(folder, "/runner")] });
+        Assert.Equal("hello", await sandbox.AskAsync("open('/runner/main.js').read()"));
+        Assert.StartsWith("ERROR", await sandbox.AskAsync("open('/runner/main.js', 'a')"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_bound_below_what_is_in_use_ends_the_sandbox()
+    {
+        await using var sandbox = await host.StartAsync(Workload.Python(memoryMb: 256));
+        await sandbox.AskAsync("globals().update(hog=bytearray(100 << 20))");
+        Assert.InRange(sandbox.MeasureMemory(), 100 << 20, 256 << 20);
+        sandbox.LimitMemory(32);
+        await sandbox.Exited.WaitAsync(TestContext.Current.CancellationToken);
+        Assert.True(sandbox.MemoryExhausted);
+    }
+
+    [Fact]
     public async Task A_living_instance_is_not_cleaned()
     {
         await using var sandbox = await host.StartAsync();

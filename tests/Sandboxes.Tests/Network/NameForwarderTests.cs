@@ -1,0 +1,47 @@
+using System.Net;
+using System.Net.Sockets;
+using Frusta.Sandboxes.Network;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Frusta.Sandboxes.Tests.Network;
+
+public sealed class NameForwarderTests
+{
+    private static readonly IPAddress Gateway = IPAddress.Parse("127.91.0.1");
+
+    [Fact]
+    public async Task Questions_and_answers_pass_over_both_protocols_and_a_silent_server_is_skipped()
+    {
+        Assert.SkipUnless(Environment.UserName is "root", "Port 53 takes root.");
+        var token = TestContext.Current.CancellationToken;
+        using var silent = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+        silent.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        using var datagrams = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+        datagrams.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        var server = (IPEndPoint)datagrams.LocalEndPoint!;
+        using var streams = new TcpListener(server);
+        streams.Start();
+        var options = new SandboxNetworkOptions { NameLookupTimeoutMs = 200 };
+
+        await using var overDatagrams = new NameForwarder(Gateway, [(IPEndPoint)silent.LocalEndPoint!, server], options, TimeProvider.System, NullLogger.Instance);
+        using var asker = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+        await asker.SendToAsync("question"u8.ToArray(), new IPEndPoint(Gateway, 53), token);
+        var buffer = new byte[100];
+        var asked = await datagrams.ReceiveFromAsync(buffer, server, token);
+        Assert.Equal("question"u8.ToArray(), buffer[..asked.ReceivedBytes]);
+        await datagrams.SendToAsync("answer"u8.ToArray(), asked.RemoteEndPoint, token);
+        Assert.Equal(6, await asker.ReceiveAsync(buffer, token));
+
+        var gateway = IPAddress.Parse("127.91.0.2");
+        await using var overStreams = new NameForwarder(gateway, [server], new SandboxNetworkOptions(), TimeProvider.System, NullLogger.Instance);
+        using var client = new TcpClient();
+        await client.ConnectAsync(gateway, 53, token);
+        await client.GetStream().WriteAsync(new byte[] { 0, 2, 7, 8 }, token);
+        using var accepted = await streams.AcceptTcpClientAsync(token);
+        await accepted.GetStream().ReadExactlyAsync(buffer.AsMemory(0, 4), token);
+        Assert.Equal([0, 2, 7, 8], buffer[..4]);
+        await accepted.GetStream().WriteAsync(new byte[] { 0, 1, 9 }, token);
+        await client.GetStream().ReadExactlyAsync(buffer.AsMemory(0, 3), token);
+        Assert.Equal([0, 1, 9], buffer[..3]);
+    }
+}
