@@ -3,9 +3,6 @@ namespace Frusta.Sandboxes.Layout;
 /// <summary>What a line of an instance's ledger may name.</summary>
 internal static class Ledger
 {
-    /// <summary>A session of plain processes: the pid of its leader and that one's start time.</summary>
-    internal const string Session = "session";
-
     /// <summary>A cgroup folder with one folder a sandbox.</summary>
     internal const string Cgroup = "cgroup";
 

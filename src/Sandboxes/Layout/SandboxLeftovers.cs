@@ -8,6 +8,9 @@ namespace Frusta.Sandboxes.Layout;
 /// <summary>Gives back what killed servers left: processes, cgroups, nft tables, links, folders. Instances that live are not touched.</summary>
 public static partial class SandboxLeftovers
 {
+    // File in the folder of a plain process: pid and start time of the session's leader. It goes with the folder.
+    private const string SessionFile = "session";
+
     private static readonly TimeSpan LongestKill = TimeSpan.FromSeconds(5);
 
     /// <summary>To be called once at the start, before the first maker is made.</summary>
@@ -37,17 +40,24 @@ public static partial class SandboxLeftovers
         return cleaned;
     }
 
+    /// <summary>Notes the session of a plain process, so that it can be found when the server was killed.</summary>
+    internal static void NoteSession(string sandboxFolder, int leader) =>
+        File.WriteAllText(Path.Combine(sandboxFolder, SessionFile), string.Create(CultureInfo.InvariantCulture, $"{leader} {ProcessTable.StartTime(leader)}"));
+
     private static async Task CleanInstanceAsync(string folder, Spawner spawner, TimeProvider time, CancellationToken cancellationToken)
     {
+        foreach (var session in Directory.GetDirectories(folder).Select(static sandbox => Path.Combine(sandbox, SessionFile)).Where(File.Exists))
+        {
+            var words = (await File.ReadAllTextAsync(session, cancellationToken)).Split(' ');
+            KillSession(int.Parse(words[0], CultureInfo.InvariantCulture), words[1]);
+        }
+
         var ledger = Path.Combine(folder, InstanceFolder.LedgerName);
         foreach (var line in File.Exists(ledger) ? await File.ReadAllLinesAsync(ledger, cancellationToken) : [])
         {
             var words = line.Split(' ');
             switch (words[0])
             {
-                case Ledger.Session when words.Length == 3:
-                    KillSession(words[1], words[2]);
-                    break;
                 case Ledger.Cgroup when words.Length == 2:
                     await RemoveCgroupsAsync(words[1], time, cancellationToken);
                     break;
@@ -63,9 +73,8 @@ public static partial class SandboxLeftovers
         Directory.Delete(folder, recursive: true);
     }
 
-    private static void KillSession(string leader, string startTime)
+    private static void KillSession(int pid, string startTime)
     {
-        var pid = int.Parse(leader, CultureInfo.InvariantCulture);
         var now = ProcessTable.StartTime(pid);
 
         // A leader that is gone may have left its session behind; its number is not given to another process while the session lives.

@@ -94,7 +94,7 @@ public sealed partial class ProcessSandboxMaker : ISandboxMaker
         {
             using var listener = new ChannelListener(folder, user: null);
             process = await _spawner.StartAsync(Describe(spec, folder));
-            _instance.Note(Ledger.Session, string.Create(CultureInfo.InvariantCulture, $"{process.Pid} {ProcessTable.StartTime(process.Pid)}"));
+            SandboxLeftovers.NoteSession(folder, process.Pid);
             ResourceLimits.Apply(process.Pid, _options, countProcesses: false);
             ResourceLimits.LimitMemory(process.Pid, spec.MemoryMb, spec.AddressSpaceMayBeLimited);
             var channel = await Handshake.ConnectAsync(listener, process, Libc.EffectiveUser(), _options, _time, cancellationToken);

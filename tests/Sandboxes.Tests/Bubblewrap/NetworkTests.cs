@@ -91,6 +91,27 @@ public sealed class NetworkTests(IsolatedHost host) : IClassFixture<IsolatedHost
     }
 
     [Fact]
+    public async Task A_name_that_the_host_knows_is_known_inside()
+    {
+        host.RequireMaker();
+        RequireNetwork();
+        var name = Environment.GetEnvironmentVariable("FRUSTA_TEST_NAME") ?? "example.com";
+        IPAddress[] addresses = [];
+        try
+        {
+            addresses = await Dns.GetHostAddressesAsync(name, AddressFamily.InterNetwork, TestContext.Current.CancellationToken);
+        }
+        catch (SocketException)
+        {
+            // No name server answers here.
+        }
+
+        Assert.SkipWhen(addresses.Length == 0, $"This host cannot resolve {name}.");
+        await using var sandbox = await host.StartAsync();
+        Assert.Contains(IPAddress.Parse(await sandbox.AskAsync($"socket.gethostbyname('{name}')")), addresses);
+    }
+
+    [Fact]
     public void Name_servers_are_read_in_their_order()
     {
         var file = Path.GetTempFileName();
