@@ -1,0 +1,71 @@
+using System.Collections.Concurrent;
+using Frusta.Contracts.Entities;
+using Frusta.Contracts.Limits;
+
+namespace Frusta.Controller.Entitlement;
+
+/// <summary>Why a call is let in or not. Refused means 429.</summary>
+public enum AdmitOutcome : byte
+{
+    Admitted,
+    TooManyInMinute,
+    TooManyInFlight,
+}
+
+/// <summary>The verdict, with the numbers that its text names.</summary>
+public readonly record struct Admission(AdmitOutcome Outcome, int Count, int Limit)
+{
+    public bool IsAdmitted => Outcome == AdmitOutcome.Admitted;
+
+    /// <summary>What a refused client reads.</summary>
+    public string Text => Outcome == AdmitOutcome.TooManyInMinute
+        ? $"Too many requests in the last minute (count: {Count}, allowed: {Limit})."
+        : $"Too many concurrent requests in flight (count: {Count}, allowed: {Limit}).";
+}
+
+/// <summary>
+/// The throttles: how many invocations and fires a namespace starts in a wall-clock minute, and how many activations
+/// it has in flight. Counted in memory by the uuid of the caller's namespace, each namespace on its own.
+/// </summary>
+/// <remarks>There are at most as many counters as namespaces with a key; a counter takes some 100 bytes.</remarks>
+public sealed class Admit(LimitsOptions limits, TimeProvider clock)
+{
+    private readonly ConcurrentDictionary<string, NamespaceLoad> _loads = new(StringComparer.Ordinal);
+
+    /// <summary>Counts an invocation, whether it is admitted or not, and says whether it may go on.</summary>
+    public Admission Invocation(Identity caller)
+    {
+        var load = LoadOf(caller);
+        var perMinute = caller.Limits.InvocationsPerMinute ?? limits.InvocationsPerMinute;
+        var count = load.Invocations.Count(Minute());
+        if (count > perMinute)
+        {
+            return new Admission(AdmitOutcome.TooManyInMinute, count, perMinute);
+        }
+
+        var inFlight = load.InFlight;
+        var concurrent = ConcurrentLimit(caller);
+        return inFlight >= concurrent
+            ? new Admission(AdmitOutcome.TooManyInFlight, inFlight, concurrent)
+            : new Admission(AdmitOutcome.Admitted, count, perMinute);
+    }
+
+    /// <summary>Counts the fire of a trigger, whether it is admitted or not, and says whether it may go on.</summary>
+    public Admission Fire(Identity caller)
+    {
+        var perMinute = caller.Limits.FiresPerMinute ?? limits.FiresPerMinute;
+        var count = LoadOf(caller).Fires.Count(Minute());
+        return new Admission(count > perMinute ? AdmitOutcome.TooManyInMinute : AdmitOutcome.Admitted, count, perMinute);
+    }
+
+    /// <summary>What a caller reads when the bus refuses its activation because the namespace has too many waiting.</summary>
+    public Admission NamespaceFull(Identity caller) =>
+        new(AdmitOutcome.TooManyInFlight, LoadOf(caller).InFlight, ConcurrentLimit(caller));
+
+    /// <summary>The counters of the caller's namespace; whoever sends an activation keeps them until it has ended.</summary>
+    public NamespaceLoad LoadOf(Identity caller) => _loads.GetOrAdd(caller.NamespaceUuid, static _ => new NamespaceLoad());
+
+    private int ConcurrentLimit(Identity caller) => caller.Limits.ConcurrentInvocations ?? limits.ConcurrentInvocations;
+
+    private int Minute() => (int)(clock.GetUtcNow().ToUnixTimeSeconds() / 60);
+}

@@ -1,0 +1,113 @@
+using System.Text.Json;
+using Frusta.Contracts.Buffers;
+using Frusta.Contracts.Json;
+using Frusta.Contracts.Messages;
+
+namespace Frusta.Controller.Invocation;
+
+/// <summary>Cuts what a list, <c>/result</c> or <c>/logs</c> shows out of a stored record, without making a document of it.</summary>
+public static class ActivationSummary
+{
+    /// <summary>The value of a top-level member as it stands in the record; empty when there is none.</summary>
+    public static ReadOnlySpan<byte> Member(ReadOnlySpan<byte> record, ReadOnlySpan<byte> name)
+    {
+        var reader = new Utf8JsonReader(record, JsonBounds.Envelope);
+        reader.Read();
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            var found = reader.ValueTextEquals(name);
+            var value = Value(ref reader, record);
+            if (found)
+            {
+                return value;
+            }
+        }
+
+        return default;
+    }
+
+    /// <summary>
+    /// Writes the entry of a list: no subject, no logs, no response but its code, which a trigger does not have; and
+    /// the duration is end - start, also for a sequence.
+    /// </summary>
+    public static void Write(ReadOnlySpan<byte> record, PooledBuffer destination)
+    {
+        long start = 0, end = 0;
+        var statusCode = (byte)'0';
+        destination.Write("{"u8);
+        var first = destination.Length;
+        var reader = new Utf8JsonReader(record, JsonBounds.Envelope);
+        reader.Read();
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            var name = reader.ValueSpan;
+            if (name.SequenceEqual("logs"u8))
+            {
+                // The last member, and by far the longest.
+                break;
+            }
+
+            var value = Value(ref reader, record);
+            if (name.SequenceEqual("response"u8))
+            {
+                statusCode = StatusCode(Member(value, "status"u8));
+            }
+            else if (IsShown(name))
+            {
+                if (name.SequenceEqual("start"u8))
+                {
+                    start = Number(value);
+                }
+                else if (name.SequenceEqual("end"u8))
+                {
+                    end = Number(value);
+                }
+
+                destination.Write(destination.Length == first ? "\""u8 : ",\""u8);
+                destination.Write(name);
+                destination.Write("\":"u8);
+                destination.Write(value);
+            }
+        }
+
+        if (end != 0)
+        {
+            destination.Write(",\"duration\":"u8);
+            JsonText.WriteNumber(destination, end - start);
+            destination.Write(",\"statusCode\":"u8);
+            destination.Write([statusCode]);
+        }
+
+        destination.Write("}"u8);
+    }
+
+    private static ReadOnlySpan<byte> Value(scoped ref Utf8JsonReader reader, ReadOnlySpan<byte> record)
+    {
+        reader.Read();
+        var start = (int)reader.TokenStartIndex;
+        reader.Skip();
+        return record[start..(int)reader.BytesConsumed];
+    }
+
+    private static bool IsShown(ReadOnlySpan<byte> name) =>
+        name.SequenceEqual("namespace"u8) || name.SequenceEqual("name"u8) || name.SequenceEqual("version"u8)
+        || name.SequenceEqual("publish"u8) || name.SequenceEqual("annotations"u8) || name.SequenceEqual("activationId"u8)
+        || name.SequenceEqual("start"u8) || name.SequenceEqual("end"u8) || name.SequenceEqual("cause"u8);
+
+    private static long Number(ReadOnlySpan<byte> value) =>
+        System.Buffers.Text.Utf8Parser.TryParse(value, out long number, out _) ? number : 0;
+
+    private static byte StatusCode(ReadOnlySpan<byte> quoted)
+    {
+        var status = quoted.Trim((byte)'"');
+        for (var code = ActivationStatus.Success; code < ActivationStatus.WhiskError; code++)
+        {
+            if (status.SequenceEqual(ActivationStatusText.Utf8(code)))
+            {
+                return (byte)('0' + (byte)code);
+            }
+        }
+
+        return (byte)'3';
+    }
+}

@@ -1,0 +1,234 @@
+using System.Text;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using Frusta.Bus;
+using Frusta.Contracts.Buffers;
+using Frusta.Contracts.Entities;
+using Frusta.Contracts.Json;
+using Frusta.Contracts.Messages;
+using Frusta.Contracts.Names;
+using Frusta.Controller.Entitlement;
+using Frusta.Store.Entities;
+
+namespace Frusta.Controller.Invocation;
+
+/// <summary>One fire of a trigger.</summary>
+/// <param name="Caller">Authenticated, admitted and entitled.</param>
+/// <param name="Trigger">The name that was fired.</param>
+/// <param name="Body">The event as it came; nothing at all is <c>{}</c>.</param>
+/// <param name="Headers">The request's headers as one JSON object, names in lower case.</param>
+/// <param name="TransactionId">Id of the request.</param>
+/// <param name="ForceStore">True when the records are stored whatever the level says.</param>
+public readonly record struct FireRequest(
+    Identity Caller,
+    FullyQualifiedName Trigger,
+    ReadOnlyMemory<byte> Body,
+    ReadOnlyMemory<byte> Headers,
+    string TransactionId,
+    bool ForceStore);
+
+/// <summary>How a fire came out. <see cref="InvokeOutcome.Finished"/> means that there was no active rule: 204, nothing is stored.</summary>
+public readonly record struct FireAnswer(InvokeOutcome Outcome, ActivationId Id);
+
+/// <summary>Says whether the caller may activate an action that a rule names; null when it may, else the text that a client would read.</summary>
+public delegate ValueTask<string?> CheckRuleAction(Identity caller, FullyQualifiedName action, CancellationToken cancellationToken);
+
+/// <summary>Fires a trigger: one record for it and one activation for each active rule, all of them durable as one entry.</summary>
+/// <remarks>
+/// 1 read the event   2 find the trigger and its active rules   3 compose each rule's activation, as a call of its
+/// action with trigger parameters, headers and event merged     4 write down what became of each rule
+/// 5 send all at once. A rule that is refused costs the others nothing: its line in the trigger's logs says why.
+/// </remarks>
+public sealed class FireTrigger(
+    ReadEntity read,
+    InvokeAction invoke,
+    Admit admit,
+    CheckRuleAction check,
+    IBus bus,
+    TimeProvider clock)
+{
+    private static readonly JsonWriterOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    public async ValueTask<FireAnswer> RunAsync(FireRequest request, CancellationToken cancellationToken)
+    {
+        // 1 Read the event.
+        using var payload = PooledBuffer.Rent(request.Body.Length + 2);
+        var readable = MergeArguments.Merge(request.Body.Span, ParameterLayer.Empty, refuseFinal: false, payload);
+        if (readable != MergeOutcome.Merged)
+        {
+            return new FireAnswer(readable == MergeOutcome.NotAnObject ? InvokeOutcome.NotAnObject : InvokeOutcome.Malformed, default);
+        }
+
+        // 2 Find the trigger.
+        var (problem, trigger) = await FindAsync(request.Trigger, cancellationToken);
+        if (trigger is null)
+        {
+            return new FireAnswer(problem, default);
+        }
+
+        if (trigger.Rules is null || !trigger.Rules.Values.Any(static rule => rule.Active))
+        {
+            return new FireAnswer(InvokeOutcome.Finished, default);
+        }
+
+        // 3 Compose and 4 write down.
+        var startMs = clock.GetUtcNow().ToUnixTimeMilliseconds();
+        using var arguments = Arguments(request, trigger, payload);
+        using var logs = PooledBuffer.Rent();
+        var messages = new List<ActivationMessage>(trigger.Rules.Count);
+        var sent = false;
+        try
+        {
+            await ComposeAsync(request, trigger, arguments, messages, logs, cancellationToken);
+            var record = ActivationRecordWriter.Finish(
+                new ActivationRecord
+                {
+                    Id = ActivationId.New(clock),
+                    Namespace = request.Caller.NamespaceName,
+                    Name = trigger.Name.Name,
+                    Version = trigger.Version,
+                    Subject = request.Caller.Subject,
+                    StartMs = startMs,
+                    EndMs = 0,
+                    Status = ActivationStatus.Success,
+                    Result = payload.Span,
+                    Logs = logs.Span,
+                },
+                trigger.Name.Name,
+                request.Caller.Limits.StoreActivations ?? true);
+
+            // 5 Send.
+            var outcome = await bus.FireAsync(record, messages, CancellationToken.None);
+            sent = outcome == SendOutcome.Sent;
+            if (!sent)
+            {
+                record.Record.Dispose();
+                return new FireAnswer(InvokeAction.Refusal(outcome), default);
+            }
+
+            return new FireAnswer(InvokeOutcome.Accepted, record.Id);
+        }
+        finally
+        {
+            if (!sent)
+            {
+                messages.ForEach(InvokeAction.Withdraw);
+            }
+        }
+    }
+
+    private async ValueTask<(InvokeOutcome Problem, TriggerDocument? Trigger)> FindAsync(
+        FullyQualifiedName name,
+        CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await read(name.DocumentId, cancellationToken) switch
+            {
+                TriggerDocument trigger => (InvokeOutcome.Finished, trigger),
+                null => (InvokeOutcome.NotFound, null),
+                _ => (InvokeOutcome.OtherCollection, null),
+            };
+        }
+        catch (CorruptEntityException)
+        {
+            return (InvokeOutcome.Corrupt, null);
+        }
+    }
+
+    /// <summary>Trigger parameters, over them <c>__ow_headers</c>, over these the event.</summary>
+    private static PooledBuffer Arguments(FireRequest request, TriggerDocument trigger, PooledBuffer payload)
+    {
+        var layer = ParameterLayer.Merge(trigger.Parameters, [new KeyValue("__ow_headers", request.Headers)]);
+        var arguments = PooledBuffer.Rent(layer.SizeBytes + payload.Length + 2);
+        MergeArguments.Merge(payload.Span, layer, refuseFinal: false, arguments);
+        return arguments;
+    }
+
+    private async ValueTask ComposeAsync(
+        FireRequest request,
+        TriggerDocument trigger,
+        PooledBuffer arguments,
+        List<ActivationMessage> messages,
+        PooledBuffer logs,
+        CancellationToken cancellationToken)
+    {
+        logs.Write("["u8);
+        foreach (var (rule, link) in trigger.Rules!)
+        {
+            var (message, refusal, isFault) = await ComposeAsync(request, rule, link, arguments, cancellationToken);
+            if (message is not null)
+            {
+                messages.Add(message);
+            }
+
+            WriteLine(logs, rule, link.Action, message?.Id, refusal, isFault);
+        }
+
+        logs.Write("]"u8);
+    }
+
+    private async ValueTask<(ActivationMessage? Message, string? Refusal, bool IsFault)> ComposeAsync(
+        FireRequest request,
+        string rule,
+        RuleLink link,
+        PooledBuffer arguments,
+        CancellationToken cancellationToken)
+    {
+        if (!link.Active)
+        {
+            return (null, $"Rule '{rule}' is inactive, action '{link.Action.DocumentId}' was not activated.", false);
+        }
+
+        if (admit.Invocation(request.Caller) is { IsAdmitted: false } refused)
+        {
+            return (null, refused.Text, false);
+        }
+
+        if (await check(request.Caller, link.Action, cancellationToken) is { } forbidden)
+        {
+            return (null, forbidden, false);
+        }
+
+        var call = new InvokeRequest(request.Caller, link.Action, arguments.Memory, Blocking: false, 0, request.TransactionId, request.ForceStore);
+        var (answer, message) = await invoke.ComposeAsync(call, cancellationToken);
+        if (message is not null)
+        {
+            return (message, null, false);
+        }
+
+        var (statusCode, text) = InvokeRefusal.Of(answer.Outcome, answer.Action?.Executable.Kind, default);
+        return (null, text, statusCode >= 500);
+    }
+
+    /// <summary>One line of the trigger's logs: compact JSON inside a JSON string.</summary>
+    private static void WriteLine(PooledBuffer logs, string rule, FullyQualifiedName action, ActivationId? id, string? error, bool isFault)
+    {
+        using var line = PooledBuffer.Rent();
+        using (var json = new Utf8JsonWriter(line, Options))
+        {
+            json.WriteStartObject();
+            json.WriteNumber("statusCode"u8, error is null ? 0 : isFault ? 3 : 1);
+            json.WriteBoolean("success"u8, error is null);
+            if (error is null)
+            {
+                json.WriteString("activationId"u8, id.ToString());
+            }
+            else
+            {
+                json.WriteString("error"u8, error);
+            }
+
+            json.WriteString("rule"u8, rule);
+            json.WriteString("action"u8, action.DocumentId);
+            json.WriteEndObject();
+        }
+
+        if (logs.Length > 1)
+        {
+            logs.Write(","u8);
+        }
+
+        JsonText.WriteString(logs, Encoding.UTF8.GetString(line.Span));
+    }
+}

@@ -1,0 +1,27 @@
+namespace Frusta.Controller.Invocation;
+
+/// <summary>Bounds of what the controller keeps for invocations (section <c>Controller:Invocation</c>).</summary>
+public sealed class InvocationOptions
+{
+    /// <summary>Name of the section.</summary>
+    public const string Section = "Controller:Invocation";
+
+    /// <summary>Actions kept resolved, with their parameters merged; all are dropped when there are more. 16 to 1000000.</summary>
+    public int ResolvedActions { get; set; } = 10_000;
+
+    /// <summary>Replies kept for use by later calls, some 200 bytes each; it bounds no calls. 0 to 1000000.</summary>
+    public int SpareReplies { get; set; } = 4096;
+
+    /// <summary>Seconds that a client is told to wait when the platform is full (<c>Retry-After</c>). 1 to 3600.</summary>
+    public int RetryAfterSeconds { get; set; } = 1;
+
+    /// <summary>The first rule that is broken, naming key, rule and value; null when all hold.</summary>
+    public string? Validate() =>
+        Check(nameof(ResolvedActions), ResolvedActions, 16, 1_000_000)
+        ?? Check(nameof(SpareReplies), SpareReplies, 0, 1_000_000)
+        ?? Check(nameof(RetryAfterSeconds), RetryAfterSeconds, 1, 3600);
+
+    private static string? Check(string key, int value, int least, int greatest) => value < least || value > greatest
+        ? $"{Section}:{key} must be from {least} to {greatest}, but it is {value}."
+        : null;
+}

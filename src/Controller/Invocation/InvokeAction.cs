@@ -1,0 +1,244 @@
+using System.Runtime.CompilerServices;
+using Frusta.Bus;
+using Frusta.Contracts.Buffers;
+using Frusta.Contracts.Entities;
+using Frusta.Contracts.Json;
+using Frusta.Contracts.Messages;
+using Frusta.Contracts.Names;
+using Frusta.Controller.Entitlement;
+using Microsoft.Extensions.Logging;
+
+namespace Frusta.Controller.Invocation;
+
+/// <summary>One call of an action, as the REST API, a rule or a web action makes it.</summary>
+/// <param name="Caller">Authenticated and admitted.</param>
+/// <param name="Action">The name that was called.</param>
+/// <param name="Body">The arguments as they came; nothing at all is <c>{}</c>. Read before the first wait of the call, not kept.</param>
+/// <param name="Blocking">True when the client waits for the result.</param>
+/// <param name="WaitMs">Milliseconds that it waits.</param>
+/// <param name="TransactionId">Id of the request.</param>
+/// <param name="ForceStore">True when the record is stored whatever the level says.</param>
+public readonly record struct InvokeRequest(
+    Identity Caller,
+    FullyQualifiedName Action,
+    ReadOnlyMemory<byte> Body,
+    bool Blocking,
+    int WaitMs,
+    string TransactionId,
+    bool ForceStore);
+
+/// <summary>Takes a call to the bus and, for a client that waits, its end back. The plot of an invocation on the controller's side.</summary>
+/// <remarks>
+/// The caller is authenticated and admitted. Here:
+/// 1 resolve package, binding and action   2 merge the arguments   3 refuse what may not run
+/// 4 make the activation                   5 send it on the bus    6 wait for its end   7 answer.
+/// A call that is not waited for is on disk before it is answered (<c>acceptFirst</c>). One that is waited for is not,
+/// unless the wait ends first: then it is made so before the client is given its id.
+/// </remarks>
+public sealed partial class InvokeAction : IDisposable
+{
+    private readonly ResolveAction _resolve;
+    private readonly Admit _admit;
+    private readonly IBus _bus;
+    private readonly Func<string, bool> _isRetired;
+    private readonly TimeProvider _clock;
+    private readonly ILogger<InvokeAction> _log;
+    private readonly ActivationWaits _waits;
+
+    /// <param name="resolve">Where actions are found.</param>
+    /// <param name="admit">Where activations in flight are counted.</param>
+    /// <param name="bus">The way to the invokers.</param>
+    /// <param name="isRetired">True for a kind whose runtime is no longer supported.</param>
+    /// <param name="options">Bounds.</param>
+    /// <param name="clock">The clock.</param>
+    /// <param name="log">The log.</param>
+    public InvokeAction(
+        ResolveAction resolve,
+        Admit admit,
+        IBus bus,
+        Func<string, bool> isRetired,
+        InvocationOptions options,
+        TimeProvider clock,
+        ILogger<InvokeAction> log)
+    {
+        _resolve = resolve;
+        _admit = admit;
+        _bus = bus;
+        _isRetired = isRetired;
+        _clock = clock;
+        _log = log;
+        _waits = new ActivationWaits(clock, options.SpareReplies);
+    }
+
+    /// <summary>Runs the call. The answer is the caller's to dispose.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    public async ValueTask<InvokeAnswer> RunAsync(InvokeRequest request, CancellationToken cancellationToken)
+    {
+        var arrivedMs = _clock.GetUtcNow().ToUnixTimeMilliseconds();
+
+        // 1 Resolve. What is wrong with the body is said first, so the body is read in any case.
+        var (found, action) = await _resolve.FindAsync(request.Action, cancellationToken);
+
+        // 2 Merge and 3 refuse.
+        var (refusal, content) = Prepare(found, action, request.Body.Span);
+        if (content is null)
+        {
+            return new InvokeAnswer(refusal, default, action: action);
+        }
+
+        // 4 Make the activation. Its arguments are held once more for the case that the wait ends first.
+        var wait = _waits.Begin(_admit.LoadOf(request.Caller), request.Blocking);
+        var message = Message(request.Caller, request.TransactionId, request.ForceStore, arrivedMs, action!, content, wait, request.Blocking);
+        if (request.Blocking)
+        {
+            content.Retain();
+        }
+
+        // 5 Send.
+        SendOutcome sent;
+        try
+        {
+            // Not with the client's token: a client that goes away must not leave it open whether the message was taken.
+            sent = await _bus.SendAsync(message, acceptFirst: !request.Blocking, CancellationToken.None);
+        }
+        catch
+        {
+            // A bus that throws has lost its peer, and nobody knows whether it has the message: nothing goes back to a pool.
+            wait.GiveUp();
+            throw;
+        }
+
+        if (sent != SendOutcome.Sent)
+        {
+            Refused(wait, content, request.Blocking);
+            return new InvokeAnswer(Refusal(sent), default, action: action);
+        }
+
+        LogDebugSent(message.Id, request.Action, request.Blocking);
+        if (!request.Blocking)
+        {
+            return new InvokeAnswer(InvokeOutcome.Accepted, message.Id, action: action);
+        }
+
+        // 6 Wait. A client that goes away meanwhile changes nothing: the activation runs, and its end is dropped here.
+        var ended = await wait.WaitAsync(request.WaitMs);
+        var finished = wait.TakeFinished(ended);
+
+        // 7 Answer.
+        if (finished is null)
+        {
+            LogDebugWaitEnded(message.Id, request.WaitMs);
+            sent = await _bus.AcceptSentAsync(message, CancellationToken.None);
+        }
+
+        content.Dispose();
+        return finished is not null ? new InvokeAnswer(InvokeOutcome.Finished, message.Id, finished, action)
+            : sent == SendOutcome.Sent ? new InvokeAnswer(InvokeOutcome.Accepted, message.Id, action: action)
+            : new InvokeAnswer(Refusal(sent), default, action: action);
+    }
+
+    public void Dispose() => _waits.Dispose();
+
+    /// <summary>
+    /// For a fire: the activation that a rule starts, not sent yet, or why it may not. Whoever does not send it calls <see cref="Withdraw"/>.
+    /// </summary>
+    internal async ValueTask<(InvokeAnswer Answer, ActivationMessage? Message)> ComposeAsync(
+        InvokeRequest request,
+        CancellationToken cancellationToken)
+    {
+        var (found, action) = await _resolve.FindAsync(request.Action, cancellationToken);
+        var (refusal, content) = Prepare(found, action, request.Body.Span);
+        if (content is null)
+        {
+            return (new InvokeAnswer(refusal, default, action: action), null);
+        }
+
+        var wait = _waits.Begin(_admit.LoadOf(request.Caller), waits: false);
+        var arrivedMs = _clock.GetUtcNow().ToUnixTimeMilliseconds();
+        var message = Message(request.Caller, request.TransactionId, request.ForceStore, arrivedMs, action!, content, wait, blocking: false);
+        return (new InvokeAnswer(InvokeOutcome.Accepted, message.Id, action: action), message);
+    }
+
+    /// <summary>Gives back a composed activation that was not sent.</summary>
+    internal static void Withdraw(ActivationMessage message)
+    {
+        (message.Reply as ActivationWait)?.Abandon();
+        message.Release();
+    }
+
+    internal static InvokeOutcome Refusal(SendOutcome sent) => sent switch
+    {
+        SendOutcome.TooLarge => InvokeOutcome.TooLarge,
+        SendOutcome.NamespaceFull => InvokeOutcome.NamespaceFull,
+        _ => InvokeOutcome.Full,
+    };
+
+    private (InvokeOutcome Refusal, PooledBuffer? Content) Prepare(ResolveOutcome found, ResolvedAction? action, ReadOnlySpan<byte> body)
+    {
+        var parameters = action?.Parameters ?? ParameterLayer.Empty;
+        var content = PooledBuffer.Rent(body.Length + parameters.SizeBytes + 2);
+        var merged = MergeArguments.Merge(body, parameters, action is { IsFinal: true }, content);
+        var refusal = merged switch
+        {
+            MergeOutcome.Malformed => InvokeOutcome.Malformed,
+            MergeOutcome.NotAnObject => InvokeOutcome.NotAnObject,
+            _ when found == ResolveOutcome.NotFound => InvokeOutcome.NotFound,
+            _ when found == ResolveOutcome.OtherCollection => InvokeOutcome.OtherCollection,
+            _ when found == ResolveOutcome.Corrupt => InvokeOutcome.Corrupt,
+            _ when action!.Action.Exec.IsSequence => InvokeOutcome.NotRunnable,
+            MergeOutcome.NamesFinal => InvokeOutcome.NamesFinal,
+            _ when _isRetired(action.Action.Exec.Kind) => InvokeOutcome.KindRetired,
+            _ when action.IsConductor => InvokeOutcome.NotRunnable,
+            _ => InvokeOutcome.Accepted,
+        };
+        if (refusal == InvokeOutcome.Accepted)
+        {
+            return (refusal, content);
+        }
+
+        content.Dispose();
+        return (refusal, null);
+    }
+
+    private ActivationMessage Message(
+        Identity caller,
+        string transactionId,
+        bool forceStore,
+        long arrivedMs,
+        ResolvedAction action,
+        PooledBuffer content,
+        ActivationWait reply,
+        bool blocking) => new()
+        {
+            Id = ActivationId.New(_clock),
+            TransactionId = transactionId,
+            ArrivedMs = arrivedMs,
+            Action = action.Action.Name,
+            ActionVersion = action.Action.Version,
+            ActionRevision = action.Action.Revision,
+            User = caller,
+            Blocking = blocking,
+            Content = content,
+            InitArguments = action.Parameters.InitNames,
+            Binding = action.Binding,
+            ForceStore = forceStore,
+            ActionHint = action.Executable,
+            Reply = reply,
+        };
+
+    private static void Refused(ActivationWait wait, PooledBuffer content, bool heldTwice)
+    {
+        wait.Abandon();
+        content.Dispose();
+        if (heldTwice)
+        {
+            content.Dispose();
+        }
+    }
+
+    [LoggerMessage(EventId = 8101, Level = LogLevel.Debug, Message = "Activation {ActivationId}: sent, action {Action}, blocking {Blocking}")]
+    private partial void LogDebugSent(ActivationId activationId, FullyQualifiedName action, bool blocking);
+
+    [LoggerMessage(EventId = 8102, Level = LogLevel.Debug, Message = "Activation {ActivationId}: its client's wait of {WaitMs} ms has ended first")]
+    private partial void LogDebugWaitEnded(ActivationId activationId, int waitMs);
+}

@@ -1,0 +1,136 @@
+using System.Collections.Concurrent;
+using Frusta.Contracts.Entities;
+using Frusta.Contracts.Names;
+using Frusta.Store.Entities;
+
+namespace Frusta.Controller.Invocation;
+
+/// <summary>Reads a document of whatever kind by its id, from a cache where there is one; null when there is none.</summary>
+/// <exception cref="CorruptEntityException">The document cannot be read as any entity.</exception>
+public delegate ValueTask<EntityDocument?> ReadEntity(string documentId, CancellationToken cancellationToken);
+
+/// <summary>What was found under a name.</summary>
+public enum ResolveOutcome : byte
+{
+    Found,
+
+    /// <summary>404.</summary>
+    NotFound,
+
+    /// <summary>409: something of another kind has this name.</summary>
+    OtherCollection,
+
+    /// <summary>500.</summary>
+    Corrupt,
+}
+
+/// <summary>Follows a name to the action: package, binding, the bound package, the action.</summary>
+/// <remarks>
+/// The merged form is kept as long as the documents keep their revisions. The documents themselves are asked for at
+/// each call (a cache answers), so nothing here can be out of date.
+/// </remarks>
+public sealed class ResolveAction(ReadEntity read, InvocationOptions options)
+{
+    private readonly ConcurrentDictionary<FullyQualifiedName, Known> _known = new();
+
+    public ValueTask<(ResolveOutcome Outcome, ResolvedAction? Action)> FindAsync(FullyQualifiedName name, CancellationToken cancellationToken)
+    {
+        // On the warm path every document comes from the cache at once, and no state machine is made.
+        if (_known.TryGetValue(name, out var known))
+        {
+            var reading = known.PackageId is null ? read(known.ActionId, cancellationToken) : default;
+            if (known.PackageId is null && reading.IsCompletedSuccessfully)
+            {
+                return reading.GetAwaiter().GetResult() is { } document && IsSame(document, known.Action.Action)
+                    ? new ValueTask<(ResolveOutcome, ResolvedAction?)>((ResolveOutcome.Found, known.Action))
+                    : FindSlowlyAsync(name, known, cancellationToken);
+            }
+
+            if (known.PackageId is null)
+            {
+                return FindSlowlyAsync(name, known, cancellationToken, reading);
+            }
+        }
+
+        return FindSlowlyAsync(name, known, cancellationToken);
+    }
+
+    private async ValueTask<(ResolveOutcome Outcome, ResolvedAction? Action)> FindSlowlyAsync(
+        FullyQualifiedName name,
+        Known? known,
+        CancellationToken cancellationToken,
+        ValueTask<EntityDocument?>? reading = null)
+    {
+        try
+        {
+            PackageDocument? package = null, provider = null;
+            var place = name;
+            if (name.Package is not null)
+            {
+                var packageId = known?.PackageId ?? $"{name.Namespace}/{name.Package}";
+                switch (await read(packageId, cancellationToken))
+                {
+                    case null:
+                        return (ResolveOutcome.NotFound, null);
+                    case PackageDocument found:
+                        package = found;
+                        break;
+                    default:
+                        return (ResolveOutcome.OtherCollection, null);
+                }
+
+                if (package.Binding is { } target)
+                {
+                    switch (await read(target.DocumentId, cancellationToken))
+                    {
+                        case null:
+                            return (ResolveOutcome.NotFound, null);
+                        case PackageDocument found:
+                            provider = found;
+                            place = new FullyQualifiedName(target.Namespace, target.Name, name.Name);
+                            break;
+                        default:
+                            return (ResolveOutcome.OtherCollection, null);
+                    }
+                }
+            }
+
+            var document = reading is { } begun ? await begun : await read(place.DocumentId, cancellationToken);
+            return document switch
+            {
+                null => (ResolveOutcome.NotFound, null),
+                ActionDocument action => (ResolveOutcome.Found, Keep(name, package, provider, action, known)),
+                _ => (ResolveOutcome.OtherCollection, null),
+            };
+        }
+        catch (CorruptEntityException)
+        {
+            return (ResolveOutcome.Corrupt, null);
+        }
+    }
+
+    private ResolvedAction Keep(FullyQualifiedName name, PackageDocument? package, PackageDocument? provider, ActionDocument action, Known? known)
+    {
+        if (known is { Action: var kept } && IsSame(action, kept.Action) && IsSame(package, kept.Package) && IsSame(provider, kept.Provider))
+        {
+            return kept;
+        }
+
+        var resolved = new ResolvedAction(name, package, provider, action);
+        if (_known.Count >= options.ResolvedActions)
+        {
+            // Whoever has that many actions pays for a merge again now and then; an order of use would cost every call.
+            _known.Clear();
+        }
+
+        _known[name] = new Known(package is null ? null : package.Name.DocumentId, action.Name.DocumentId, resolved);
+        return resolved;
+    }
+
+    private static bool IsSame(EntityDocument? one, EntityDocument? other) =>
+        ReferenceEquals(one, other)
+        || (one is not null && other is not null && one.Kind == other.Kind
+            && string.Equals(one.Revision, other.Revision, StringComparison.Ordinal));
+
+    private sealed record Known(string? PackageId, string ActionId, ResolvedAction Action);
+}
