@@ -7,6 +7,7 @@ using Frusta.Contracts.Entities;
 using Frusta.Contracts.Json;
 using Frusta.Contracts.Messages;
 using Frusta.Contracts.Names;
+using Frusta.Controller.Api;
 using Frusta.Controller.Entitlement;
 using Frusta.Store.Entities;
 
@@ -30,9 +31,6 @@ public readonly record struct FireRequest(
 /// <summary>How a fire came out. <see cref="InvokeOutcome.Finished"/> means that there was no active rule: 204, nothing is stored.</summary>
 public readonly record struct FireAnswer(InvokeOutcome Outcome, ActivationId Id);
 
-/// <summary>Says whether the caller may activate an action that a rule names; null when it may, else the text that a client would read.</summary>
-public delegate ValueTask<string?> CheckRuleAction(Identity caller, FullyQualifiedName action, CancellationToken cancellationToken);
-
 /// <summary>Fires a trigger: one record for it and one activation for each active rule, all of them durable as one entry.</summary>
 /// <remarks>
 /// 1 read the event   2 find the trigger and its active rules   3 compose each rule's activation, as a call of its
@@ -43,7 +41,7 @@ public sealed class FireTrigger(
     ReadEntity read,
     InvokeAction invoke,
     Admit admit,
-    CheckRuleAction check,
+    CheckActivate check,
     IBus bus,
     TimeProvider clock)
 {
@@ -185,9 +183,9 @@ public sealed class FireTrigger(
             return (null, refused.Text, false);
         }
 
-        if (await check(request.Caller, link.Action, cancellationToken) is { } forbidden)
+        if (await check(request.Caller, EntityKind.Action, link.Action, cancellationToken) is { } forbidden)
         {
-            return (null, forbidden, false);
+            return (null, forbidden.ErrorText, forbidden.Status >= 500);
         }
 
         var call = new InvokeRequest(request.Caller, link.Action, arguments.Memory, Blocking: false, 0, request.TransactionId, request.ForceStore);

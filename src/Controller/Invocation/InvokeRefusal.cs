@@ -1,3 +1,4 @@
+using Frusta.Controller.Api;
 using Frusta.Controller.Entitlement;
 
 namespace Frusta.Controller.Invocation;
@@ -11,16 +12,16 @@ public static class InvokeRefusal
     public static (int StatusCode, string Text) Of(InvokeOutcome outcome, string? kind, Admission load) => outcome switch
     {
         InvokeOutcome.Malformed => (400, "The request content was malformed:\nThe body is not valid JSON."),
-        InvokeOutcome.NotAnObject => (400, "The request content was malformed:\nJSON object expected"),
+        InvokeOutcome.NotAnObject => (400, $"The request content was malformed:\n{ApiTexts.ObjectExpected}"),
         InvokeOutcome.NamesFinal => (400, "Request defines parameters that are not allowed (e.g., reserved properties)."),
         InvokeOutcome.KindRetired =>
             (400, $"The '{kind}' runtime is no longer supported. You may read and delete but not update or invoke this action."),
-        InvokeOutcome.NotFound => (404, "The requested resource does not exist."),
-        InvokeOutcome.OtherCollection => (409, "Resource by this name exists but is not in this collection."),
-        InvokeOutcome.TooLarge => (413, "The request content is larger than the server is willing or able to process."),
+        InvokeOutcome.NotFound => (404, ApiTexts.NotFound),
+        InvokeOutcome.OtherCollection => (409, ApiTexts.OtherCollection),
+        InvokeOutcome.TooLarge => (413, ApiTexts.Default(413)),
         InvokeOutcome.NamespaceFull => (429, load.Text),
-        InvokeOutcome.Corrupt => (500, "Resource is corrupted and cannot be read."),
-        InvokeOutcome.NotRunnable => (501, "Sequences and compositions cannot be run by this server."),
-        _ => (503, "The server is currently unavailable (because it is overloaded or down for maintenance)."),
+        InvokeOutcome.Corrupt => (500, ApiTexts.Corrupt),
+        InvokeOutcome.NotRunnable => (501, ApiTexts.NotYet),
+        _ => (503, ApiTexts.Default(503)),
     };
 }

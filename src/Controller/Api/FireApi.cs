@@ -1,0 +1,79 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using Frusta.Contracts.Buffers;
+using Frusta.Contracts.Entities;
+using Frusta.Contracts.Limits;
+using Frusta.Contracts.Names;
+using Frusta.Controller.Entitlement;
+using Frusta.Controller.Invocation;
+using Microsoft.AspNetCore.Http;
+
+namespace Frusta.Controller.Api;
+
+/// <summary><c>POST .../triggers/name</c>.</summary>
+public sealed class FireApi(Admit admit, CheckActivate check, FireTrigger fire, LimitsOptions limits, InvocationOptions options)
+{
+    private static readonly JsonWriterOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    /// <summary>Answers a fire in OpenWhisk's order: throttle, entitlement, size, body, existence.</summary>
+    public async ValueTask<ApiAnswer> FireAsync(ApiCall call, FullyQualifiedName trigger)
+    {
+        var caller = call.Caller;
+        if (admit.Fire(caller) is { IsAdmitted: false } throttled)
+        {
+            return ApiAnswer.Error(429, throttled.Text);
+        }
+
+        if (await check(caller, EntityKind.Trigger, trigger, call.Aborted) is { } forbidden)
+        {
+            return forbidden;
+        }
+
+        var (body, refusal) = await call.ReadBodyAsync(InvokeApi.PayloadLimit(caller, limits));
+        if (refusal is { } refused)
+        {
+            return refused;
+        }
+
+        using (body)
+        {
+            using var headers = Headers(call.Context.Request.Headers);
+            var request = new FireRequest(caller, trigger, body!.Memory, headers.Memory, call.TransactionId, call.ExtraLogging);
+            var answer = await fire.RunAsync(request, call.Aborted);
+            return answer.Outcome switch
+            {
+                InvokeOutcome.Accepted => InvokeApi.Accepted(answer.Id),
+                InvokeOutcome.Finished => ApiAnswer.NoContent(),
+                InvokeOutcome.NamespaceFull => InvokeApi.Refusal(answer.Outcome, null, admit.NamespaceFull(caller), options),
+                _ => InvokeApi.Refusal(answer.Outcome, null, default, options),
+            };
+        }
+    }
+
+    /// <summary>
+    /// The headers as actions see them: names in lower case, the last value of a repeated one. Those that describe the
+    /// body, which the action does not get as it was sent, are not among them.
+    /// </summary>
+    private static PooledBuffer Headers(IHeaderDictionary headers)
+    {
+        var buffer = PooledBuffer.Rent();
+        using var json = new Utf8JsonWriter(buffer, Options);
+        json.WriteStartObject();
+        foreach (var (name, values) in headers)
+        {
+            if (values.Count > 0 && !IsLeftOut(name))
+            {
+                json.WriteString(name.ToLowerInvariant(), values[^1]);
+            }
+        }
+
+        json.WriteEndObject();
+        json.Flush();
+        return buffer;
+    }
+
+    private static bool IsLeftOut(string name) =>
+        name.Equals("Content-Type", StringComparison.OrdinalIgnoreCase)
+        || name.Equals("Content-Length", StringComparison.OrdinalIgnoreCase)
+        || name.Equals("X-OW-EXTRA-LOGGING", StringComparison.OrdinalIgnoreCase);
+}

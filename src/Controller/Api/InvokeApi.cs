@@ -1,0 +1,147 @@
+using System.Globalization;
+using Frusta.Contracts.Buffers;
+using Frusta.Contracts.Entities;
+using Frusta.Contracts.Limits;
+using Frusta.Contracts.Names;
+using Frusta.Controller.Entitlement;
+using Frusta.Controller.Invocation;
+
+namespace Frusta.Controller.Api;
+
+/// <summary><c>POST .../actions/[pkg/]name</c>.</summary>
+public sealed class InvokeApi(
+    Admit admit,
+    CheckActivate check,
+    InvokeAction invoke,
+    LimitsOptions limits,
+    InvocationOptions options)
+{
+    /// <summary>
+    /// Answers a call in OpenWhisk's order: throttles, entitlement, size, query, body, existence, components, final
+    /// parameters, kind; then it runs.
+    /// </summary>
+    public async ValueTask<ApiAnswer> InvokeAsync(ApiCall call, FullyQualifiedName action)
+    {
+        var caller = call.Caller;
+        if (admit.Invocation(caller) is { IsAdmitted: false } throttled)
+        {
+            return ApiAnswer.Error(429, throttled.Text);
+        }
+
+        if (await check(caller, EntityKind.Action, action, call.Aborted) is { } forbidden)
+        {
+            return forbidden;
+        }
+
+        var limitBytes = PayloadLimit(caller, limits);
+        if (call.Context.Request.ContentLength is { } announced && announced > limitBytes)
+        {
+            return ApiAnswer.Error(413, ApiTexts.PayloadTooLarge(announced, limitBytes));
+        }
+
+        if (ReadQuery(call.Query, out var blocking, out var resultOnly, out var waitMs) is { } malformed)
+        {
+            return malformed;
+        }
+
+        var (body, refusal) = await call.ReadBodyAsync(limitBytes);
+        if (refusal is { } refused)
+        {
+            return refused;
+        }
+
+        using (body)
+        {
+            var request = new InvokeRequest(caller, action, body!.Memory, blocking, waitMs, call.TransactionId, call.ExtraLogging);
+            using var answer = await invoke.RunAsync(request, call.Aborted);
+            return answer.Outcome == InvokeOutcome.NotRunnable && await CheckComponentsAsync(call, answer.Action!) is { } unentitled
+                ? unentitled
+                : Answer(answer, resultOnly, caller);
+        }
+    }
+
+    /// <summary>Bytes that the caller may send with a call or a fire: the namespace's own limit, never above the system's.</summary>
+    internal static long PayloadLimit(Identity caller, LimitsOptions limits) =>
+        Math.Min(caller.Limits.MaxPayloadSize ?? limits.MaxPayloadBytes, limits.MaxPayloadBytes);
+
+    /// <summary><c>202</c> with the id.</summary>
+    internal static ApiAnswer Accepted(ActivationId id)
+    {
+        var body = PooledBuffer.Rent();
+        body.Write("{\"activationId\":"u8);
+        Contracts.Json.JsonText.WriteId(body, id);
+        body.Write("}"u8);
+        return new ApiAnswer { Status = 202, Body = body, ContentType = ApiAnswer.Json, ActivationId = id };
+    }
+
+    /// <summary>What is answered when there is no activation.</summary>
+    internal static ApiAnswer Refusal(InvokeOutcome outcome, string? kind, Admission load, InvocationOptions options)
+    {
+        var (status, text) = InvokeRefusal.Of(outcome, kind, load);
+        return ApiAnswer.Error(status, text) with { RetryAfterSeconds = status == 503 ? options.RetryAfterSeconds : 0 };
+    }
+
+    private ApiAnswer? ReadQuery(QueryParameters query, out bool blocking, out bool resultOnly, out int waitMs)
+    {
+        resultOnly = false;
+        waitMs = limits.MaxBlockingWaitMs;
+        if ((query.TryBoolean("blocking", byDefault: false, out blocking) ?? query.TryBoolean("result", byDefault: false, out resultOnly)) is { } bad)
+        {
+            return bad;
+        }
+
+        if (query["timeout"] is not { } text)
+        {
+            return null;
+        }
+
+        return int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out waitMs)
+            && waitMs >= 1 && waitMs <= limits.MaxBlockingWaitMs
+            ? null
+            : ApiAnswer.MalformedQuery("timeout", $"Timeout must be number of milliseconds up to {limits.MaxBlockingWaitMs}.");
+    }
+
+    private ApiAnswer Answer(InvokeAnswer answer, bool resultOnly, Identity caller)
+    {
+        switch (answer.Outcome)
+        {
+            case InvokeOutcome.Accepted:
+                return Accepted(answer.Id);
+            case InvokeOutcome.Finished:
+                var finished = answer.Finished!;
+                var body = PooledBuffer.Rent(FinishedAnswer.Length(finished, resultOnly));
+                FinishedAnswer.Write(finished, resultOnly, body);
+                return new ApiAnswer
+                {
+                    Status = FinishedAnswer.StatusCode(finished.Status),
+                    Body = body,
+                    ContentType = ApiAnswer.Json,
+                    ActivationId = answer.Id,
+                };
+            case InvokeOutcome.NamespaceFull:
+                return Refusal(answer.Outcome, null, admit.NamespaceFull(caller), options);
+            default:
+                return Refusal(answer.Outcome, answer.Action?.Executable.Kind, default, options);
+        }
+    }
+
+    /// <summary>A sequence may run only when the caller may activate each of its direct components.</summary>
+    private async ValueTask<ApiAnswer?> CheckComponentsAsync(ApiCall call, ResolvedAction action)
+    {
+        foreach (var component in action.Action.Exec.Components ?? [])
+        {
+            var name = component.Trim('/').Split('/') switch
+            {
+                [var root, var simple] => new FullyQualifiedName(root, null, simple),
+                [var root, var package, var simple] => new FullyQualifiedName(root, package, simple),
+                _ => null,
+            };
+            if (name is not null && await check(call.Caller, EntityKind.Action, name, call.Aborted) is { } refused)
+            {
+                return refused;
+            }
+        }
+
+        return null;
+    }
+}
