@@ -61,7 +61,7 @@ public sealed class InvokeApi(
     }
 
     /// <summary>Bytes that the caller may send with a call or a fire: the namespace's own limit, never above the system's.</summary>
-    internal static long PayloadLimit(Identity caller, LimitsOptions limits) =>
+    internal static long PayloadLimit(Contracts.Entities.Identity caller, LimitsOptions limits) =>
         Math.Min(caller.Limits.MaxPayloadSize ?? limits.MaxPayloadBytes, limits.MaxPayloadBytes);
 
     /// <summary><c>202</c> with the id.</summary>
@@ -101,7 +101,7 @@ public sealed class InvokeApi(
             : ApiAnswer.MalformedQuery("timeout", $"Timeout must be number of milliseconds up to {limits.MaxBlockingWaitMs}.");
     }
 
-    private ApiAnswer Answer(InvokeAnswer answer, bool resultOnly, Identity caller)
+    private ApiAnswer Answer(InvokeAnswer answer, bool resultOnly, Contracts.Entities.Identity caller)
     {
         switch (answer.Outcome)
         {

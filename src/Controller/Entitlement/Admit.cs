@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using Frusta.Contracts.Entities;
 using Frusta.Contracts.Limits;
 
 namespace Frusta.Controller.Entitlement;
@@ -33,7 +32,7 @@ public sealed class Admit(LimitsOptions limits, TimeProvider clock)
     private readonly ConcurrentDictionary<string, NamespaceLoad> _loads = new(StringComparer.Ordinal);
 
     /// <summary>Counts an invocation, whether it is admitted or not, and says whether it may go on.</summary>
-    public Admission Invocation(Identity caller)
+    public Admission Invocation(Contracts.Entities.Identity caller)
     {
         var load = LoadOf(caller);
         var perMinute = caller.Limits.InvocationsPerMinute ?? limits.InvocationsPerMinute;
@@ -51,7 +50,7 @@ public sealed class Admit(LimitsOptions limits, TimeProvider clock)
     }
 
     /// <summary>Counts the fire of a trigger, whether it is admitted or not, and says whether it may go on.</summary>
-    public Admission Fire(Identity caller)
+    public Admission Fire(Contracts.Entities.Identity caller)
     {
         var perMinute = caller.Limits.FiresPerMinute ?? limits.FiresPerMinute;
         var count = LoadOf(caller).Fires.Count(Minute());
@@ -59,13 +58,13 @@ public sealed class Admit(LimitsOptions limits, TimeProvider clock)
     }
 
     /// <summary>What a caller reads when the bus refuses its activation because the namespace has too many waiting.</summary>
-    public Admission NamespaceFull(Identity caller) =>
+    public Admission NamespaceFull(Contracts.Entities.Identity caller) =>
         new(AdmitOutcome.TooManyInFlight, LoadOf(caller).InFlight, ConcurrentLimit(caller));
 
     /// <summary>The counters of the caller's namespace; whoever sends an activation keeps them until it has ended.</summary>
-    public NamespaceLoad LoadOf(Identity caller) => _loads.GetOrAdd(caller.NamespaceUuid, static _ => new NamespaceLoad());
+    public NamespaceLoad LoadOf(Contracts.Entities.Identity caller) => _loads.GetOrAdd(caller.NamespaceUuid, static _ => new NamespaceLoad());
 
-    private int ConcurrentLimit(Identity caller) => caller.Limits.ConcurrentInvocations ?? limits.ConcurrentInvocations;
+    private int ConcurrentLimit(Contracts.Entities.Identity caller) => caller.Limits.ConcurrentInvocations ?? limits.ConcurrentInvocations;
 
     private int Minute() => (int)(clock.GetUtcNow().ToUnixTimeSeconds() / 60);
 }

@@ -21,7 +21,7 @@ namespace Frusta.Controller.Invocation;
 /// <param name="TransactionId">Id of the request.</param>
 /// <param name="ForceStore">True when the records are stored whatever the level says.</param>
 public readonly record struct FireRequest(
-    Identity Caller,
+    Contracts.Entities.Identity Caller,
     FullyQualifiedName Trigger,
     ReadOnlyMemory<byte> Body,
     ReadOnlyMemory<byte> Headers,

@@ -1,7 +1,6 @@
 using System.Runtime.CompilerServices;
 using Frusta.Bus;
 using Frusta.Contracts.Buffers;
-using Frusta.Contracts.Entities;
 using Frusta.Contracts.Json;
 using Frusta.Contracts.Messages;
 using Frusta.Contracts.Names;
@@ -19,7 +18,7 @@ namespace Frusta.Controller.Invocation;
 /// <param name="TransactionId">Id of the request.</param>
 /// <param name="ForceStore">True when the record is stored whatever the level says.</param>
 public readonly record struct InvokeRequest(
-    Identity Caller,
+    Contracts.Entities.Identity Caller,
     FullyQualifiedName Action,
     ReadOnlyMemory<byte> Body,
     bool Blocking,
@@ -201,7 +200,7 @@ public sealed partial class InvokeAction : IDisposable
     }
 
     private ActivationMessage Message(
-        Identity caller,
+        Contracts.Entities.Identity caller,
         string transactionId,
         bool forceStore,
         long arrivedMs,

@@ -81,5 +81,5 @@ public sealed class AdmitTests
         Assert.Equal(40_001, admit.Invocation(Caller("a")).Count);
     }
 
-    private static Identity Caller(string uuid, NamespaceLimits? limits = null) => new("subject", "name", uuid, $"{uuid}:key", limits ?? NamespaceLimits.None);
+    private static Contracts.Entities.Identity Caller(string uuid, NamespaceLimits? limits = null) => new("subject", "name", uuid, $"{uuid}:key", limits ?? NamespaceLimits.None);
 }

@@ -13,7 +13,7 @@ namespace Frusta.Controller.Tests.Invocation;
 
 public sealed class FireTriggerTests : IDisposable
 {
-    private static readonly Identity Caller = new("guest", "guest", "uuid", "uuid:key", NamespaceLimits.None);
+    private static readonly Contracts.Entities.Identity Caller = new("guest", "guest", "uuid", "uuid:key", NamespaceLimits.None);
 
     private readonly FakeBus _bus = new();
     private readonly Dictionary<string, EntityDocument> _entities = new(StringComparer.Ordinal);

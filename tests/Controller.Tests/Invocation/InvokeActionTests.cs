@@ -15,7 +15,7 @@ namespace Frusta.Controller.Tests.Invocation;
 
 public sealed class InvokeActionTests : IDisposable
 {
-    private static readonly Identity Caller = new("guest", "guest", "uuid", "uuid:key", NamespaceLimits.None);
+    private static readonly Contracts.Entities.Identity Caller = new("guest", "guest", "uuid", "uuid:key", NamespaceLimits.None);
 
     private readonly FakeTimeProvider _clock = new(DateTimeOffset.UnixEpoch.AddYears(50));
     private readonly FakeBus _bus = new();
