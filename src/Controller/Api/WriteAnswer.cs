@@ -1,4 +1,4 @@
-using System.Buffers;
+using System.IO.Pipelines;
 using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Json;
 using Microsoft.AspNetCore.Http;
@@ -69,16 +69,35 @@ internal static class WriteAnswer
 
     private static Task SendAsync(HttpContext context, PooledBuffer? body, ReadOnlyMemory<byte> fixedBody)
     {
-        var bytes = body is null ? fixedBody.Span : body.Span;
+        var bytes = body is null ? fixedBody : body.Memory;
         context.Response.ContentLength = bytes.Length;
-        if (!HttpMethods.IsHead(context.Request.Method))
+        if (HttpMethods.IsHead(context.Request.Method))
         {
-            context.Response.BodyWriter.Write(bytes);
+            body?.Dispose();
+            return Task.CompletedTask;
         }
 
-        // The bytes are copied into the connection's own buffer, which the end of the request sends.
+        // Headers and body leave in one piece; the bytes are copied before the write completes.
+        var writing = context.Response.BodyWriter.WriteAsync(bytes, context.RequestAborted);
+        if (!writing.IsCompletedSuccessfully)
+        {
+            return FinishAsync(writing, body);
+        }
+
         body?.Dispose();
         return Task.CompletedTask;
+    }
+
+    private static async Task FinishAsync(ValueTask<FlushResult> writing, PooledBuffer? body)
+    {
+        try
+        {
+            await writing;
+        }
+        finally
+        {
+            body?.Dispose();
+        }
     }
 
     private static PooledBuffer ErrorBody(string text, string transactionId)

@@ -1,5 +1,11 @@
+using Frusta.Bus;
 using Frusta.Contracts.Limits;
+using Frusta.Controller;
+using Frusta.Invoker;
+using Frusta.Runtimes;
+using Frusta.Sandboxes;
 using Frusta.Server.Standalone;
+using Frusta.Store;
 using Microsoft.Extensions.Configuration;
 
 namespace Frusta.Server.Configuration;
@@ -14,6 +20,18 @@ public sealed class FrustaOptions
 
     public LimitsOptions Limits { get; } = new();
 
+    public ControllerOptions Controller { get; } = new();
+
+    public BusOptions Bus { get; } = new();
+
+    public InvokerOptions Invoker { get; } = new();
+
+    public SandboxesOptions Sandboxes { get; } = new();
+
+    public RuntimesOptions Runtimes { get; } = new();
+
+    public StoreOptions Store { get; } = new();
+
     /// <summary>Further identities: name to <c>UUID:KEY</c>. Secret.</summary>
     public Dictionary<string, string> Subjects { get; } = new(StringComparer.Ordinal);
 
@@ -22,6 +40,12 @@ public sealed class FrustaOptions
     [
         (ServerOptions.Section, Server),
         (LimitsOptions.Section, Limits),
+        (ControllerOptions.Section, Controller),
+        (BusOptions.Section, Bus),
+        (InvokerOptions.Section, Invoker),
+        (SandboxesOptions.Section, Sandboxes),
+        (RuntimesOptions.Section, Runtimes),
+        (StoreOptions.Section, Store),
     ];
 
     /// <exception cref="StartRefusedException">A file that cannot be read, an unknown option, or a value out of its bounds; the message names it.</exception>
@@ -70,6 +94,12 @@ public sealed class FrustaOptions
     {
         configuration.GetSection(ServerOptions.Section).Bind(Server, static binder => binder.ErrorOnUnknownConfiguration = true);
         configuration.GetSection(LimitsOptions.Section).Bind(Limits, static binder => binder.ErrorOnUnknownConfiguration = true);
+        configuration.GetSection(ControllerOptions.Section).Bind(Controller, static binder => binder.ErrorOnUnknownConfiguration = true);
+        configuration.GetSection(BusOptions.Section).Bind(Bus, static binder => binder.ErrorOnUnknownConfiguration = true);
+        configuration.GetSection(InvokerOptions.Section).Bind(Invoker, static binder => binder.ErrorOnUnknownConfiguration = true);
+        configuration.GetSection(SandboxesOptions.Section).Bind(Sandboxes, static binder => binder.ErrorOnUnknownConfiguration = true);
+        configuration.GetSection(RuntimesOptions.Section).Bind(Runtimes, static binder => binder.ErrorOnUnknownConfiguration = true);
+        configuration.GetSection(StoreOptions.Section).Bind(Store, static binder => binder.ErrorOnUnknownConfiguration = true);
         foreach (var subject in configuration.GetSection(nameof(Subjects)).GetChildren())
         {
             Subjects[subject.Key] = subject.Value
@@ -81,6 +111,12 @@ public sealed class FrustaOptions
     {
         yield return Server.Validate();
         yield return Limits.Validate();
+        yield return Controller.Validate();
+        yield return Bus.Validate();
+        yield return Invoker.Validate();
+        yield return Sandboxes.Validate();
+        yield return Runtimes.Validate();
+        yield return Store.Validate();
     }
 
     private void RefuseUnknownSections(IConfigurationRoot configuration)

@@ -1,8 +1,146 @@
+using System.Diagnostics;
+using System.Net;
+using System.Reflection;
+using Frusta.Bus;
+using Frusta.Contracts.Entities;
+using Frusta.Controller;
+using Frusta.Controller.Api;
+using Frusta.Controller.Entities;
+using Frusta.Controller.Identity;
+using Frusta.Invoker;
+using Frusta.Invoker.Run;
+using Frusta.Journal;
+using Frusta.Runtimes.Manifests;
+using Frusta.Runtimes.Output;
+using Frusta.Sandboxes;
 using Frusta.Server.Configuration;
+using Frusta.Server.Http;
+using Frusta.Server.Metrics;
+using Frusta.Store.Activations;
+using Frusta.Store.Entities;
 
 namespace Frusta.Server.Standalone;
 
-public sealed class StandaloneServer
+/// <summary>Everything in one process: the rooms are made from the far end of the path to the near one, and closed the other way round.</summary>
+internal static class StandaloneServer
 {
-    public static Task<int> RunAsync(FrustaOptions options) { _ = options; return Task.FromResult(0); }
+    /// <summary>Runs until a signal asks for the end.</summary>
+    /// <returns>The process' exit code.</returns>
+    /// <exception cref="StartRefusedException">It cannot start; the message says why and what to do.</exception>
+    public static async Task<int> RunAsync(FrustaOptions options)
+    {
+        var started = Stopwatch.GetTimestamp();
+        var clock = TimeProvider.System;
+        using var shutdown = new Shutdown();
+        using var exporter = new PrometheusExporter();
+        using var loggers = Logging.Create(options.Server.LogLevel);
+        var (subjects, withStock) = ReadSubjects(options);
+        using var data = DataFolder.Open(options.Server.DataDir);
+
+        // Sandboxes, and beside them the search for interpreters: neither waits for the disk.
+        var (maker, apiEndpoint) = await MakeSandboxesAsync(options, clock, loggers, shutdown.Asked);
+        await using var makerOwned = maker;
+        var probing = RuntimeCatalog.ProbeAsync(options.Runtimes, ApiHost(options, apiEndpoint), options.Limits.MaxPayloadBytes, clock, shutdown.Asked);
+
+        // The stores.
+        await using var entities = SqliteEntityStore.Open(data.Entities, options.Store.Entities, clock, loggers.CreateLogger<SqliteEntityStore>());
+        var documents = new CachedEntityStore(entities, options.Controller.Cache);
+        await using var activations = ActivationStore.Open(data.Activations, options.Store.Activations, clock, loggers.CreateLogger<ActivationStore>());
+
+        // The invoker.
+        var catalog = await probing;
+        using var pump = new OutputPump(options.Runtimes);
+        var factory = new RuntimeSandboxFactory(catalog, maker, pump, options.Runtimes, options.Limits.MaxPayloadBytes, clock);
+        await using var invoker = new InvokerRole(options.Invoker, options.Limits, documents, factory, clock, loggers);
+
+        // The bus between it and the controller.
+        using var accepted = SegmentedLog.Open(options.Bus.AcceptedLog(data.Journal), clock, loggers.CreateLogger<SegmentedLog>());
+        var bus = new EmbeddedBus(accepted, activations, invoker, clock, options.Bus, loggers.CreateLogger<EmbeddedBus>());
+
+        // The controller.
+        var closable = new ClosableBus(bus);
+        var operations = new Operations(
+            context => WriteMetricsAsync(context, exporter), () => (invoker.Health is "up" ? 1 : 0, 1), () => bus.Snapshot().Pending, closable.Close);
+        using var controller = new ControllerRole(
+            options.Controller, options.Limits, RuntimesManifest.Stock, subjects, documents, activations, closable, operations, clock, loggers);
+
+        await invoker.StartAsync(shutdown.Asked);
+        var recovered = await bus.RecoverAsync(shutdown.Asked);
+
+        // The doors: the API, and for functions in sandboxes their own, which serves the API alone.
+        await using var listener = new ApiListener(new IPEndPoint(IPAddress.Parse(options.Server.Host), options.Server.Port), options.Server, loggers);
+        await listener.StartAsync(controller.Api.HandleAsync, shutdown.Asked);
+        await using var inner = apiEndpoint is null ? null : new ApiListener(apiEndpoint, options.Server, loggers);
+        if (inner is not null)
+        {
+            await inner.StartAsync(context => SandboxDoor.HandleAsync(context, controller.Api), shutdown.Asked);
+        }
+
+        StartScreen.Print(Console.Out, options, new StartFacts(
+            Version(), listener.Port, withStock && !options.Subjects.ContainsKey("guest"), data.Path, maker.Report, catalog.Report,
+            Describe(recovered), Stopwatch.GetElapsedTime(started)));
+
+        await shutdown.WaitAsync();
+        await StopAsync(options, listener, inner, closable, bus, invoker);
+        return 0;
+    }
+
+    /// <summary>In path order: no new call, what runs ends, what waits on disk stays there for the next start.</summary>
+    private static async Task StopAsync(FrustaOptions options, ApiListener listener, ApiListener? inner, ClosableBus closable, EmbeddedBus bus, InvokerRole invoker)
+    {
+        closable.Close();
+        var drain = TimeSpan.FromMilliseconds(options.Server.DrainMs);
+        await bus.StopAsync(drain);
+        using var deadline = new CancellationTokenSource(drain);
+        await invoker.StopAsync(deadline.Token);
+        await listener.StopAsync(deadline.Token);
+        if (inner is not null)
+        {
+            await inner.StopAsync(deadline.Token);
+        }
+    }
+
+    private static (Subjects Subjects, bool WithStock) ReadSubjects(FrustaOptions options)
+    {
+        var withStock = IPAddress.IsLoopback(IPAddress.Parse(options.Server.Host)) || options.Server.AllowStockKeys;
+        var problem = Subjects.Read(options.Subjects, withStock, out var subjects);
+        return problem is null ? (subjects!, withStock) : throw new StartRefusedException(problem);
+    }
+
+    private static async Task<(ISandboxMaker Maker, IPEndPoint? ApiEndpoint)> MakeSandboxesAsync(
+        FrustaOptions options, TimeProvider clock, ILoggerFactory loggers, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await SandboxMakers.CreateAsync(options.Sandboxes, clock, loggers, cancellationToken);
+        }
+        catch (InvalidOperationException refused)
+        {
+            throw new StartRefusedException(refused.Message);
+        }
+    }
+
+    private static string ApiHost(FrustaOptions options, IPEndPoint? apiEndpoint) =>
+        apiEndpoint is null ? $"http://{options.Server.Host}:{options.Server.Port}" : $"http://{apiEndpoint}";
+
+    private static Task WriteMetricsAsync(HttpContext context, PrometheusExporter exporter)
+    {
+        context.Response.ContentType = "text/plain; version=0.0.4; charset=utf-8";
+        return context.Response.WriteAsync(exporter.Export(), context.RequestAborted);
+    }
+
+    private static List<string> Describe(RecoverySummary recovered)
+    {
+        (int Count, string What)[] facts =
+        [
+            (recovered.DeliveredAgain, "accepted and not yet run, which run now"),
+            (recovered.Interrupted, "interrupted, which have their record"),
+            (recovered.TooOld, "too old to be run, which have their record"),
+            (recovered.TriggersRecorded, "fired triggers without a record, which have it now"),
+        ];
+        return [.. facts.Where(fact => fact.Count > 0).Select(fact => $"{fact.Count} {fact.What}")];
+    }
+
+    private static string Version() =>
+        typeof(StandaloneServer).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0];
 }

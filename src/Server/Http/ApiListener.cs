@@ -9,7 +9,7 @@ using Microsoft.Extensions.Options;
 namespace Frusta.Server.Http;
 
 /// <summary>One Kestrel on one address, with the bounds of <see cref="ServerOptions"/>.</summary>
-public sealed class HttpListener : IAsyncDisposable
+public sealed class ApiListener : IAsyncDisposable
 {
     /// <summary>OpenWhisk's greatest request body, and with it the greatest code: 50 MiB.</summary>
     private const long MaxBodyBytes = 50L * 1024 * 1024;
@@ -17,7 +17,7 @@ public sealed class HttpListener : IAsyncDisposable
     private readonly KestrelServer _server;
     private readonly IPEndPoint _address;
 
-    public HttpListener(IPEndPoint address, ServerOptions options, ILoggerFactory loggers)
+    public ApiListener(IPEndPoint address, ServerOptions options, ILoggerFactory loggers)
     {
         _address = address;
         var kestrel = new KestrelServerOptions { AddServerHeader = false, AllowSynchronousIO = false };

@@ -1,0 +1,215 @@
+using Frusta.Contracts.Entities;
+using Frusta.Contracts.Names;
+using Frusta.Controller.Entities;
+using Frusta.Controller.Entitlement;
+using Frusta.Store.Entities;
+
+namespace Frusta.Controller.Api;
+
+/// <summary><c>.../actions</c>, all but invoking.</summary>
+public sealed class ActionsApi(EntityWrites entities)
+{
+    private readonly CheckSequence _sequences = new(entities);
+
+    /// <summary>All actions of a namespace, those in packages included.</summary>
+    public ValueTask<ApiAnswer> ListAsync(ApiCall call, string namespaceName) =>
+        entities.ListAsync(call, "actions", new EntityQuery(EntityKind.Action, namespaceName));
+
+    /// <summary>The actions of one package, or of the one that a binding is bound to.</summary>
+    public async ValueTask<ApiAnswer> ListPackageAsync(ApiCall call, string namespaceName, string package)
+    {
+        if (await entities.Entitle.CheckPackageAsync(call.Caller, namespaceName, package, isNamed: false, call.Aborted) is { } forbidden)
+        {
+            return forbidden;
+        }
+
+        var (found, refusal) = await entities.RequireAsync<PackageDocument>($"{namespaceName}/{package}", call.Aborted);
+        if (refusal is { } refused)
+        {
+            return refused;
+        }
+
+        var place = found!.Binding ?? found.Name;
+        return await entities.ListAsync(call, "actions", new EntityQuery(EntityKind.Action, place.Namespace, place.Name));
+    }
+
+    public async ValueTask<ApiAnswer> GetAsync(ApiCall call, FullyQualifiedName name)
+    {
+        if (await entities.Entitle.CheckAsync(call.Caller, Right.Read, EntityKind.Action, name, call.Aborted) is { } forbidden)
+        {
+            return forbidden;
+        }
+
+        if (call.Query.TryBoolean("code", byDefault: true, out var withCode) is { } malformed)
+        {
+            return malformed;
+        }
+
+        IReadOnlyList<KeyValue> packageParameters = [];
+        string? binding = null;
+        var place = name;
+        if (name.Package is not null)
+        {
+            var (package, missing) = await entities.RequireAsync<PackageDocument>(name.Path, call.Aborted);
+            if (missing is { } answer)
+            {
+                return answer;
+            }
+
+            packageParameters = package!.Parameters;
+            if (package.Binding is { } target)
+            {
+                var (provider, gone) = await entities.RequireAsync<PackageDocument>(target.DocumentId, call.Aborted);
+                if (gone is { } goneAnswer)
+                {
+                    return goneAnswer;
+                }
+
+                packageParameters = EntityWrites.Merge(provider!.Parameters, package.Parameters);
+                place = new FullyQualifiedName(target.Namespace, target.Name, name.Name);
+                binding = name.Path;
+            }
+        }
+
+        var (action, refusal) = await entities.RequireAsync<ActionDocument>(place.DocumentId, call.Aborted);
+        if (refusal is { } refused)
+        {
+            return refused;
+        }
+
+        var code = withCode ? await CodeOfAsync(action!, call.Aborted) : null;
+        var parameters = EntityWrites.Merge(packageParameters, action!.Parameters);
+        return EntityJson.Action(action, code, parameters, withCode ? null : binding);
+    }
+
+    public async ValueTask<ApiAnswer> DeleteAsync(ApiCall call, FullyQualifiedName name)
+    {
+        if (await entities.Entitle.CheckAsync(call.Caller, Right.Delete, EntityKind.Action, name, call.Aborted) is { } forbidden)
+        {
+            return forbidden;
+        }
+
+        if (await CheckPackageAsync(name, call.Aborted) is { } unfit)
+        {
+            return unfit;
+        }
+
+        var (action, refusal) = await entities.RequireAsync<ActionDocument>(name.DocumentId, call.Aborted);
+        if (refusal is { } refused)
+        {
+            return refused;
+        }
+
+        var code = await CodeOfAsync(action!, call.Aborted);
+        return await entities.Store.DeleteAsync(name.DocumentId, action!.Revision, call.Aborted)
+            ? EntityJson.Action(action, code, action.Parameters, binding: null)
+            : ApiAnswer.Error(409, ApiTexts.Conflict);
+    }
+
+    /// <summary>Creates or updates. The order of the checks is OpenWhisk's.</summary>
+    public async ValueTask<ApiAnswer> PutAsync(ApiCall call, FullyQualifiedName name)
+    {
+        if (await entities.Entitle.CheckAsync(call.Caller, Right.Put, EntityKind.Action, name, call.Aborted) is { } forbidden)
+        {
+            return forbidden;
+        }
+
+        if (await CheckPackageAsync(name, call.Aborted) is { } unfit)
+        {
+            return unfit;
+        }
+
+        var (body, refusal) = await EntityBody.ReadAsync(call, entities.Limits, entities.Manifest);
+        if (refusal is { } refused)
+        {
+            return refused;
+        }
+
+        using (body)
+        {
+            if (call.Query.TryBoolean("overwrite", byDefault: false, out var overwrite) is { } malformedQuery)
+            {
+                return malformedQuery;
+            }
+
+            PutAction? put = null;
+            return EntityBody.Guard(() =>
+            {
+                put = PutAction.Read(body!);
+                return LimitsReading.Check(put.Limits, call.Caller.Limits, entities.Limits);
+            }) ?? await PutAsync(call, name, overwrite, put!);
+        }
+    }
+
+    private async ValueTask<ApiAnswer> PutAsync(ApiCall call, FullyQualifiedName name, bool overwrite, PutAction put)
+    {
+        var components = put.Exec?.Exec.Components;
+        if (components is not null
+            && await entities.Entitle.CheckReferencedAsync(call.Caller, components.Select(one => (EntityKind.Action, CheckSequence.NameOf(one))), call.Aborted) is { } forbidden)
+        {
+            return forbidden;
+        }
+
+        if (put.Exec is { } exec && call.Caller.Limits.AllowedKinds is { Count: > 0 } allowed && !allowed.Contains(exec.Exec.Kind, StringComparer.Ordinal))
+        {
+            return ApiAnswer.Error(403, EntityTexts.KindNotAuthorized(exec.Exec.Kind));
+        }
+
+        var (old, conflict) = await entities.FindForPutAsync<ActionDocument>(name, overwrite, call.Aborted);
+        if (conflict is { } conflicting)
+        {
+            return conflicting;
+        }
+
+        var concurrent = call.Caller.Limits.ConcurrentInvocations ?? entities.Limits.ConcurrentInvocations;
+        if (put.Limits.Instances > concurrent)
+        {
+            return ApiAnswer.Error(400, EntityTexts.InstancesExceed(concurrent));
+        }
+
+        var kind = put.Exec?.Exec.Kind ?? old?.Exec.Kind;
+        if (kind is null)
+        {
+            return ApiAnswer.Error(400, EntityTexts.ExecUndefined);
+        }
+
+        if (entities.Manifest.IsDeprecated(kind))
+        {
+            return ApiAnswer.Error(400, EntityTexts.Deprecated(kind));
+        }
+
+        if (components is not null && await _sequences.CheckAsync(name, components, call.Aborted) is { } broken)
+        {
+            return broken;
+        }
+
+        return await WriteAsync(call, put.Over(name, old, entities.Stamp()), put.Exec?.Code);
+    }
+
+    private async ValueTask<ApiAnswer> WriteAsync(ApiCall call, ActionDocument action, byte[]? code)
+    {
+        if (await entities.Store.PutAsync(action, code, call.Aborted) is null)
+        {
+            return ApiAnswer.Error(409, ApiTexts.Conflict);
+        }
+
+        return EntityJson.Action(action, code ?? await CodeOfAsync(action, call.Aborted), action.Parameters, binding: null);
+    }
+
+    /// <summary>An action may be written only into a plain package that exists.</summary>
+    private async ValueTask<ApiAnswer?> CheckPackageAsync(FullyQualifiedName name, CancellationToken cancellationToken)
+    {
+        if (name.Package is null)
+        {
+            return null;
+        }
+
+        var (package, refusal) = await entities.RequireAsync<PackageDocument>(name.Path, cancellationToken);
+        return refusal ?? (package!.Binding is null ? null : ApiAnswer.Error(400, EntityTexts.OnBinding));
+    }
+
+    private async ValueTask<byte[]?> CodeOfAsync(ActionDocument action, CancellationToken cancellationToken) =>
+        action.Exec.CodeAttachment is { } attachment
+            ? await entities.Store.GetCodeAsync(action.Name.DocumentId, attachment, cancellationToken)
+            : null;
+}

@@ -1,0 +1,101 @@
+using Frusta.Contracts.Entities;
+using Frusta.Contracts.Names;
+using Frusta.Controller.Entities;
+
+namespace Frusta.Controller.Api;
+
+/// <summary>Looks at a sequence before it is written: its length with nested ones expanded, its components, and that it never leads to itself.</summary>
+internal sealed class CheckSequence(EntityWrites entities)
+{
+    /// <summary>The name in <c>/ns[/pkg]/name</c>.</summary>
+    public static FullyQualifiedName NameOf(string component)
+    {
+        var segments = component.Split('/', StringSplitOptions.RemoveEmptyEntries);
+        return new FullyQualifiedName(segments[0], segments.Length == 2 ? null : string.Join('/', segments[1..^1]), segments[^1]);
+    }
+
+    public async ValueTask<ApiAnswer?> CheckAsync(FullyQualifiedName sequence, IReadOnlyList<string> components, CancellationToken cancellationToken)
+    {
+        if (components.Count == 0)
+        {
+            return ApiAnswer.Error(400, EntityTexts.SequenceEmpty);
+        }
+
+        if (components.Count > entities.Limits.SequenceLength)
+        {
+            return ApiAnswer.Error(400, EntityTexts.SequenceTooLong);
+        }
+
+        var walk = new Walk(sequence.DocumentId);
+        return await ExpandAsync(walk, components, isDirect: true, cancellationToken);
+    }
+
+    private async ValueTask<ApiAnswer?> ExpandAsync(Walk walk, IReadOnlyList<string> components, bool isDirect, CancellationToken cancellationToken)
+    {
+        foreach (var component in components)
+        {
+            var (place, refusal) = await ResolveAsync(NameOf(component), isDirect, cancellationToken);
+            if (refusal is not null)
+            {
+                return refusal;
+            }
+
+            if (string.Equals(place, walk.Sequence, StringComparison.Ordinal))
+            {
+                return ApiAnswer.Error(400, EntityTexts.SequenceCyclic);
+            }
+
+            var (action, wrong) = await entities.FindAsync<ActionDocument>(place!, cancellationToken);
+            if (action is null)
+            {
+                return wrong ?? ApiAnswer.Error(400, EntityTexts.ComponentMissing);
+            }
+
+            if (!action.Exec.IsSequence)
+            {
+                walk.Atomic++;
+            }
+            else if (++walk.Nested > entities.Limits.SequenceLength * 2)
+            {
+                // Nested sequences without any action in them would go on for ever, if a store from elsewhere had a circle.
+                return ApiAnswer.Error(400, EntityTexts.SequenceTooLong);
+            }
+            else if (await ExpandAsync(walk, action.Exec.Components ?? [], isDirect: false, cancellationToken) is { } nested)
+            {
+                return nested;
+            }
+
+            if (walk.Atomic > entities.Limits.SequenceLength)
+            {
+                return ApiAnswer.Error(400, EntityTexts.SequenceTooLong);
+            }
+        }
+
+        return null;
+    }
+
+    private async ValueTask<(string? Place, ApiAnswer? Refusal)> ResolveAsync(FullyQualifiedName name, bool isDirect, CancellationToken cancellationToken)
+    {
+        if (name.Package is null)
+        {
+            return (name.DocumentId, null);
+        }
+
+        var (package, refusal) = await entities.FindAsync<PackageDocument>(name.Path, cancellationToken);
+        if (package is null)
+        {
+            return (null, refusal ?? (isDirect ? ApiAnswer.Error(404) : ApiAnswer.Error(400, EntityTexts.ComponentMissing)));
+        }
+
+        return (package.Binding is { } target ? $"{target.DocumentId}/{name.Name}" : name.DocumentId, null);
+    }
+
+    private sealed class Walk(string sequence)
+    {
+        public string Sequence { get; } = sequence;
+
+        public int Atomic { get; set; }
+
+        public int Nested { get; set; }
+    }
+}

@@ -1,0 +1,278 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using Frusta.Contracts.Buffers;
+using Frusta.Contracts.Entities;
+using Frusta.Contracts.Json;
+using Frusta.Contracts.Names;
+
+namespace Frusta.Controller.Api;
+
+/// <summary>Entities as the API shows them.</summary>
+internal static class EntityJson
+{
+    private static readonly JsonWriterOptions Options = new()
+    {
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        SkipValidation = true,
+        MaxDepth = JsonBounds.MaxDepth + JsonBounds.EnvelopeDepth,
+    };
+
+    /// <summary>200 with what is written.</summary>
+    public static ApiAnswer Answer(Action<Utf8JsonWriter> write)
+    {
+        var body = PooledBuffer.Rent();
+        using (var json = new Utf8JsonWriter(body, Options))
+        {
+            write(json);
+        }
+
+        return ApiAnswer.Ok(body);
+    }
+
+    /// <summary>200 with an array of entries.</summary>
+    public static ApiAnswer List<T>(IEnumerable<T> entries, Action<Utf8JsonWriter, T> write) => Answer(json =>
+    {
+        json.WriteStartArray();
+        foreach (var entry in entries)
+        {
+            write(json, entry);
+        }
+
+        json.WriteEndArray();
+    });
+
+    /// <summary>200 with the number of what a list would show behind <c>skip</c>.</summary>
+    public static ApiAnswer Count(string collection, int total, int skip) => Answer(json =>
+    {
+        json.WriteStartObject();
+        json.WriteNumber(collection, Math.Max(0, total - skip));
+        json.WriteEndObject();
+    });
+
+    /// <summary>A whole action.</summary>
+    /// <param name="action">The document.</param>
+    /// <param name="code">Its code; null is not shown.</param>
+    /// <param name="parameters">The merged ones where it is read, else its own.</param>
+    /// <param name="binding"><c>ns/binding</c> when it was read through one and without code.</param>
+    public static ApiAnswer Action(ActionDocument action, byte[]? code, IReadOnlyList<KeyValue> parameters, string? binding) => Answer(json =>
+    {
+        json.WriteStartObject();
+        WriteCommon(json, action);
+        json.WriteStartObject("exec"u8);
+        json.WriteString("kind"u8, action.Exec.Kind);
+        if (action.Exec.Components is { } components)
+        {
+            json.WriteStartArray("components"u8);
+            foreach (var component in components)
+            {
+                json.WriteStringValue(component);
+            }
+
+            json.WriteEndArray();
+        }
+        else
+        {
+            json.WriteBoolean("binary"u8, action.Exec.Binary);
+        }
+
+        if (action.Exec.Image is { } image)
+        {
+            json.WriteString("image"u8, image);
+        }
+
+        if (code is not null)
+        {
+            json.WriteString("code"u8, code);
+        }
+
+        if (action.Exec.Main is { } main)
+        {
+            json.WriteString("main"u8, main);
+        }
+
+        json.WriteEndObject();
+        WritePairs(json, "parameters"u8, parameters);
+        WriteLimits(json, action.Limits);
+        if (binding is not null)
+        {
+            json.WriteString("binding"u8, binding);
+        }
+
+        json.WriteEndObject();
+    });
+
+    /// <summary>A package; its actions and feeds where it is read.</summary>
+    public static ApiAnswer Package(PackageDocument package, IReadOnlyList<KeyValue> parameters, IReadOnlyList<EntityDocument>? actions) => Answer(json =>
+    {
+        json.WriteStartObject();
+        WriteCommon(json, package);
+        WriteBinding(json, package.Binding);
+        WritePairs(json, "parameters"u8, parameters);
+        if (actions is not null)
+        {
+            WriteMembers(json, "actions"u8, actions.Where(action => !IsFeed(action)));
+            WriteMembers(json, "feeds"u8, actions.Where(IsFeed));
+        }
+
+        json.WriteEndObject();
+    });
+
+    public static ApiAnswer Trigger(TriggerDocument trigger) => Answer(json =>
+    {
+        json.WriteStartObject();
+        WriteCommon(json, trigger);
+        WritePairs(json, "parameters"u8, trigger.Parameters);
+        json.WriteStartObject("limits"u8);
+        json.WriteEndObject();
+        if (trigger.Rules is { } rules)
+        {
+            json.WriteStartObject("rules"u8);
+            foreach (var (rule, link) in rules)
+            {
+                json.WriteStartObject(rule);
+                WriteName(json, "action"u8, link.Action);
+                json.WriteString("status"u8, link.Active ? "active"u8 : "inactive"u8);
+                json.WriteEndObject();
+            }
+
+            json.WriteEndObject();
+        }
+
+        json.WriteEndObject();
+    });
+
+    public static ApiAnswer Rule(RuleDocument rule, bool active) => Answer(json => WriteRule(json, rule, active));
+
+    /// <summary>A rule; without its status in a list.</summary>
+    public static void WriteRule(Utf8JsonWriter json, RuleDocument rule, bool? active)
+    {
+        json.WriteStartObject();
+        WriteCommon(json, rule);
+        if (active is { } known)
+        {
+            json.WriteString("status"u8, known ? "active"u8 : "inactive"u8);
+        }
+
+        WriteName(json, "trigger"u8, rule.Trigger);
+        WriteName(json, "action"u8, rule.Action);
+        json.WriteEndObject();
+    }
+
+    /// <summary>Any other entity in a list.</summary>
+    public static void WriteEntry(Utf8JsonWriter json, EntityDocument document)
+    {
+        if (document is RuleDocument rule)
+        {
+            WriteRule(json, rule, active: null);
+            return;
+        }
+
+        json.WriteStartObject();
+        WriteCommon(json, document);
+        switch (document)
+        {
+            case ActionDocument action:
+                WriteLimits(json, action.Limits);
+                json.WriteStartObject("exec"u8);
+                json.WriteBoolean("binary"u8, action.Exec.Binary);
+                json.WriteEndObject();
+                break;
+            case PackageDocument { Binding: null }:
+                json.WriteBoolean("binding"u8, value: false);
+                break;
+            case PackageDocument package:
+                WriteBinding(json, package.Binding);
+                break;
+        }
+
+        json.WriteEndObject();
+    }
+
+    private static bool IsFeed(EntityDocument action) =>
+        action.Annotations.Any(annotation => string.Equals(annotation.Key, "feed", StringComparison.Ordinal));
+
+    private static void WriteCommon(Utf8JsonWriter json, EntityDocument document)
+    {
+        json.WriteString("namespace"u8, document.Name.Path);
+        json.WriteString("name"u8, document.Name.Name);
+        json.WriteString("version"u8, document.Version);
+        json.WriteBoolean("publish"u8, document.Publish);
+        json.WriteNumber("updated"u8, document.UpdatedMs);
+        WritePairs(json, "annotations"u8, document.Annotations);
+    }
+
+    private static void WriteMembers(Utf8JsonWriter json, ReadOnlySpan<byte> member, IEnumerable<EntityDocument> actions)
+    {
+        json.WriteStartArray(member);
+        foreach (var action in actions)
+        {
+            json.WriteStartObject();
+            json.WriteString("name"u8, action.Name.Name);
+            json.WriteString("version"u8, action.Version);
+            WritePairs(json, "annotations"u8, action.Annotations);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+    }
+
+    private static void WriteLimits(Utf8JsonWriter json, ActionLimits limits)
+    {
+        json.WriteStartObject("limits"u8);
+        json.WriteNumber("timeout"u8, limits.TimeoutMs);
+        json.WriteNumber("memory"u8, limits.MemoryMb);
+        json.WriteNumber("logs"u8, limits.LogsMb);
+        json.WriteNumber("concurrency"u8, limits.Concurrency);
+        if (limits.Instances is { } instances)
+        {
+            json.WriteNumber("instances"u8, instances);
+        }
+
+        json.WriteEndObject();
+    }
+
+    private static void WriteBinding(Utf8JsonWriter json, FullyQualifiedName? binding)
+    {
+        json.WriteStartObject("binding"u8);
+        if (binding is not null)
+        {
+            json.WriteString("namespace"u8, binding.Namespace);
+            json.WriteString("name"u8, binding.Name);
+        }
+
+        json.WriteEndObject();
+    }
+
+    private static void WriteName(Utf8JsonWriter json, ReadOnlySpan<byte> member, FullyQualifiedName name)
+    {
+        json.WriteStartObject(member);
+        json.WriteString("name"u8, name.Name);
+        json.WriteString("path"u8, name.Path);
+        json.WriteEndObject();
+    }
+
+    private static void WritePairs(Utf8JsonWriter json, ReadOnlySpan<byte> member, IReadOnlyList<KeyValue> pairs)
+    {
+        json.WriteStartArray(member);
+        foreach (var pair in pairs)
+        {
+            json.WriteStartObject();
+            json.WriteString("key"u8, pair.Key);
+            json.WritePropertyName("value"u8);
+            json.WriteRawValue(pair.Value.Span, skipInputValidation: true);
+            if (pair.Init)
+            {
+                json.WriteBoolean("init"u8, value: true);
+            }
+
+            if (pair.Encryption is { } encryption)
+            {
+                json.WriteString("encryption"u8, encryption);
+            }
+
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+    }
+}

@@ -1,0 +1,149 @@
+using System.Text;
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using Frusta.Contracts.Entities;
+
+namespace Frusta.Controller.Api;
+
+/// <summary>What an action executes, as a client sent it.</summary>
+/// <param name="Exec">Without an attachment yet.</param>
+/// <param name="Code">The code as it was sent, or null.</param>
+internal sealed record PutExec(ActionExec Exec, byte[]? Code)
+{
+    /// <summary>What the bound on <c>exec</c> counts.</summary>
+    public long SizeBytes => Exec.Components is { } components
+        ? components.Sum(component => (long)Encoding.UTF8.GetByteCount(component))
+        : (Code?.Length ?? 0) + Encoding.UTF8.GetByteCount(Exec.Main ?? "") + Encoding.UTF8.GetByteCount(Exec.Image ?? "");
+}
+
+/// <summary>Reads the member <c>exec</c> of an action.</summary>
+internal static partial class ExecReading
+{
+    public static PutExec Read(JsonElement exec, RuntimesManifest manifest, string callersNamespace)
+    {
+        if (exec.ValueKind != JsonValueKind.Object)
+        {
+            throw new MalformedContentException(EntityTexts.ObjectExpected);
+        }
+
+        if (Text(exec, "kind") is not { } sent)
+        {
+            throw new MalformedContentException("'kind' must be a string defined in 'exec'");
+        }
+
+        var kind = sent.Trim().ToLowerInvariant();
+        return kind switch
+        {
+            ActionExec.Sequence => ReadSequence(exec, callersNamespace),
+            ActionExec.BlackBox => ReadBlackBox(exec),
+            _ => ReadCode(exec, kind, manifest),
+        };
+    }
+
+    /// <summary>True when the code is base64 of an archive: OpenWhisk goes by its form alone.</summary>
+    public static bool IsBinary(string code)
+    {
+        var text = code.AsSpan().Trim();
+        if (text.IsEmpty || text.Length % 4 != 0)
+        {
+            return false;
+        }
+
+        var padding = text[^1] == '=' ? text[^2] == '=' ? 2 : 1 : 0;
+        foreach (var character in text[..^padding])
+        {
+            if (!char.IsAsciiLetterOrDigit(character) && character is not ('+' or '/'))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    private static PutExec ReadSequence(JsonElement exec, string callersNamespace)
+    {
+        if (!exec.TryGetProperty("components", out var components))
+        {
+            throw new MalformedContentException("'components' must be defined for sequence kind");
+        }
+
+        if (components.ValueKind != JsonValueKind.Array)
+        {
+            throw new MalformedContentException("'components' must be an array");
+        }
+
+        List<string> names = [.. components.EnumerateArray().Select(component => "/" + NameReading.Read(component, callersNamespace).DocumentId)];
+        return new PutExec(new ActionExec(ActionExec.Sequence, Components: names), null);
+    }
+
+    private static PutExec ReadBlackBox(JsonElement exec)
+    {
+        const string kind = ActionExec.BlackBox;
+        if (Text(exec, "image") is not { } image)
+        {
+            throw new MalformedContentException("'image' must be a string defined in 'exec' for 'blackbox' actions");
+        }
+
+        if (!ImageName().IsMatch(image))
+        {
+            throw new MalformedContentException(EntityTexts.ImageMalformed);
+        }
+
+        var code = exec.TryGetProperty("code", out var value) ? CodeText(value) : null;
+        code = string.IsNullOrWhiteSpace(code) ? null : code;
+        var digest = image.IndexOf('@', StringComparison.Ordinal);
+        return new PutExec(
+            new ActionExec(kind, Main(exec, kind), code is not null && IsBinary(code), digest < 0 ? image : image[..digest]),
+            code is null ? null : Encoding.UTF8.GetBytes(code));
+    }
+
+    private static PutExec ReadCode(JsonElement exec, string kind, RuntimesManifest manifest)
+    {
+        if (!manifest.TryResolve(kind, out var runtime))
+        {
+            var valid = string.Join(", ", manifest.Kinds.Select(one => one.Kind).Append(ActionExec.Sequence).Append(ActionExec.BlackBox).Select(one => $"'{one}'"));
+            throw new MalformedContentException($"The specified runtime '{kind}' is not supported by this platform. Valid values are: {valid}.");
+        }
+
+        if (!exec.TryGetProperty("code", out var value) && !(runtime.Attached && exec.TryGetProperty("jar", out value)))
+        {
+            throw new MalformedContentException($"'code' must be a string{(runtime.Attached ? " or attachment object" : "")} defined in 'exec' for '{kind}' actions");
+        }
+
+        var code = CodeText(value);
+        var main = Main(exec, kind);
+        if (main is null && runtime.RequireMain)
+        {
+            throw new MalformedContentException($"'main' must be a string defined in 'exec' for '{kind}' actions");
+        }
+
+        return new PutExec(new ActionExec(runtime.Kind, main, IsBinary(code)), Encoding.UTF8.GetBytes(code));
+    }
+
+    /// <remarks>An attachment record is the store's own business: a client's would point to nothing.</remarks>
+    private static string CodeText(JsonElement code) => code.ValueKind == JsonValueKind.String
+        ? code.GetString()!
+        : throw new MalformedContentException($"Could not deserialize as attachment record: {Encoding.UTF8.GetString(EntityBody.Minify(code))}");
+
+    private static string? Main(JsonElement exec, string kind)
+    {
+        if (!exec.TryGetProperty("main", out var main))
+        {
+            return null;
+        }
+
+        return main.ValueKind == JsonValueKind.String
+            ? main.GetString()
+            : throw new MalformedContentException($"if defined, 'main' be a string in 'exec' for '{kind}' actions");
+    }
+
+    private static string? Text(JsonElement json, string member) =>
+        json.TryGetProperty(member, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+
+    /// <summary>Docker's grammar of references: an optional host with its port, path components, an optional tag and digest.</summary>
+    [GeneratedRegex(
+        @"\A(?:(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)(?:\.(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?))*(?::[0-9]+)?/)?[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*(?::[\w][\w.-]{0,127})?(?:@[A-Za-z][A-Za-z0-9]*(?:[+._-][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,})?\z",
+        RegexOptions.NonBacktracking)]
+    private static partial Regex ImageName();
+}

@@ -1,0 +1,60 @@
+using System.Text.Json;
+using Frusta.Contracts.Names;
+
+namespace Frusta.Controller.Api;
+
+/// <summary>Names of other entities inside a body: <c>/ns[/pkg]/name</c>, or an object with path and name.</summary>
+internal static class NameReading
+{
+    /// <param name="value">The JSON.</param>
+    /// <param name="own">What <c>_</c> stands for.</param>
+    public static FullyQualifiedName Read(JsonElement value, string own)
+    {
+        switch (value.ValueKind)
+        {
+            case JsonValueKind.String:
+                return Join(Segments(value.GetString()!), own);
+            case JsonValueKind.Object when Text(value, "path") is { } path && Text(value, "name") is { } name && EntityName.IsValid(name):
+                var segments = path.Split('/', StringSplitOptions.RemoveEmptyEntries);
+                if (segments.Length > 0 && segments.All(segment => EntityName.IsValid(segment)))
+                {
+                    return Join([.. segments, name], own);
+                }
+
+                goto default;
+            default:
+                throw new MalformedContentException(EntityTexts.NameMalformed);
+        }
+    }
+
+    /// <summary>The segments of a path, each a legal name.</summary>
+    public static string[] Segments(string text)
+    {
+        var segments = text.Split('/', StringSplitOptions.RemoveEmptyEntries);
+        if (segments.Length == 0)
+        {
+            throw new MalformedContentException(EntityTexts.PathUndefined);
+        }
+
+        if (!segments.All(segment => EntityName.IsValid(segment)))
+        {
+            throw new MalformedContentException(EntityTexts.InvalidParts(string.Join(", ", segments.Where(segment => !EntityName.IsValid(segment)))));
+        }
+
+        return segments;
+    }
+
+    private static FullyQualifiedName Join(string[] segments, string own)
+    {
+        if (segments.Length < 2)
+        {
+            throw new MalformedContentException(EntityTexts.NameTooShort);
+        }
+
+        var root = string.Equals(segments[0], "_", StringComparison.Ordinal) ? own : segments[0];
+        return new FullyQualifiedName(root, segments.Length == 2 ? null : string.Join('/', segments[1..^1]), segments[^1]);
+    }
+
+    private static string? Text(JsonElement json, string member) =>
+        json.TryGetProperty(member, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+}

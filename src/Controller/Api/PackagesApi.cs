@@ -1,0 +1,275 @@
+using System.Text.Json;
+using Frusta.Contracts.Buffers;
+using Frusta.Contracts.Entities;
+using Frusta.Contracts.Json;
+using Frusta.Contracts.Names;
+using Frusta.Controller.Entities;
+using Frusta.Controller.Entitlement;
+using Frusta.Store.Entities;
+
+namespace Frusta.Controller.Api;
+
+/// <summary><c>.../packages</c>: plain packages, and bindings to those of others.</summary>
+public sealed class PackagesApi(EntityWrites entities)
+{
+    private const string BindingKey = "binding";
+
+    public ValueTask<ApiAnswer> ListAsync(ApiCall call, string namespaceName)
+    {
+        var isOwn = string.Equals(call.Caller.NamespaceName, namespaceName, StringComparison.Ordinal);
+        return entities.ListAsync(call, "packages", new EntityQuery(EntityKind.Package, namespaceName, PublishedOnly: !isOwn));
+    }
+
+    public async ValueTask<ApiAnswer> GetAsync(ApiCall call, FullyQualifiedName name)
+    {
+        if (await entities.Entitle.CheckAsync(call.Caller, Right.Read, EntityKind.Package, name, call.Aborted) is { } forbidden)
+        {
+            return forbidden;
+        }
+
+        var (package, refusal) = await entities.RequireAsync<PackageDocument>(name.DocumentId, call.Aborted);
+        if (refusal is { } refused)
+        {
+            return refused;
+        }
+
+        var provider = package!;
+        if (package!.Binding is { } target)
+        {
+            var (found, missing) = await entities.FindAsync<PackageDocument>(target.DocumentId, call.Aborted);
+            if (found is null)
+            {
+                return missing ?? ApiAnswer.Error(404, EntityTexts.NamedMissing(name.DocumentId));
+            }
+
+            provider = found;
+        }
+
+        var actions = await entities.Store.ListAsync(
+            new EntityQuery(EntityKind.Action, provider.Name.Namespace, provider.Name.Name), call.Aborted);
+        var parameters = ReferenceEquals(provider, package)
+            ? package.Parameters
+            : EntityWrites.Merge(provider.Parameters, package.Parameters);
+        return EntityJson.Package(package, parameters, actions);
+    }
+
+    public async ValueTask<ApiAnswer> PutAsync(ApiCall call, FullyQualifiedName name)
+    {
+        if (await entities.Entitle.CheckAsync(call.Caller, Right.Put, EntityKind.Package, name, call.Aborted) is { } forbidden)
+        {
+            return forbidden;
+        }
+
+        var (body, refusal) = await EntityBody.ReadAsync(call, entities.Limits, entities.Manifest);
+        if (refusal is { } refused)
+        {
+            return refused;
+        }
+
+        using (body)
+        {
+            if (call.Query.TryBoolean("overwrite", byDefault: false, out var overwrite) is { } malformedQuery)
+            {
+                return malformedQuery;
+            }
+
+            if (string.Equals(name.Name, "default", StringComparison.Ordinal))
+            {
+                return ApiAnswer.Error(400, EntityTexts.ReservedName);
+            }
+
+            FullyQualifiedName? binding = null;
+            string? version = null;
+            bool? publish = null;
+            ApiAnswer? Read()
+            {
+                binding = ReadBinding(body!.Root, name.Namespace);
+                version = body.Version();
+                publish = body.Publish();
+                return null;
+            }
+
+            return EntityBody.Guard(Read)
+                ?? await PutAsync(call, name, overwrite, new PutPackage(binding, body!.Parameters, body.Annotations, version, publish));
+        }
+    }
+
+    public async ValueTask<ApiAnswer> DeleteAsync(ApiCall call, FullyQualifiedName name)
+    {
+        if (await entities.Entitle.CheckAsync(call.Caller, Right.Delete, EntityKind.Package, name, call.Aborted) is { } forbidden)
+        {
+            return forbidden;
+        }
+
+        if (call.Query.TryBoolean("force", byDefault: false, out var force) is { } malformed)
+        {
+            return malformed;
+        }
+
+        var (package, refusal) = await entities.RequireAsync<PackageDocument>(name.DocumentId, call.Aborted);
+        if (refusal is { } refused)
+        {
+            return refused;
+        }
+
+        if (package!.Binding is null && await EmptyAsync(name, force, call.Aborted) is { } occupied)
+        {
+            return occupied;
+        }
+
+        return await entities.Store.DeleteAsync(name.DocumentId, package.Revision, call.Aborted)
+            ? EntityJson.Package(package, package.Parameters, actions: null)
+            : ApiAnswer.Error(409, ApiTexts.Conflict);
+    }
+
+    private static FullyQualifiedName? ReadBinding(JsonElement body, string own)
+    {
+        if (!body.TryGetProperty("binding", out var binding))
+        {
+            return null;
+        }
+
+        if (binding.ValueKind != JsonValueKind.Object)
+        {
+            throw new MalformedContentException("binding must be an object");
+        }
+
+        if (!binding.EnumerateObject().Any())
+        {
+            return null;
+        }
+
+        var root = Member(binding, "namespace");
+        var name = Member(binding, "name");
+        return new FullyQualifiedName(string.Equals(root, "_", StringComparison.Ordinal) ? own : root, null, name);
+    }
+
+    private static string Member(JsonElement binding, string name)
+    {
+        if (!binding.TryGetProperty(name, out var value))
+        {
+            throw new MalformedContentException(EntityTexts.MissingMember(name));
+        }
+
+        return value.ValueKind == JsonValueKind.String && EntityName.IsValid(value.GetString()!)
+            ? value.GetString()!
+            : throw new MalformedContentException($"The {name} of the binding contains illegal characters.");
+    }
+
+    private async ValueTask<ApiAnswer> PutAsync(ApiCall call, FullyQualifiedName name, bool overwrite, PutPackage put)
+    {
+        PackageDocument? target = null;
+        if (put.Binding is { } wanted)
+        {
+            var (found, refusal) = await FindTargetAsync(call, wanted);
+            if (refusal is { } refused)
+            {
+                return refused;
+            }
+
+            target = found;
+        }
+
+        var (old, conflict) = await entities.FindForPutAsync<PackageDocument>(name, overwrite, call.Aborted);
+        if (conflict is { } conflicting)
+        {
+            return conflicting;
+        }
+
+        if (target is not null)
+        {
+            if (old is { Binding: null })
+            {
+                return ApiAnswer.Error(409, EntityTexts.NoConversion);
+            }
+
+            if (target.Binding is not null)
+            {
+                return ApiAnswer.Error(400, EntityTexts.BindsBinding);
+            }
+        }
+
+        var binding = put.Binding ?? old?.Binding;
+        var package = new PackageDocument
+        {
+            Name = name,
+            Version = put.Version ?? (old is null ? SemanticVersion.First : SemanticVersion.Next(old.Version)),
+            Publish = put.Publish ?? old?.Publish ?? false,
+            Annotations = Annotations(put.Annotations ?? old?.Annotations ?? [], binding),
+            Parameters = put.Parameters ?? old?.Parameters ?? [],
+            Binding = binding,
+            UpdatedMs = entities.Stamp(),
+            Revision = old?.Revision ?? "",
+        };
+        return await entities.Store.PutAsync(package, null, call.Aborted) is null
+            ? ApiAnswer.Error(409, ApiTexts.Conflict)
+            : EntityJson.Package(package, package.Parameters, actions: null);
+    }
+
+    private async ValueTask<(PackageDocument? Target, ApiAnswer? Refusal)> FindTargetAsync(ApiCall call, FullyQualifiedName target)
+    {
+        if (!string.Equals(target.Namespace, call.Caller.NamespaceName, StringComparison.Ordinal))
+        {
+            if (await entities.Entitle.CheckAsync(call.Caller, Right.Read, EntityKind.Package, target, call.Aborted) is { } forbidden)
+            {
+                return (null, forbidden);
+            }
+        }
+
+        try
+        {
+            return await entities.Store.GetAsync(target.DocumentId, call.Aborted) switch
+            {
+                PackageDocument found => (found, null),
+                null => (null, ApiAnswer.Error(400, EntityTexts.BindsMissing)),
+                _ => (null, ApiAnswer.Error(409, EntityTexts.BindsOther)),
+            };
+        }
+        catch (CorruptEntityException)
+        {
+            return (null, ApiAnswer.Error(500, ApiTexts.Corrupt));
+        }
+    }
+
+    /// <summary>Makes sure that the package has no actions; with <paramref name="force"/> by deleting them.</summary>
+    private async ValueTask<ApiAnswer?> EmptyAsync(FullyQualifiedName name, bool force, CancellationToken cancellationToken)
+    {
+        var query = new EntityQuery(EntityKind.Action, name.Namespace, name.Name);
+        if (!force)
+        {
+            var count = await entities.Store.CountAsync(query, cancellationToken);
+            return count == 0 ? null : ApiAnswer.Error(409, EntityTexts.PackageNotEmpty(count));
+        }
+
+        foreach (var action in await entities.Store.ListAsync(query, cancellationToken))
+        {
+            if (!await entities.Store.DeleteAsync(action.Name.DocumentId, action.Revision, cancellationToken))
+            {
+                return ApiAnswer.Error(409, ApiTexts.Conflict);
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>The key <c>binding</c> is the server's own.</summary>
+    private static List<KeyValue> Annotations(IReadOnlyList<KeyValue> annotations, FullyQualifiedName? binding)
+    {
+        List<KeyValue> kept = [.. annotations.Where(pair => !string.Equals(pair.Key, BindingKey, StringComparison.Ordinal))];
+        if (binding is not null)
+        {
+            using var value = PooledBuffer.Rent();
+            value.Write("{\"namespace\":"u8);
+            JsonText.WriteString(value, binding.Namespace);
+            value.Write(",\"name\":"u8);
+            JsonText.WriteString(value, binding.Name);
+            value.Write("}"u8);
+            kept.Add(new KeyValue(BindingKey, value.Span.ToArray()));
+        }
+
+        return kept;
+    }
+
+    private sealed record PutPackage(
+        FullyQualifiedName? Binding, IReadOnlyList<KeyValue>? Parameters, IReadOnlyList<KeyValue>? Annotations, string? Version, bool? Publish);
+}

@@ -1,0 +1,116 @@
+using System.Text.Json;
+using Frusta.Contracts.Buffers;
+using Frusta.Contracts.Entities;
+using Frusta.Contracts.Json;
+using Frusta.Contracts.Names;
+using Frusta.Controller.Entities;
+
+namespace Frusta.Controller.Api;
+
+/// <summary>The body of a PUT of an action; what is null was not sent.</summary>
+internal sealed record PutAction(
+    PutExec? Exec,
+    IReadOnlyList<KeyValue>? Parameters,
+    IReadOnlyList<KeyValue>? Annotations,
+    IReadOnlyList<string> RemovedAnnotations,
+    PutLimits Limits,
+    string? Version,
+    bool? Publish)
+{
+    private const string ExecKey = "exec";
+    private const string ApiKeyKey = "provide-api-key";
+    private const string SequenceParameter = "_actions";
+
+    public static PutAction Read(EntityBody body)
+    {
+        var limits = LimitsReading.Read(body);
+        return new PutAction(body.Exec, body.Parameters, body.Annotations, ReadRemoved(body), limits, body.Version(), body.Publish());
+    }
+
+    /// <summary>The document that results: a new one, or the old one with what was sent put over it.</summary>
+    public ActionDocument Over(FullyQualifiedName name, ActionDocument? old, long updatedMs)
+    {
+        var exec = Exec is null
+            ? old!.Exec
+            : Exec.Code is null ? Exec.Exec : Exec.Exec with { CodeAttachment = $"couch:{Guid.NewGuid():D}" };
+        return new ActionDocument
+        {
+            Name = name,
+            Version = Version ?? (old is null ? SemanticVersion.First : SemanticVersion.Next(old.Version)),
+            Publish = Publish ?? old?.Publish ?? false,
+            Annotations = MergeAnnotations(old, exec.Kind),
+            Parameters = ParametersOf(exec, old),
+            Limits = Limits.Over(old?.Limits ?? new ActionLimits()),
+            Exec = exec,
+            UpdatedMs = updatedMs,
+            Revision = old?.Revision ?? "",
+        };
+    }
+
+    private static IReadOnlyList<string> ReadRemoved(EntityBody body)
+    {
+        if (!body.TryGet("delAnnotations", out var removed))
+        {
+            return [];
+        }
+
+        return removed.ValueKind == JsonValueKind.Array && removed.EnumerateArray().All(key => key.ValueKind == JsonValueKind.String)
+            ? [.. removed.EnumerateArray().Select(key => key.GetString()!)]
+            : throw new MalformedContentException("delAnnotations must be an array of strings");
+    }
+
+    /// <summary>Sequences have exactly one parameter, which nobody can set.</summary>
+    private IReadOnlyList<KeyValue> ParametersOf(ActionExec exec, ActionDocument? old)
+    {
+        if (Exec is null && old is { Exec.IsSequence: true })
+        {
+            return old.Parameters;
+        }
+
+        if (exec.IsSequence)
+        {
+            return [new KeyValue(SequenceParameter, Array(exec.Components ?? []))];
+        }
+
+        return Parameters ?? (old is null or { Exec.IsSequence: true } ? [] : old.Parameters);
+    }
+
+    private IReadOnlyList<KeyValue> MergeAnnotations(ActionDocument? old, string kind)
+    {
+        var sent = Annotations ?? [];
+        IReadOnlyList<KeyValue> under = [];
+        if (old is null)
+        {
+            under = [new KeyValue(ApiKeyKey, "false"u8.ToArray())];
+        }
+        else
+        {
+            // OpenWhisk loses the list when it makes a sequence of the body, and clients have seen it so.
+            under = Exec is { Exec.IsSequence: true }
+                ? old.Annotations
+                : [.. old.Annotations.Where(annotation => !RemovedAnnotations.Contains(annotation.Key, StringComparer.Ordinal))];
+        }
+
+        using var value = PooledBuffer.Rent();
+        JsonText.WriteString(value, kind);
+        return EntityWrites.Merge(under, sent, [new KeyValue(ExecKey, value.Span.ToArray())]);
+    }
+
+    private static byte[] Array(IReadOnlyList<string> texts)
+    {
+        using var value = PooledBuffer.Rent();
+        value.Write("["u8);
+        for (var i = 0; i < texts.Count; i++)
+        {
+            if (i > 0)
+            {
+                value.Write(","u8);
+            }
+
+            JsonText.WriteString(value, texts[i]);
+        }
+
+        value.Write("]"u8);
+        return value.Span.ToArray();
+    }
+}

@@ -1,0 +1,88 @@
+using Frusta.Controller.Identity;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Extensions.Logging;
+
+namespace Frusta.Controller.Api;
+
+/// <summary>Answers every request of the controller.</summary>
+/// <remarks>
+/// 1 the transaction id   2 what lies outside <c>/api/v1/namespaces</c>   3 authenticate   4 read the path and check its names
+/// 5 the handler of the collection   6 the answer onto the wire. The path is read as it was sent: a router that decodes first
+/// would take an escaped slash for a real one.
+/// </remarks>
+public sealed partial class RestApi(InfoApi info, Authenticate authenticate, Dispatch dispatch, ILogger<RestApi> log)
+{
+    private const string Root = "/api/v1";
+    private const string Namespaces = Root + "/namespaces";
+
+    public async Task HandleAsync(HttpContext context)
+    {
+        // 1 The transaction id: the client's, unless it pretends to be the system's.
+        var transactionId = TransactionId.Of(context.Request.Headers);
+        var target = context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
+        var path = target.AsSpan(0, target.IndexOf('?', StringComparison.Ordinal) is var query and >= 0 ? query : target.Length).ToString();
+        var inApi = path.StartsWith(Root, StringComparison.Ordinal) && (path.Length == Root.Length || path[Root.Length] == '/');
+        ApiAnswer answer;
+        try
+        {
+            answer = inApi ? await AnswerAsync(context, path, transactionId) : await info.AnswerAsync(context, path);
+        }
+        catch (BadHttpRequestException refused)
+        {
+            answer = ApiAnswer.Error(refused.StatusCode, refused.Message);
+        }
+        catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
+        {
+            return;
+        }
+        catch (Exception exception)
+        {
+            LogErrorUnexpected(exception, context.Request.Method, path, transactionId);
+            answer = ApiAnswer.Error(500);
+        }
+
+        // 6 The answer. A handler that has written it itself, as the metrics' does, leaves nothing to write.
+        if (answer.Status != 0)
+        {
+            var options = HttpMethods.IsOptions(context.Request.Method);
+            var cors = inApi ? WriteAnswer.ApiMethods : options || InfoApi.IsOperators(path) ? WriteAnswer.OtherMethods : null;
+            await WriteAnswer.WriteAsync(context, answer, transactionId, cors);
+        }
+    }
+
+    private ValueTask<ApiAnswer> AnswerAsync(HttpContext context, string path, string transactionId)
+    {
+        // 2 What needs no credentials.
+        if (HttpMethods.IsOptions(context.Request.Method) || InfoApi.IsOpen(path) || path.StartsWith(Root + "/web/", StringComparison.Ordinal))
+        {
+            return info.AnswerInApiAsync(context, path);
+        }
+
+        // 3 Authenticate: before the path is even looked at, so that nobody learns what exists.
+        var caller = authenticate.Identify(context.Request.Headers.Authorization, out var refusal);
+        if (caller is null)
+        {
+            return new ValueTask<ApiAnswer>(refusal);
+        }
+
+        var call = new ApiCall(context, caller, transactionId, TransactionId.WantsExtraLogging(context.Request.Headers));
+        if (path is Namespaces or Namespaces + "/")
+        {
+            return new ValueTask<ApiAnswer>(HttpMethods.IsGet(context.Request.Method) ? Dispatch.Namespaces(call) : ApiAnswer.Error(404, ApiTexts.NoRoute));
+        }
+
+        if (!path.StartsWith(Namespaces + "/", StringComparison.Ordinal))
+        {
+            return new ValueTask<ApiAnswer>(ApiAnswer.Error(404, ApiTexts.NoRoute));
+        }
+
+        // 4 The path's names.
+        return Route.Read(path.AsSpan(Namespaces.Length + 1), caller.NamespaceName, out var route) is { } illegal
+            ? new ValueTask<ApiAnswer>(illegal)
+            : dispatch.AnswerAsync(call, route); // 5 The handler.
+    }
+
+    [LoggerMessage(EventId = 8001, Level = LogLevel.Error, Message = "{Method} {Path} failed unexpectedly (transaction {TransactionId})")]
+    private partial void LogErrorUnexpected(Exception exception, string method, string path, string transactionId);
+}

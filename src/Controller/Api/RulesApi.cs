@@ -1,0 +1,314 @@
+using System.Text.Json;
+using Frusta.Contracts.Entities;
+using Frusta.Contracts.Names;
+using Frusta.Controller.Entities;
+using Frusta.Controller.Entitlement;
+using Frusta.Store.Entities;
+
+namespace Frusta.Controller.Api;
+
+/// <summary><c>.../rules</c>. Whether a rule is active is kept in its trigger, and nowhere else.</summary>
+public sealed class RulesApi(EntityWrites entities)
+{
+    /// <summary>Writers of one trigger that meet try again this often before the client hears of it.</summary>
+    private const int MostAttempts = 10;
+
+    private static readonly byte[] Ok = [.. "OK"u8];
+
+    public ValueTask<ApiAnswer> ListAsync(ApiCall call, string namespaceName) =>
+        entities.ListAsync(call, "rules", new EntityQuery(EntityKind.Rule, namespaceName));
+
+    public async ValueTask<ApiAnswer> GetAsync(ApiCall call, FullyQualifiedName name)
+    {
+        if (await entities.Entitle.CheckAsync(call.Caller, Right.Read, EntityKind.Rule, name, call.Aborted) is { } forbidden)
+        {
+            return forbidden;
+        }
+
+        var (rule, refusal) = await entities.RequireAsync<RuleDocument>(name.DocumentId, call.Aborted);
+        if (refusal is { } refused)
+        {
+            return refused;
+        }
+
+        return EntityJson.Rule(rule!, (await LinkOfAsync(rule!, call.Aborted))?.Active ?? false);
+    }
+
+    public async ValueTask<ApiAnswer> PutAsync(ApiCall call, FullyQualifiedName name)
+    {
+        if (await entities.Entitle.CheckAsync(call.Caller, Right.Put, EntityKind.Rule, name, call.Aborted) is { } forbidden)
+        {
+            return forbidden;
+        }
+
+        var (body, refusal) = await EntityBody.ReadAsync(call, entities.Limits, entities.Manifest);
+        if (refusal is { } refused)
+        {
+            return refused;
+        }
+
+        using (body)
+        {
+            if (call.Query.TryBoolean("overwrite", byDefault: false, out var overwrite) is { } malformedQuery)
+            {
+                return malformedQuery;
+            }
+
+            FullyQualifiedName? trigger = null, action = null;
+            string? version = null;
+            bool? publish = null;
+            ApiAnswer? Read()
+            {
+                trigger = body!.Reference("trigger", name.Namespace);
+                action = body.Reference("action", name.Namespace);
+                version = body.Version();
+                publish = body.Publish();
+                return null;
+            }
+
+            return EntityBody.Guard(Read) ?? await PutAsync(call, name, overwrite, new PutRule(trigger, action, version, publish, body!.Annotations));
+        }
+    }
+
+    public async ValueTask<ApiAnswer> DeleteAsync(ApiCall call, FullyQualifiedName name)
+    {
+        if (await entities.Entitle.CheckAsync(call.Caller, Right.Delete, EntityKind.Rule, name, call.Aborted) is { } forbidden)
+        {
+            return forbidden;
+        }
+
+        var (rule, refusal) = await entities.RequireAsync<RuleDocument>(name.DocumentId, call.Aborted);
+        if (refusal is { } refused)
+        {
+            return refused;
+        }
+
+        if (!await entities.Store.DeleteAsync(name.DocumentId, rule!.Revision, call.Aborted)
+            || !await RelinkAsync(rule.Trigger, name.DocumentId, link: null, call.Aborted))
+        {
+            return ApiAnswer.Error(409, ApiTexts.Conflict);
+        }
+
+        return EntityJson.Rule(rule, active: false);
+    }
+
+    /// <summary>Enables or disables the rule.</summary>
+    public async ValueTask<ApiAnswer> PostAsync(ApiCall call, FullyQualifiedName name)
+    {
+        if (await entities.Entitle.CheckAsync(call.Caller, Right.Activate, EntityKind.Rule, name, call.Aborted) is { } forbidden)
+        {
+            return forbidden;
+        }
+
+        var (body, refusal) = await call.ReadBodyAsync(InvokeApi.PayloadLimit(call.Caller, entities.Limits));
+        if (refusal is { } refused)
+        {
+            return refused;
+        }
+
+        bool active;
+        using (body)
+        {
+            var read = false;
+            if (EntityBody.Guard(() => ReadStatus(body!.Memory, out read)) is { } malformed)
+            {
+                return malformed;
+            }
+
+            active = read;
+        }
+
+        var (rule, missing) = await entities.RequireAsync<RuleDocument>(name.DocumentId, call.Aborted);
+        if (missing is { } answer)
+        {
+            return answer;
+        }
+
+        var (trigger, _) = await entities.FindAsync<TriggerDocument>(rule!.Trigger.DocumentId, call.Aborted);
+        if (trigger is null)
+        {
+            return active ? ApiAnswer.Error(404, EntityTexts.RuleWithoutTrigger) : ApiAnswer.Text(Ok);
+        }
+
+        var link = trigger.Rules?.GetValueOrDefault(name.DocumentId);
+        if (link?.Active == active || (link is null && !active))
+        {
+            return ApiAnswer.Text(Ok);
+        }
+
+        return await RelinkAsync(rule.Trigger, name.DocumentId, new RuleLink(rule.Action, active), call.Aborted)
+            ? ApiAnswer.Text(Ok)
+            : ApiAnswer.Error(409, ApiTexts.Conflict);
+    }
+
+    private static ApiAnswer? ReadStatus(ReadOnlyMemory<byte> json, out bool active)
+    {
+        active = false;
+        JsonDocument document;
+        try
+        {
+            document = JsonDocument.Parse(json);
+        }
+        catch (JsonException exception)
+        {
+            throw new MalformedContentException(exception.Message);
+        }
+
+        using (document)
+        {
+            if (document.RootElement.ValueKind != JsonValueKind.Object)
+            {
+                throw new MalformedContentException(EntityTexts.ObjectExpected);
+            }
+
+            if (!document.RootElement.TryGetProperty("status", out var status))
+            {
+                throw new MalformedContentException("key not found: status");
+            }
+
+            if (status.ValueKind != JsonValueKind.String)
+            {
+                throw new MalformedContentException("rule status malformed");
+            }
+
+            var text = status.GetString()!.Trim();
+            active = text switch
+            {
+                "active" => true,
+                "inactive" => false,
+                "" => throw new MalformedContentException("requirement failed: argument undefined"),
+                _ => throw new MalformedContentException($"requirement failed: {text} is not a recognized rule state"),
+            };
+            return null;
+        }
+    }
+
+    private async ValueTask<ApiAnswer> PutAsync(ApiCall call, FullyQualifiedName name, bool overwrite, PutRule put)
+    {
+        List<(EntityKind, FullyQualifiedName)> named = [];
+        if (put.Trigger is { } namedTrigger)
+        {
+            named.Add((EntityKind.Trigger, namedTrigger));
+        }
+
+        if (put.Action is { } namedAction)
+        {
+            named.Add((EntityKind.Action, namedAction));
+        }
+
+        if (await entities.Entitle.CheckReferencedAsync(call.Caller, named, call.Aborted) is { } forbidden)
+        {
+            return forbidden;
+        }
+
+        var (old, conflict) = await entities.FindForPutAsync<RuleDocument>(name, overwrite, call.Aborted);
+        if (conflict is { } conflicting)
+        {
+            return conflicting;
+        }
+
+        if ((put.Trigger ?? old?.Trigger) is not { } trigger || (put.Action ?? old?.Action) is not { } action)
+        {
+            return ApiAnswer.Error(400, EntityTexts.RuleIncomplete);
+        }
+
+        if (await CheckExistenceAsync(trigger, action, call.Aborted) is { } missing)
+        {
+            return missing;
+        }
+
+        var active = old is null || ((await LinkOfAsync(old, call.Aborted))?.Active ?? false);
+        var rule = new RuleDocument
+        {
+            Name = name,
+            Version = put.Version ?? (old is null ? SemanticVersion.First : SemanticVersion.Next(old.Version)),
+            Publish = put.Publish ?? old?.Publish ?? false,
+            Annotations = put.Annotations ?? old?.Annotations ?? [],
+            Trigger = trigger,
+            Action = action,
+            UpdatedMs = entities.Stamp(),
+            Revision = old?.Revision ?? "",
+        };
+
+        // The rule first: what a crash leaves behind is then a rule that shows as inactive, never a link that nobody can see.
+        if (await entities.Store.PutAsync(rule, null, call.Aborted) is null
+            || !await RelinkAsync(trigger, name.DocumentId, new RuleLink(action, active), call.Aborted)
+            || (old is not null && old.Trigger != trigger && !await RelinkAsync(old.Trigger, name.DocumentId, link: null, call.Aborted)))
+        {
+            return ApiAnswer.Error(409, ApiTexts.Conflict);
+        }
+
+        return EntityJson.Rule(rule, active);
+    }
+
+    private async ValueTask<ApiAnswer?> CheckExistenceAsync(FullyQualifiedName trigger, FullyQualifiedName action, CancellationToken cancellationToken)
+    {
+        return await LookAsync<TriggerDocument>("trigger", trigger, trigger.DocumentId, cancellationToken)
+            ?? await LookAsync<ActionDocument>("action", action, await ResolveAsync(action, cancellationToken), cancellationToken);
+    }
+
+    private async ValueTask<ApiAnswer?> LookAsync<T>(string what, FullyQualifiedName name, string id, CancellationToken cancellationToken)
+        where T : EntityDocument
+    {
+        try
+        {
+            return await entities.Store.GetAsync(id, cancellationToken) is T
+                ? null
+                : ApiAnswer.Error(400, EntityTexts.ReferenceMissing(what, name.DocumentId));
+        }
+        catch (CorruptEntityException)
+        {
+            return ApiAnswer.Error(400, ApiTexts.Corrupt);
+        }
+    }
+
+    /// <summary>The document of an action, also when it is named through a binding.</summary>
+    private async ValueTask<string> ResolveAsync(FullyQualifiedName action, CancellationToken cancellationToken)
+    {
+        if (action.Package is null)
+        {
+            return action.DocumentId;
+        }
+
+        var (package, _) = await entities.FindAsync<PackageDocument>(action.Path, cancellationToken);
+        return package?.Binding is { } target ? $"{target.DocumentId}/{action.Name}" : action.DocumentId;
+    }
+
+    private async ValueTask<RuleLink?> LinkOfAsync(RuleDocument rule, CancellationToken cancellationToken)
+    {
+        var (trigger, _) = await entities.FindAsync<TriggerDocument>(rule.Trigger.DocumentId, cancellationToken);
+        return trigger?.Rules?.GetValueOrDefault(rule.Name.DocumentId);
+    }
+
+    /// <summary>Sets or takes away a rule's link in a trigger, whose version and time stay. False when others kept being first.</summary>
+    private async ValueTask<bool> RelinkAsync(FullyQualifiedName triggerName, string rule, RuleLink? link, CancellationToken cancellationToken)
+    {
+        for (var attempt = 0; attempt < MostAttempts; attempt++)
+        {
+            var (trigger, _) = await entities.FindAsync<TriggerDocument>(triggerName.DocumentId, cancellationToken);
+            if (trigger is null || (link is null && trigger.Rules?.ContainsKey(rule) != true))
+            {
+                return true;
+            }
+
+            var rules = new Dictionary<string, RuleLink>(trigger.Rules ?? new Dictionary<string, RuleLink>(StringComparer.Ordinal), StringComparer.Ordinal);
+            if (link is null)
+            {
+                rules.Remove(rule);
+            }
+            else
+            {
+                rules[rule] = link;
+            }
+
+            if (await entities.Store.PutAsync(trigger with { Rules = rules }, null, cancellationToken) is not null)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    private sealed record PutRule(FullyQualifiedName? Trigger, FullyQualifiedName? Action, string? Version, bool? Publish, IReadOnlyList<KeyValue>? Annotations);
+}

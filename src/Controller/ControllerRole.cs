@@ -1,0 +1,71 @@
+using Frusta.Bus;
+using Frusta.Contracts.Entities;
+using Frusta.Contracts.Limits;
+using Frusta.Controller.Api;
+using Frusta.Controller.Entities;
+using Frusta.Controller.Entitlement;
+using Frusta.Controller.Identity;
+using Frusta.Controller.Invocation;
+using Frusta.Store.Activations;
+using Frusta.Store.Entities;
+using Microsoft.Extensions.Logging;
+
+namespace Frusta.Controller;
+
+/// <summary>The controller of one process: its parts, put together in the order in which a request visits them.</summary>
+public sealed class ControllerRole : IDisposable
+{
+    private readonly InvokeAction _invoke;
+
+    public ControllerRole(
+        ControllerOptions options,
+        LimitsOptions limits,
+        RuntimesManifest manifest,
+        Subjects subjects,
+        IEntityStore documents,
+        IActivationStore activations,
+        IBus bus,
+        Operations operations,
+        TimeProvider clock,
+        ILoggerFactory loggers)
+    {
+        var info = new InfoApi(limits, manifest, options.Info, operations);
+        var authenticate = new Authenticate(subjects);
+        var admit = new Admit(limits, clock);
+        var entitle = new Entitle(documents);
+        var entities = new EntityWrites(documents, entitle, manifest, limits, clock);
+        _invoke = new InvokeAction(
+            new ResolveAction(documents.GetAsync, options.Invocation), admit, bus, manifest.IsDeprecated, options.Invocation, clock,
+            loggers.CreateLogger<InvokeAction>());
+        var fire = new FireTrigger(documents.GetAsync, _invoke, admit, entitle.CheckActivateAsync, bus, clock);
+        var dispatch = new Dispatch(
+            new ActionsApi(entities),
+            new PackagesApi(entities),
+            new TriggersApi(entities),
+            new RulesApi(entities),
+            new LimitsApi(limits),
+            new InvokeApi(admit, entitle.CheckActivateAsync, _invoke, limits, options.Invocation),
+            new FireApi(admit, entitle.CheckActivateAsync, fire, limits, options.Invocation),
+            new ActivationsApi(activations, limits));
+        Api = new RestApi(info, authenticate, dispatch, loggers.CreateLogger<RestApi>());
+    }
+
+    /// <summary>Answers requests.</summary>
+    public RestApi Api { get; }
+
+    public void Dispose() => _invoke.Dispose();
+}
+
+/// <summary>The controller's options (section <c>Controller</c>).</summary>
+public sealed class ControllerOptions
+{
+    public const string Section = "Controller";
+
+    public InvocationOptions Invocation { get; set; } = new();
+
+    public CachedEntityOptions Cache { get; set; } = new();
+
+    public InfoOptions Info { get; set; } = new();
+
+    public string? Validate() => Invocation.Validate() ?? Cache.Validate() ?? Info.Validate();
+}

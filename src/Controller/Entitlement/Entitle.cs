@@ -1,0 +1,154 @@
+using Frusta.Contracts.Entities;
+using Frusta.Contracts.Names;
+using Frusta.Controller.Api;
+using Frusta.Store.Entities;
+
+namespace Frusta.Controller.Entitlement;
+
+/// <summary>What a caller wants to do with an entity.</summary>
+public enum Right : byte
+{
+    Read,
+    Put,
+    Delete,
+    Activate,
+}
+
+/// <summary>
+/// Who may do what. A namespace's entities are its owner's; another caller may read packages that are published, and read and
+/// activate the actions in them. Nothing is told of what a caller may not see, its existence included.
+/// </summary>
+public sealed class Entitle(IEntityStore store)
+{
+    /// <summary>Bindings of bindings do not exist by rule; a store that was filled elsewhere may hold them all the same.</summary>
+    private const int MostBindings = 8;
+
+    private enum Sight : byte
+    {
+        Allowed,
+        Refused,
+        Missing,
+        OtherCollection,
+        Corrupt,
+        Circular,
+    }
+
+    /// <summary>Asks for a whole collection; lists of packages are everybody's.</summary>
+    /// <returns>Null when allowed, else the answer.</returns>
+    public static ApiAnswer? CheckCollection(Contracts.Entities.Identity caller, Collection collection, string namespaceName) =>
+        collection == Collection.Packages || IsOwn(caller, namespaceName)
+            ? null
+            : ApiAnswer.Error(403, EntityTexts.NotAuthorized(namespaceName));
+
+    /// <summary>Asks for one activation.</summary>
+    public static ApiAnswer? CheckActivation(Contracts.Entities.Identity caller, string namespaceName, string id) =>
+        IsOwn(caller, namespaceName) ? null : ApiAnswer.Error(403, EntityTexts.NotAuthorized($"{namespaceName}/{id}"));
+
+    /// <summary>Asks for one entity.</summary>
+    /// <returns>Null when allowed, else the answer.</returns>
+    public async ValueTask<ApiAnswer?> CheckAsync(
+        Contracts.Entities.Identity caller, Right right, EntityKind kind, FullyQualifiedName name, CancellationToken cancellationToken)
+    {
+        if (kind == EntityKind.Action && name.Package is { } package && right is Right.Read or Right.Activate)
+        {
+            return await CheckPackageAsync(caller, name.Namespace, package, isNamed: false, cancellationToken);
+        }
+
+        if (kind == EntityKind.Package && right == Right.Read)
+        {
+            return await CheckPackageAsync(caller, name.Namespace, name.Name, isNamed: true, cancellationToken);
+        }
+
+        return IsOwn(caller, name.Namespace) ? null : ApiAnswer.Error(403, EntityTexts.NotAuthorized(name.DocumentId));
+    }
+
+    /// <summary>As <see cref="CheckActivate"/> asks.</summary>
+    public ValueTask<ApiAnswer?> CheckActivateAsync(
+        Contracts.Entities.Identity caller, EntityKind kind, FullyQualifiedName name, CancellationToken cancellationToken)
+    {
+        // The warm path: an own action outside of packages asks no store.
+        return name.Package is null && IsOwn(caller, name.Namespace)
+            ? default
+            : CheckAsync(caller, Right.Activate, kind, name, cancellationToken);
+    }
+
+    /// <summary>Asks for what a body refers to: all that is refused is named at once, in ascending order; an action in a package alone.</summary>
+    public async ValueTask<ApiAnswer?> CheckReferencedAsync(
+        Contracts.Entities.Identity caller, IEnumerable<(EntityKind Kind, FullyQualifiedName Name)> names, CancellationToken cancellationToken)
+    {
+        var refused = new SortedSet<string>(StringComparer.Ordinal);
+        foreach (var (kind, name) in names)
+        {
+            if (kind == EntityKind.Action && name.Package is not null)
+            {
+                if (await CheckAsync(caller, Right.Read, kind, name, cancellationToken) is { } answer)
+                {
+                    return answer;
+                }
+            }
+            else if (!IsOwn(caller, name.Namespace))
+            {
+                refused.Add(name.DocumentId);
+            }
+        }
+
+        return refused.Count == 0 ? null : ApiAnswer.Error(403, EntityTexts.NotAuthorized(string.Join(", ", refused)));
+    }
+
+    /// <summary>Asks whether a package may be read.</summary>
+    /// <param name="caller">Who asks.</param>
+    /// <param name="namespaceName">Where the package is.</param>
+    /// <param name="package">Its name.</param>
+    /// <param name="isNamed">True when a missing package is named in the answer.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public async ValueTask<ApiAnswer?> CheckPackageAsync(
+        Contracts.Entities.Identity caller, string namespaceName, string package, bool isNamed, CancellationToken cancellationToken)
+    {
+        var id = $"{namespaceName}/{package}";
+        return await LookAsync(caller, namespaceName, id, MostBindings, cancellationToken) switch
+        {
+            Sight.Allowed => null,
+            Sight.Missing => ApiAnswer.Error(404, isNamed ? EntityTexts.NamedMissing(id) : ApiTexts.NotFound),
+            Sight.OtherCollection => ApiAnswer.Error(409, ApiTexts.OtherCollection),
+            Sight.Corrupt => ApiAnswer.Error(500, ApiTexts.Corrupt),
+            Sight.Circular => ApiAnswer.Error(422, EntityTexts.Circular(id)),
+            _ => ApiAnswer.Error(403, EntityTexts.NotAuthorized(id)),
+        };
+    }
+
+    private async ValueTask<Sight> LookAsync(Contracts.Entities.Identity caller, string namespaceName, string id, int depth, CancellationToken cancellationToken)
+    {
+        var own = IsOwn(caller, namespaceName);
+        EntityDocument? document;
+        try
+        {
+            document = await store.GetAsync(id, cancellationToken);
+        }
+        catch (CorruptEntityException)
+        {
+            return own ? Sight.Corrupt : Sight.Refused;
+        }
+
+        switch (document)
+        {
+            case null:
+                return own ? Sight.Missing : Sight.Refused;
+            case PackageDocument { Binding: null } plain:
+                return own || plain.Publish ? Sight.Allowed : Sight.Refused;
+            case PackageDocument { Binding: { } target }:
+                if (!own || depth == 0)
+                {
+                    return Sight.Refused;
+                }
+
+                return string.Equals(target.DocumentId, id, StringComparison.Ordinal)
+                    ? Sight.Circular
+                    : await LookAsync(caller, target.Namespace, target.DocumentId, depth - 1, cancellationToken);
+            default:
+                return own ? Sight.OtherCollection : Sight.Refused;
+        }
+    }
+
+    private static bool IsOwn(Contracts.Entities.Identity caller, string namespaceName) =>
+        string.Equals(caller.NamespaceName, namespaceName, StringComparison.Ordinal);
+}

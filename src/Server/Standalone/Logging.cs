@@ -1,0 +1,20 @@
+using Microsoft.Extensions.Logging.Console;
+
+namespace Frusta.Server.Standalone;
+
+/// <summary>Logs on the console, a line each, in UTC.</summary>
+internal static class Logging
+{
+    public static ILoggerFactory Create(string level) => LoggerFactory.Create(logging =>
+    {
+        logging.SetMinimumLevel(Enum.Parse<LogLevel>(level, ignoreCase: true));
+        logging.AddFilter("Microsoft", LogLevel.Warning);
+        logging.AddSimpleConsole(console =>
+        {
+            console.SingleLine = true;
+            console.UseUtcTimestamp = true;
+            console.TimestampFormat = "yyyy-MM-dd'T'HH:mm:ss.fff'Z' ";
+            console.ColorBehavior = LoggerColorBehavior.Disabled;
+        });
+    });
+}

@@ -1,0 +1,80 @@
+using System.Globalization;
+using Frusta.Controller.Identity;
+using Frusta.Sandboxes;
+using Frusta.Server.Configuration;
+
+namespace Frusta.Server.Standalone;
+
+/// <summary>What the server says of itself when it is ready: how to reach it, what it isolates and limits and what it could not, and what it runs.</summary>
+internal static class StartScreen
+{
+    private const int Width = 110;
+
+    public static void Print(TextWriter output, FrustaOptions options, StartFacts facts)
+    {
+        var host = $"http://{(options.Server.Host is "0.0.0.0" or "::" ? "127.0.0.1" : options.Server.Host)}:{facts.Port.ToString(CultureInfo.InvariantCulture)}";
+        output.WriteLine();
+        output.WriteLine($"  Frusta {facts.Version}, standalone");
+        output.WriteLine();
+        Row(output, "API host", host);
+        if (facts.ShowsGuestKey)
+        {
+            Row(output, "wsk", $"wsk property set --apihost {host} --auth {Subjects.Stock["guest"]}");
+        }
+        else
+        {
+            Row(output, "wsk", $"wsk property set --apihost {host} --auth UUID:KEY");
+            Row(output, "", "The stock keys are not let in here. Set a subject as FRUSTA_Subjects__NAME=UUID:KEY or in frusta.json.");
+        }
+
+        Row(output, "Data", facts.DataFolder);
+        Rows(output, "Isolates", facts.Isolation.Isolates);
+        Rows(output, "Limits", facts.Isolation.Limits);
+        Rows(output, "Without", facts.Isolation.Missing);
+        Rows(output, "Runs", facts.Runtimes);
+        Rows(output, "Found", facts.Recovered);
+        output.WriteLine();
+        output.WriteLine($"  Ready after {facts.Elapsed.TotalSeconds.ToString("0.00", CultureInfo.InvariantCulture)} s. Ctrl-C ends it, letting what runs end first.");
+        output.WriteLine();
+        output.Flush();
+    }
+
+    private static void Rows(TextWriter output, string label, IReadOnlyList<string> sentences)
+    {
+        if (sentences.Count > 0)
+        {
+            Row(output, label, string.Join("; ", sentences.Select(sentence => sentence.TrimEnd('.'))) + '.');
+        }
+    }
+
+    private static void Row(TextWriter output, string label, string text)
+    {
+        const string indent = "            ";
+        var line = $"  {label,-10}";
+        foreach (var word in text.Split(' ', StringSplitOptions.RemoveEmptyEntries))
+        {
+            if (line.Length + word.Length + 1 > Width && line.Length > indent.Length)
+            {
+                output.WriteLine(line);
+                line = indent + word;
+            }
+            else
+            {
+                line = line.Length <= indent.Length && line.EndsWith(' ') ? line + word : $"{line} {word}";
+            }
+        }
+
+        output.WriteLine(line);
+    }
+}
+
+/// <summary>What was found out while starting.</summary>
+internal sealed record StartFacts(
+    string Version,
+    int Port,
+    bool ShowsGuestKey,
+    string DataFolder,
+    IsolationReport Isolation,
+    IReadOnlyList<string> Runtimes,
+    IReadOnlyList<string> Recovered,
+    TimeSpan Elapsed);
