@@ -125,6 +125,9 @@ internal sealed class FakeFactory : ISandboxFactory
 
     public Func<Exception?> OnStart { get; set; } = () => null;
 
+    /// <summary>What a start takes; nothing unless the test says so.</summary>
+    public TimeSpan StartTakes { get; set; }
+
     public string Logs { get; set; } = "[]";
 
     public bool LogsTruncated { get; set; }
@@ -137,16 +140,21 @@ internal sealed class FakeFactory : ISandboxFactory
         ? new KindSupport(kind.Split(':')[0], null)
         : new KindSupport(null, $"The runtime '{kind}' cannot run on this host.");
 
-    public ValueTask<RunnableSandbox> StartAsync(string family, int memoryMb, bool ahead, CancellationToken cancellationToken)
+    public async ValueTask<RunnableSandbox> StartAsync(string family, int memoryMb, bool ahead, CancellationToken cancellationToken)
     {
         if (OnStart() is { } failure)
         {
             throw failure;
         }
 
+        if (StartTakes > TimeSpan.Zero)
+        {
+            await Task.Delay(StartTakes, TimeProvider.System, cancellationToken);
+        }
+
         var sandbox = new FakeSandbox(family, Interlocked.Increment(ref _number), this) { MemoryMb = memoryMb };
         Started.Enqueue(sandbox);
-        return ValueTask.FromResult<RunnableSandbox>(sandbox);
+        return sandbox;
     }
 }
 
