@@ -74,13 +74,13 @@ internal sealed class InstanceFolder : IDisposable
         }
     }
 
-    /// <summary>What the ledgers in the run folder name of a kind: all, that of one instance, or all besides one.</summary>
-    internal static IEnumerable<string> Noted(SandboxesOptions options, string kind, string? only = null, string? besides = null)
+    /// <summary>What the ledgers in the run folder name of a kind.</summary>
+    internal static IEnumerable<string> Noted(SandboxesOptions options, string kind)
     {
-        foreach (var folder in only is null ? Directory.GetDirectories(RunFolder(options)) : [only])
+        foreach (var folder in Directory.GetDirectories(RunFolder(options)))
         {
             var ledger = System.IO.Path.Combine(folder, LedgerName);
-            if (string.Equals(folder, besides, StringComparison.Ordinal) || !File.Exists(ledger))
+            if (!File.Exists(ledger))
             {
                 continue;
             }

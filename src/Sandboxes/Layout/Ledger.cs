@@ -11,7 +11,4 @@ internal static class Ledger
 
     /// <summary>A network link; its peers and addresses go with it.</summary>
     internal const string Link = "link";
-
-    /// <summary>The host did not forward packets before; it is to be like that again.</summary>
-    internal const string Forwarding = "forwarding";
 }

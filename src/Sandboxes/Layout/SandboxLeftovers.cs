@@ -30,11 +30,16 @@ public static partial class SandboxLeftovers
         {
             if (InstanceFolder.DeadInstanceId(folder) is { } id)
             {
-                EgressNetwork.CloseForwardingAfter(options, folder);
                 await CleanInstanceAsync(folder, spawner, time, cancellationToken);
                 LogInformationCleaned(log, id);
                 cleaned++;
             }
+        }
+
+        if (cleaned > 0 && Libc.EffectiveUser() == 0)
+        {
+            using var network = await PacketForwarding.TakeLockAsync(time, cancellationToken);
+            PacketForwarding.TurnOffAfterTheLast();
         }
 
         return cleaned;

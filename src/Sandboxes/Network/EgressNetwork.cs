@@ -15,7 +15,7 @@ namespace Frusta.Sandboxes.Network;
 /// </remarks>
 internal sealed partial class EgressNetwork : IAsyncDisposable
 {
-    private const string Forwarding = "/proc/sys/net/ipv4/ip_forward";
+    internal const string BridgePrefix = "fg";
 
     private readonly SandboxesOptions _options;
     private readonly InstanceFolder _instance;
@@ -90,25 +90,17 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
         }
 
         _ = await Tool.RunAsync(_spawner, "ip", ["link", "delete", BridgeName(_instance)]);
-        using (await RunLock.TakeAsync(_options, _time, CancellationToken.None))
+        using (await PacketForwarding.TakeLockAsync(_time, CancellationToken.None))
         {
-            CloseForwardingAfter(_options, _instance.Path);
+            // Off before the rules go: they are what kept a host closed that did not route before us.
+            PacketForwarding.TurnOffAfterTheLast();
         }
 
         _ = await Tool.RunAsync(_spawner, "nft", ["delete", "table", "inet", TableName(_instance)]);
         _stopping.Dispose();
     }
 
-    /// <summary>Turns forwarding off again when the instance turned it on and no other one needs it. To be called under the run lock.</summary>
-    internal static void CloseForwardingAfter(SandboxesOptions options, string instance)
-    {
-        if (InstanceFolder.Noted(options, Ledger.Forwarding, instance).Any() && !InstanceFolder.Noted(options, Ledger.Table, besides: instance).Any())
-        {
-            File.WriteAllText(Forwarding, "0");
-        }
-    }
-
-    private static string BridgeName(InstanceFolder instance) => $"fg{instance.Id}";
+    private static string BridgeName(InstanceFolder instance) => BridgePrefix + instance.Id;
 
     private static string LinksOf(InstanceFolder instance) => FirewallRules.AnyLink + instance.Id;
 
@@ -130,20 +122,15 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
             return (null, noBridge);
         }
 
-        // Where the host did not forward before the first of us, each of us closes it for all others.
-        var closed = InstanceFolder.Noted(options, Ledger.Forwarding).Any() || (await File.ReadAllTextAsync(Forwarding, cancellationToken)).StartsWith('0');
+        using var alone = await PacketForwarding.TakeLockAsync(time, cancellationToken);
+        var rules = FirewallRules.Write(TableName(instance), LinksOf(instance), block, options.Network, closeForwarding: PacketForwarding.WasOff());
         instance.Note(Ledger.Table, TableName(instance));
-        if (await RunBatchAsync(spawner, instance, "nft", "rules", FirewallRules.Write(TableName(instance), LinksOf(instance), block, options.Network, closed)) is { } noRules)
+        if (await RunBatchAsync(spawner, instance, "nft", "rules", rules) is { } noRules)
         {
             return (null, noRules);
         }
 
-        if (closed)
-        {
-            instance.Note(Ledger.Forwarding, "closed");
-            await File.WriteAllTextAsync(Forwarding, "1", cancellationToken);
-        }
-
+        PacketForwarding.TurnOn();
         return (new EgressNetwork(options, instance, spawner, block, time, log), "");
     }
 

@@ -1,5 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
+using Frusta.Sandboxes.Bubblewrap;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Frusta.Sandboxes.Tests.Bubblewrap;
 
@@ -14,7 +16,7 @@ public sealed class NetworkTests(IsolatedHost host) : IClassFixture<IsolatedHost
             await using var sandbox = await host.StartAsync();
             var api = host.Maker.ApiEndpoint!;
             var asking = sandbox.AskAsync($"socket.create_connection(('{api.Address}', {api.Port}), 5).recv(5)");
-            using var client = await listener.AcceptSocketAsync(TestContext.Current.CancellationToken);
+            using var client = await listener.AcceptSocketAsync(TestContext.Current.CancellationToken).AsTask().WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken);
             await client.SendAsync("hello"u8.ToArray(), TestContext.Current.CancellationToken);
             Assert.Equal("b'hello'", await asking);
         }
@@ -84,10 +86,23 @@ public sealed class NetworkTests(IsolatedHost host) : IClassFixture<IsolatedHost
         using var other = new OtherHost("203.0.113.9", "203.0.113.8");
         using var listener = other.Listen(8080);
         var asking = sandbox.AskAsync("socket.create_connection(('203.0.113.9', 8080), 5).recv(5)");
-        using var client = await listener.AcceptAsync(TestContext.Current.CancellationToken);
+        using var client = await listener.AcceptAsync(TestContext.Current.CancellationToken).AsTask().WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken);
         Assert.Equal("203.0.113.8", ((IPEndPoint)client.RemoteEndPoint!).Address.ToString());
         await client.SendAsync("hello"u8.ToArray(), TestContext.Current.CancellationToken);
         Assert.Equal("b'hello'", await asking);
+    }
+
+    [Fact]
+    public async Task Another_instance_that_ends_does_not_take_the_network_along()
+    {
+        host.RequireMaker();
+        RequireNetwork();
+        using var folder = new RunFolder();
+        folder.Options.Network.Subnet = "10.95.0.0/16";
+        var (other, reason) = await BubblewrapSandboxMaker.TryCreateAsync(folder.Options, TimeProvider.System, NullLogger<BubblewrapSandboxMaker>.Instance, TestContext.Current.CancellationToken);
+        Assert.Equal("", reason);
+        await other!.DisposeAsync();
+        Assert.StartsWith("1", await File.ReadAllTextAsync("/proc/sys/net/ipv4/ip_forward", TestContext.Current.CancellationToken), StringComparison.Ordinal);
     }
 
     [Fact]
