@@ -20,6 +20,7 @@ const getName = Function.prototype.call.bind(Map.prototype.get);
 const setName = Function.prototype.call.bind(Map.prototype.set);
 
 let status = 'new'; // new, loading, ready, running, stopped
+let afterRun = 'ready'; // what a run leaves behind: new while a stem cell is primed
 let main = null;
 
 const answer = open(process.argv[2], Number(process.argv[3]), stringify({ family: 'nodejs', version: process.versions.node }), receive);
@@ -101,6 +102,7 @@ function initialize(init) {
 
 function initialized(loaded) {
   main = loaded;
+  afterRun = 'ready';
   status = 'ready';
   answer(0, '');
 }
@@ -180,7 +182,7 @@ function rejected(error) {
 }
 
 function finish(result) {
-  status = 'ready';
+  status = afterRun;
   if (result === undefined) {
     return answer(0, '{}');
   }
@@ -221,8 +223,8 @@ function prime(text) {
   process.stdout.write('');
   process.stderr.write('');
   status = 'ready';
+  afterRun = 'new'; // also when the dummy's promise is kept only later
   run(parse(text));
-  status = 'new';
   main = null;
   for (const variable of keys(environment)) {
     if (!before.includes(variable)) {
