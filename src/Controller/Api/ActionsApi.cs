@@ -188,7 +188,9 @@ public sealed class ActionsApi(EntityWrites entities)
 
     private async ValueTask<ApiAnswer> WriteAsync(ApiCall call, ActionDocument action, byte[]? code)
     {
-        if (await entities.Store.PutAsync(action, code, call.Aborted) is null)
+        // A null array would convert to an empty memory, which is code of no length, and not to none.
+        var sent = code is null ? (ReadOnlyMemory<byte>?)null : code;
+        if (await entities.Store.PutAsync(action, sent, call.Aborted) is null)
         {
             return ApiAnswer.Error(409, ApiTexts.Conflict);
         }

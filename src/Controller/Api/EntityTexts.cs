@@ -50,5 +50,5 @@ public static class EntityTexts
 
     public static string InstancesExceed(int limit) => $"Max action instance concurrency must not exceed your namespace concurrency of {limit}.";
 
-    public static string ReferenceMissing(string what, string name) => $"{what} /{name} does not exist.";
+    public static string ReferenceMissing(string what, string name) => $"{what} /{name} does not exist";
 }
