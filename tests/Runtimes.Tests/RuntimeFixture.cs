@@ -108,6 +108,8 @@ public sealed class LiveRuntime : IAsyncDisposable
         return await RunAsync(value);
     }
 
+    public void BeginOutput() => _output.Begin(LogLimit);
+
     public async Task PrimeAsync(int runs)
     {
         for (var i = 0; i < runs; i++)
