@@ -34,10 +34,10 @@ internal sealed class BusFixture : IDisposable
     internal string LogFolder => Path.Combine(_folder, "accepted");
 
     /// <summary>What a new process would do: the log as it is on disk, a new invoker, the same records.</summary>
-    internal async Task<RecoverySummary> RestartAsync()
+    internal async Task<RecoverySummary> RestartAsync(Action? receiving = null)
     {
         Log.Dispose();
-        Intake = new RecordingIntake();
+        Intake = new RecordingIntake { Receiving = receiving };
         Start();
         return await Bus.RecoverAsync(TestContext.Current.CancellationToken);
     }
@@ -95,6 +95,10 @@ internal sealed class RecordsInMemory : IFinishedActivations
 
     internal bool IsFull { get; set; }
 
+    internal Action? Appending { get; set; }
+
+    internal Action? Appended { get; set; }
+
     public bool Append(FinishedActivation finished)
     {
         if (IsFull)
@@ -102,8 +106,10 @@ internal sealed class RecordsInMemory : IFinishedActivations
             throw new LogRefusedException(LogState.Full, "full");
         }
 
+        Appending?.Invoke();
         if (All.TryAdd(finished.Id, System.Text.Encoding.UTF8.GetString(finished.Record.Span)))
         {
+            Appended?.Invoke();
             return true;
         }
 
@@ -123,8 +129,11 @@ internal sealed class RecordingIntake : IActivationIntake
 
     internal SendOutcome Answer { get; set; } = SendOutcome.Sent;
 
+    internal Action? Receiving { get; set; }
+
     public SendOutcome Receive(IDelivery delivery)
     {
+        Receiving?.Invoke();
         if (Answer == SendOutcome.Sent)
         {
             Deliveries.Enqueue(delivery);

@@ -1,0 +1,176 @@
+using Frusta.Contracts.Names;
+
+namespace Frusta.Bus.Tests;
+
+public sealed class CrashSimulationTests
+{
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    [InlineData(4)]
+    public async Task No_message_is_lost_or_run_twice_wherever_the_process_dies(int seed)
+    {
+        var random = new Random(seed);
+        using var fixture = new BusFixture();
+        var world = new World(fixture, random);
+        await world.RestartAsync();
+        for (var step = 0; step < 200; step++)
+        {
+            await world.StepAsync();
+        }
+
+        world.Calm = true;
+        await world.RestartAsync();
+        world.FinishAll();
+
+        Assert.All(world.Promised, id => Assert.True(fixture.Records.All.ContainsKey(id), $"{id} was promised and has no record"));
+        Assert.All(world.Starts, start => Assert.Equal(1, start.Value));
+        Assert.Equal(0, fixture.Records.Refused);
+        Assert.True(fixture.Bus.Snapshot().IsBalanced);
+        Assert.Equal(0, fixture.Bus.Snapshot().Pending);
+    }
+
+    /// <summary>The end of the process, thrown where it happens.</summary>
+    private sealed class CrashException : Exception;
+
+    /// <summary>Clients, an invoker and a process that dies at random places, all in one thread.</summary>
+    private sealed class World(BusFixture fixture, Random random)
+    {
+        private readonly List<IDelivery> _running = [];
+        private bool _isSpared;
+
+        internal bool Calm { get; set; }
+
+        internal HashSet<ActivationId> Promised { get; } = [];
+
+        internal Dictionary<ActivationId, int> Starts { get; } = [];
+
+        internal async Task StepAsync()
+        {
+            try
+            {
+                switch (random.Next(8))
+                {
+                    case 0 or 1:
+                        await SendAsync();
+                        break;
+                    case 2:
+                        await BlockAsync();
+                        break;
+                    case 3:
+                        await FireAsync();
+                        break;
+                    case 4 or 5:
+                        StartOne();
+                        break;
+                    default:
+                        FinishOne();
+                        break;
+                }
+
+                MaybeCrash(20);
+            }
+            catch (CrashException)
+            {
+                await RestartAsync();
+            }
+        }
+
+        internal async Task RestartAsync()
+        {
+            // A recovery may die too, but not for ever: with many left to settle it would never get through.
+            for (var deaths = 0; ; deaths++)
+            {
+                try
+                {
+                    _running.Clear();
+                    _isSpared = deaths == 3;
+                    fixture.Records.Appending = () => MaybeCrash(15);
+                    fixture.Records.Appended = () => MaybeCrash(15);
+                    await fixture.RestartAsync(() => MaybeCrash(15));
+                    _isSpared = false;
+                    return;
+                }
+                catch (CrashException)
+                {
+                    // The recovery died too: once more.
+                }
+            }
+        }
+
+        internal void FinishAll()
+        {
+            while (!fixture.Intake.Deliveries.IsEmpty)
+            {
+                StartOne();
+            }
+
+            while (_running.Count > 0)
+            {
+                FinishOne();
+            }
+        }
+
+        private async Task SendAsync()
+        {
+            var message = BusFixture.Message();
+            Assert.Equal(SendOutcome.Sent, await fixture.Bus.SendAsync(message, acceptFirst: true, CancellationToken.None));
+            Promised.Add(message.Id);
+        }
+
+        private async Task BlockAsync()
+        {
+            var message = BusFixture.Message(blocking: true);
+            message.Content.Retain();
+            await fixture.Bus.SendAsync(message, acceptFirst: false, CancellationToken.None);
+            for (var i = random.Next(4); i > 0; i--)
+            {
+                StartOne();
+                FinishOne();
+            }
+
+            Assert.Equal(SendOutcome.Sent, await fixture.Bus.AcceptSentAsync(message, CancellationToken.None));
+            Promised.Add(message.Id);
+        }
+
+        private async Task FireAsync()
+        {
+            var trigger = BusFixture.Finish(ActivationId.New(TimeProvider.System));
+            var messages = Enumerable.Range(0, random.Next(4)).Select(_ => BusFixture.Message()).ToList();
+            var ids = messages.Select(message => message.Id).Append(trigger.Id).ToList();
+            Assert.Equal(SendOutcome.Sent, await fixture.Bus.FireAsync(trigger, messages, CancellationToken.None));
+            Promised.UnionWith(ids);
+        }
+
+        private void StartOne()
+        {
+            if (fixture.Intake.Deliveries.TryDequeue(out var delivery))
+            {
+                delivery.Started();
+                MaybeCrash(30);
+                Starts[delivery.Message.Id] = Starts.GetValueOrDefault(delivery.Message.Id) + 1;
+                _running.Add(delivery);
+            }
+        }
+
+        private void FinishOne()
+        {
+            if (_running.Count > 0)
+            {
+                var index = random.Next(_running.Count);
+                var delivery = _running[index];
+                _running.RemoveAt(index);
+                delivery.Finished(BusFixture.Finish(delivery.Message.Id));
+            }
+        }
+
+        private void MaybeCrash(int oneIn)
+        {
+            if (!Calm && !_isSpared && random.Next(oneIn) == 0)
+            {
+                throw new CrashException();
+            }
+        }
+    }
+}
