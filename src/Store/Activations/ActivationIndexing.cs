@@ -1,5 +1,6 @@
 using System.Threading.Channels;
 using Frusta.Journal;
+using Frusta.Store.Sqlite;
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging;
 
@@ -83,6 +84,7 @@ internal sealed partial class ActivationIndexing : IAsyncDisposable
     {
         try
         {
+            _slices.Repair();
             _slices.Index(_log.Synced);
             _slices.DropOld(_clock.GetUtcNow());
             _isFailing = false;
@@ -91,15 +93,15 @@ internal sealed partial class ActivationIndexing : IAsyncDisposable
         {
             _isFailing = true;
             LogErrorBatchFailed(exception);
-            Reopen();
+            Reopen(exception is SqliteException failure && SqliteFile.IsDamage(failure));
         }
     }
 
-    private void Reopen()
+    private void Reopen(bool damaged)
     {
         try
         {
-            _slices.Reopen();
+            _slices.Reopen(damaged);
         }
         catch (SqliteException exception)
         {

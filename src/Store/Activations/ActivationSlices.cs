@@ -15,6 +15,7 @@ namespace Frusta.Store.Activations;
 internal sealed partial class ActivationSlices : IDisposable
 {
     private const string Extension = ".index";
+    private const string Unfinished = ".new";
 
     private readonly string _folder;
     private readonly SegmentedLog _log;
@@ -133,22 +134,91 @@ internal sealed partial class ActivationSlices : IDisposable
         Readers.Dispose();
     }
 
-    /// <summary>Undoes what a failed write left, so that the next try begins at the last commit.</summary>
-    public void Reopen()
+    /// <summary>Undoes what a failed write left, so that the next try begins at the last commit; a damaged index begins anew.</summary>
+    public void Reopen(bool damaged)
     {
         _writer?.Dispose();
         _writer = null;
-        if (_current is [.., { State.IsSealed: false } last])
+        if (_current is not [.., { State.IsSealed: false } last])
         {
-            _writer = new SliceWriter(last.Path, last.State.FirstSegment);
-            Stored = _writer.State.StoredUpTo;
-            last.State = _writer.State;
+            return;
         }
+
+        if (damaged)
+        {
+            Readers.Forget(last);
+            SqliteFile.Delete(last.Path);
+            last.IsDamaged = false;
+        }
+
+        _writer = new SliceWriter(last.Path, last.State.FirstSegment);
+        Stored = _writer.State.StoredUpTo;
+        last.State = _writer.State;
+        if (last.State.IsSealed)
+        {
+            _writer.Dispose();
+            _writer = null;
+        }
+    }
+
+    /// <summary>Builds the indexes anew that a reader found damaged.</summary>
+    public void Repair()
+    {
+        foreach (var slice in _current)
+        {
+            if (!slice.IsDamaged)
+            {
+                continue;
+            }
+
+            LogWarningIndexRefused(slice.Path);
+            if (slice.State.IsSealed)
+            {
+                Rebuild(slice);
+            }
+            else
+            {
+                Reopen(damaged: true);
+            }
+        }
+    }
+
+    private void Rebuild(Slice slice)
+    {
+        var state = slice.State;
+        var path = slice.Path + Unfinished;
+        SqliteFile.Delete(path);
+        using (var writer = new SliceWriter(path, state.FirstSegment))
+        using (var entries = _log.ReadAfter(new LogPosition(state.FirstSegment, 0, 0)))
+        {
+            foreach (var entry in entries)
+            {
+                if (entry.Position.IsBehind(state.StoredUpTo))
+                {
+                    break;
+                }
+
+                writer.Add(RecordHead.Read(entry.Payload), entry.Type, entry.Position);
+            }
+
+            writer.Seal();
+            slice.State = writer.State;
+        }
+
+        SqliteFile.Delete(slice.Path);
+        File.Move(path, slice.Path);
+        Readers.Forget(slice);
+        slice.IsDamaged = false;
     }
 
     /// <summary>The states of the indexes that can be used, oldest first; the files of all others are deleted.</summary>
     private List<(string Path, SliceState State)> ReadStates(LogPosition end)
     {
+        foreach (var path in Directory.GetFiles(_folder, "*" + Unfinished))
+        {
+            SqliteFile.Delete(path);
+        }
+
         var segments = _log.ListSegments();
         var usable = new List<(string Path, SliceState State)>();
         foreach (var path in Directory.GetFiles(_folder, "*" + Extension).Order(StringComparer.Ordinal))

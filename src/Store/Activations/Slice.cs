@@ -5,6 +5,7 @@ internal sealed class Slice(string path, SliceState state)
 {
     private volatile SliceState _state = state;
     private volatile bool _isDropped;
+    private volatile bool _isDamaged;
 
     public string Path => path;
 
@@ -20,5 +21,12 @@ internal sealed class Slice(string path, SliceState state)
     {
         get => _isDropped;
         set => _isDropped = value;
+    }
+
+    /// <summary>True from when a reader or the writer finds the file damaged until it is built anew.</summary>
+    public bool IsDamaged
+    {
+        get => _isDamaged;
+        set => _isDamaged = value;
     }
 }

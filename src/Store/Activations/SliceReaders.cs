@@ -1,3 +1,4 @@
+using Frusta.Store.Sqlite;
 using Microsoft.Data.Sqlite;
 
 namespace Frusta.Store.Activations;
@@ -10,25 +11,27 @@ internal sealed class SliceReaders(int capacity) : IDisposable
     private bool _isClosed;
 
     /// <summary>Runs a read on a connection to the slice; <paramref name="none"/> when the slice was dropped meanwhile.</summary>
+    /// <exception cref="SqliteException">The index is not readable; a damaged one is marked, to be built anew.</exception>
     public TResult Read<TState, TResult>(Slice slice, TState state, Func<SliceReader, TState, TResult> read, TResult none)
     {
-        SliceReader reader;
+        SliceReader? reader = null;
         try
         {
             reader = Take(slice) ?? new SliceReader(slice.Path);
-        }
-        catch (SqliteException) when (slice.IsDropped)
-        {
-            return none;
-        }
-
-        try
-        {
-            return read(reader, state);
-        }
-        finally
-        {
+            var result = read(reader, state);
             Rest(slice, reader);
+            return result;
+        }
+        catch (SqliteException exception)
+        {
+            reader?.Dispose();
+            if (slice.IsDropped)
+            {
+                return none;
+            }
+
+            slice.IsDamaged |= SqliteFile.IsDamage(exception);
+            throw;
         }
     }
 

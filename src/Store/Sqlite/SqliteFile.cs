@@ -1,5 +1,6 @@
 using System.Globalization;
 using Microsoft.Data.Sqlite;
+using SQLitePCL;
 
 namespace Frusta.Store.Sqlite;
 
@@ -51,6 +52,9 @@ internal static class SqliteFile
             throw;
         }
     }
+
+    /// <summary>True when the content of the file is at fault, and not the disk or a lock.</summary>
+    public static bool IsDamage(SqliteException exception) => exception.SqliteErrorCode is raw.SQLITE_CORRUPT or raw.SQLITE_NOTADB;
 
     /// <summary>Deletes a database with what SQLite keeps beside it.</summary>
     public static void Delete(string path)

@@ -170,6 +170,37 @@ public sealed class ActivationStoreTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task An_index_that_turns_out_damaged_while_it_is_read_is_built_anew()
+    {
+        const int SoundBytes = 8 * 4096;
+        var store = Open(_folder, Small());
+        Append(store, 2000);
+        await CloseAsync(store);
+        var index = Directory.GetFiles(_folder.File("index"), "*.index").Order(StringComparer.Ordinal).First();
+        var bytes = await File.ReadAllBytesAsync(index, Cancelled);
+        Assert.True(bytes.Length > SoundBytes, "The index has no pages but the roots.");
+        bytes.AsSpan(SoundBytes).Fill(0x5a);
+        await File.WriteAllBytesAsync(index, bytes, Cancelled);
+        store = Open(_folder, Small());
+
+        await Assert.ThrowsAsync<Microsoft.Data.Sqlite.SqliteException>(() => store.CountAsync(new ActivationQuery("acme"), Cancelled).AsTask());
+        var count = 0L;
+        while (count == 0)
+        {
+            try
+            {
+                count = await store.CountAsync(new ActivationQuery("acme"), Cancelled);
+            }
+            catch (Microsoft.Data.Sqlite.SqliteException)
+            {
+                await Task.Yield();
+            }
+        }
+
+        Assert.Equal(2000, count);
+    }
+
+    [Fact]
     public async Task Ids_of_another_origin_are_found()
     {
         var store = Open(_folder);
