@@ -77,7 +77,7 @@ try:
 finally:
     frusta.stop()
 
-frusta = Frusta("--Invoker:StemCells:NodeJs=0", "--Invoker:StemCells:Python=0")
+frusta = Frusta("--Invoker:StemCells:nodejs:Count=0", "--Invoker:StemCells:python:Count=0")
 try:
     line = bare(["node", "-e", "console.log(1)"])
     miss = measure(frusta, "nodejs:20", "miss", 0)

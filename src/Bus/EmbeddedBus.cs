@@ -267,7 +267,7 @@ public sealed partial class EmbeddedBus : IBus
             return SendOutcome.TooLarge;
         }
 
-        if (Volatile.Read(ref _isStopping) || !_log.Log.Accepts)
+        if (Volatile.Read(ref _isStopping) || !_log.Log.Accepts || !_finished.Healthy)
         {
             return SendOutcome.Full;
         }
@@ -416,7 +416,7 @@ public sealed partial class EmbeddedBus : IBus
             _finished.Append(finished);
             return true;
         }
-        catch (LogRefusedException exception)
+        catch (RecordRefusedException exception)
         {
             LogRecordRefused(_logger, exception, finished.Id.ToString());
             return false;

@@ -34,7 +34,7 @@ public sealed class InvokerOptions
             (nameof(Number), Number, 0, 9999),
             (nameof(DrainMs), DrainMs, 0, 600_000),
             (nameof(StartTimeoutMs), StartTimeoutMs, 100, 600_000),
-            ("Pool:MemoryMb", Pool.MemoryMb, 0, 16L << 20),
+            ("Pool:Memory", Pool.Memory, 0, 16L << 20),
             ("Pool:IdleMarginMb", Pool.IdleMarginMb, 0, 1024),
             ("Pool:StartsAtOnce", Pool.StartsAtOnce, 1, 1000),
             ("Pool:StartTries", Pool.StartTries, 1, 100),
@@ -71,7 +71,7 @@ public sealed class InvokerOptions
 public sealed class PoolOptions
 {
     /// <summary>Megabytes that all sandboxes together may take; 0 is half of what the machine or its cgroup has.</summary>
-    public int MemoryMb { get; set; }
+    public int Memory { get; set; }
 
     /// <summary>Megabytes added to what an idle sandbox was measured to use. 0 to 1024.</summary>
     public int IdleMarginMb { get; set; } = 16;

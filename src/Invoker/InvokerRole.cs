@@ -144,7 +144,7 @@ public sealed partial class InvokerRole : IActivationIntake, IAsyncDisposable
 
         return new RoomRules
         {
-            CapacityBytes = options.Pool.MemoryMb > 0 ? (long)options.Pool.MemoryMb << 20 : MachineLoad.MemoryBytes / 2,
+            CapacityBytes = options.Pool.Memory > 0 ? (long)options.Pool.Memory << 20 : MachineLoad.MemoryBytes / 2,
             IdleMarginBytes = (long)options.Pool.IdleMarginMb << 20,
             StartsAtOnce = options.Pool.StartsAtOnce,
             StartTries = options.Pool.StartTries,

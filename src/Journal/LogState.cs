@@ -15,10 +15,10 @@ public enum LogState
 }
 
 /// <summary>The log did not take an entry, or cannot say that it is on disk.</summary>
-public sealed class LogRefusedException(LogState state, string message, Exception? inner = null) : Exception(message, inner)
+public sealed class LogRefusedException(LogState state, string message, Exception? inner = null) : Frusta.Contracts.Messages.RecordRefusedException(message, inner)
 {
     public LogState State { get; } = state;
 }
 
 /// <summary>An entry that was on disk is no longer readable. Only a person can decide what to do.</summary>
-public sealed class LogDamagedException(string message, Exception? inner = null) : Exception(message, inner);
+public sealed class LogDamagedException(string message, Exception? inner = null) : Frusta.Contracts.Messages.RecordRefusedException(message, inner);

@@ -3,6 +3,10 @@ using Frusta.Server.Standalone;
 
 // How to read Frusta: this file names what is asked, Standalone/StandaloneServer wires the rooms in the order in which an
 // invocation visits them, and from there Controller/Invocation/InvokeAction and Invoker/Run/RunActivation tell the trip.
+
+// A completed socket operation goes on where it was noticed: a warm call then changes threads nowhere in this process. .NET reads
+// this from the environment alone, before the first socket (docs/decisions/0002-inline-sockets.md).
+Environment.SetEnvironmentVariable("DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS", "1");
 var commandLine = CommandLine.Parse(args, out var exitCode);
 if (commandLine is null)
 {

@@ -4,4 +4,4 @@ namespace Frusta.Store;
 public sealed class StoreFormatException(string message) : Exception(message);
 
 /// <summary>A queue in front of the disk is full: nothing was written, the caller may try again later (503).</summary>
-public sealed class StoreOverloadedException(string message) : Exception(message);
+public sealed class StoreOverloadedException(string message) : Frusta.Contracts.Messages.RecordRefusedException(message);

@@ -89,6 +89,8 @@ internal sealed class BusFixture : IDisposable
 /// <summary>Keeps records as the activation store does, as text.</summary>
 internal sealed class RecordsInMemory : IFinishedActivations
 {
+    public bool Healthy { get; set; } = true;
+
     internal ConcurrentDictionary<ActivationId, string> All { get; } = new();
 
     internal int Refused { get; private set; }

@@ -8,40 +8,45 @@ PROGRAM="$ROOT/artifacts/bin/Server/release/frusta.dll"
 GUEST=23bc46b1-71f6-4ed5-8c54-816aa4f8c502:123zO3xZCLrMN6v2BKK1dXYFpXlPkccOFqm12CdAsMgRU4VrNZ9lyGVCGuMDGIwP
 OTHER=4b6e2f7e-1c39-4d0c-9a55-2f1f1f0a7c11:abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ab
 WORK=$(mktemp -d)
-SERVERS=()
 AREAS=(rest-actions rest-activations rest-annotations-params rest-entitlement rest-limits-validation rest-lists-paging
   rest-names-auth-transport rest-packages rest-triggers-rules exec-actions-node exec-actions-python exec-activations-logs
   exec-limits-timeouts-errors exec-params-merge exec-triggers)
 
-finish() { for server in "${SERVERS[@]}"; do kill "$server" 2>/dev/null; wait "$server" 2>/dev/null; done; rm -rf "$WORK"; }
-trap finish EXIT
+trap 'rm -rf "$WORK"' EXIT
 
-# start NAME [FLAGS]: starts a server on a free port, waits until it answers, sets HOST.
+# start NAME [FLAGS]: starts a server on a free port, waits until it answers, sets HOST and SERVER.
 start() {
   local name=$1 port; shift
   port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
   FRUSTA_Subjects__secondnamespace="$OTHER" dotnet "$PROGRAM" standalone --port "$port" --data-dir "$WORK/$name" "$@" >"$WORK/$name.log" 2>&1 &
-  SERVERS+=($!)
+  SERVER=$!
   HOST="http://127.0.0.1:$port"
-  for _ in $(seq 200); do
+  for _ in $(seq 300); do
     python3 -c 'import sys, urllib.request; urllib.request.urlopen(sys.argv[1] + "/ping", timeout=1)' "$HOST" 2>/dev/null && return 0
-    kill -0 "${SERVERS[-1]}" 2>/dev/null || break
+    kill -0 "$SERVER" 2>/dev/null || break
   done
-  echo "the server did not start:"; cat "$WORK/$name.log"; echo "0 passed, 1 failed, 0 skipped"; exit 1
+  echo "the server did not start:"; cat "$WORK/$name.log"; echo "0 passed, 1 failed"; return 1
 }
 
-play() { python3 "$HERE/replay.py" --host "$HOST" --auth "$GUEST" --name AUTH2="$OTHER" --name NS2=secondnamespace --name EMPTY2=1 \
-  --name STOCK_MANIFEST=1 --name LOGSTORE=1 --except "$ROOT/docs/reference/differences.md" "$@"; }
+# play_on NAME FILE "FLAGS" [ARGS]: plays one file on a server of its own, which nobody else fills or empties meanwhile.
+play_on() {
+  local name=$1 file=$2 flags=$3 status; shift 3
+  # shellcheck disable=SC2086 -- the flags are words
+  start "$name" $flags || return 1
+  python3 "$HERE/replay.py" --host "$HOST" --auth "$GUEST" --name AUTH2="$OTHER" --name NS2=secondnamespace --name EMPTY2=1 \
+    --name STOCK_MANIFEST=1 --name LOGSTORE=1 "$@" "$file" >"$WORK/$name.out" 2>&1
+  status=$?
+  kill "$SERVER"; wait "$SERVER" 2>/dev/null
+  { echo "-- $name"; cat "$WORK/$name.out"; [ $status -eq 0 ] || tail -n 20 "$WORK/$name.log" | sed 's/^/   log: /'; }
+  return $status
+}
 
 files=(); for area in "${AREAS[@]}"; do files+=("$HERE/$area.json"); done
 [ $# -gt 0 ] && files=("$@")
-capabilities=()
-[ "$(id -u)" = 0 ] && capabilities+=(--name MEMLIMIT=1 --name ULIMITS=1)
-[ "${ALL:-0}" = 1 ] && capabilities+=(--name LONG=1)
-
-start raised --Limits:InvocationsPerMinute=1000000 --Limits:FiresPerMinute=1000000 --Limits:ConcurrentInvocations=1000
-play "${capabilities[@]}" "${files[@]}"
-status=$?
+ARGUMENTS=(--except "$ROOT/docs/reference/differences.md")
+[ "$(id -u)" = 0 ] && ARGUMENTS+=(--name MEMLIMIT=1 --name ULIMITS=1)
+[ "${ALL:-0}" = 1 ] && ARGUMENTS+=(--name LONG=1)
+RAISED="--Limits:InvocationsPerMinute=1000000 --Limits:FiresPerMinute=1000000 --Limits:ConcurrentInvocations=1000"
 
 # the recordings about the stock rates, taken out into a file of their own: nothing else may use up the rates meanwhile
 python3 - "$WORK/stock-limits.json" "${files[@]}" <<'PYTHON'
@@ -53,7 +58,14 @@ for file in sys.argv[2:]:
 with open(sys.argv[1], "w") as target:
     json.dump({"area": "stock limits", "scenarios": chosen}, target)
 PYTHON
-start stock
-play --name STOCK_LIMITS=1 "${capabilities[@]}" "$WORK/stock-limits.json" || status=1
-[ $status -eq 0 ] || { echo "-- end of the server's log"; tail -n 20 "$WORK/raised.log"; }
+
+# A scenario that is not offered yet polls until its patience ends; so several files are played at a time.
+status=0 PLAYS=()
+settle() { local play; for play in "${PLAYS[@]}"; do wait "$play" || status=1; done; PLAYS=(); }
+play_on stock "$WORK/stock-limits.json" "" --name STOCK_LIMITS=1 "${ARGUMENTS[@]}" & PLAYS+=($!)
+for file in "${files[@]}"; do
+  play_on "$(basename "$file" .json)" "$file" "$RAISED" "${ARGUMENTS[@]}" & PLAYS+=($!)
+  while [ "$(jobs -rp | wc -l)" -ge 4 ]; do wait -n || true; done
+done
+settle
 exit $status

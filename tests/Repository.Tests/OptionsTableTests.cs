@@ -45,6 +45,16 @@ public sealed class OptionsTableTests
         {
             var value = property.GetValue(options);
             var summary = Summary(property.DeclaringType!, property.Name);
+            if (value is System.Collections.IDictionary entries)
+            {
+                foreach (System.Collections.DictionaryEntry entry in entries)
+                {
+                    Rows(page, $"{prefix}:{property.Name}:{entry.Key}", entry.Value!);
+                }
+
+                continue;
+            }
+
             if (value is not null && property.PropertyType.IsClass && property.PropertyType != typeof(string)
                 && property.PropertyType.Namespace!.StartsWith("Frusta.", StringComparison.Ordinal))
             {
@@ -60,6 +70,7 @@ public sealed class OptionsTableTests
     private static string Show(object? value) => value switch
     {
         null or "" => "-",
+        TimeSpan time => $"`{time}`",
         bool flag => flag ? "`true`" : "`false`",
         System.Collections.IEnumerable and not string => "empty",
         _ => $"`{Convert.ToString(value, CultureInfo.InvariantCulture)}`",

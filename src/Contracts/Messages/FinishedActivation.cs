@@ -48,7 +48,11 @@ public sealed class FinishedActivation
 /// <summary>Where finished activations are kept. Implemented by the activation store.</summary>
 public interface IFinishedActivations
 {
+    /// <summary>False while records could be refused: the disk is full, a sync failed, or too many wait for the index. Then nothing new is admitted.</summary>
+    bool Healthy { get; }
+
     /// <summary>Appends the record to the journal before it returns (it survives a kill); a second record of one id is refused with false.</summary>
+    /// <exception cref="RecordRefusedException">The store cannot take it now.</exception>
     bool Append(FinishedActivation finished);
 
     /// <summary>Completes when everything appended so far is on disk.</summary>
@@ -57,3 +61,6 @@ public interface IFinishedActivations
     /// <summary>True when a record of this id is kept.</summary>
     ValueTask<bool> ContainsAsync(ActivationId id, CancellationToken cancellationToken);
 }
+
+/// <summary>A store or a log does not take a record: no room, a failed sync, or too much waits.</summary>
+public abstract class RecordRefusedException(string message, Exception? inner = null) : Exception(message, inner);

@@ -26,6 +26,9 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
     private readonly StartGate _gate;
     private readonly MemoryWatchdog _watchdog;
     private readonly string _program;
+
+    // A process may always lower its own limits; lowering another user's takes a right that root does not have everywhere.
+    private readonly string? _limiter = Tool.Find("prlimit");
     private readonly string? _filter;
     private readonly UserRange? _users;
     private readonly CgroupHierarchy? _cgroups;
@@ -229,8 +232,12 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
             SafeFileHandle[] inherited = filter is null ? [argumentsRead] : [filter, argumentsRead];
             var process = await _spawner.StartAsync(new SpawnRequest
             {
-                Program = _program,
-                Arguments = ["--args", (2 + inherited.Length).ToString(CultureInfo.InvariantCulture), "--", .. BubblewrapArguments.Command(spec)],
+                Program = _limiter ?? _program,
+                Arguments =
+                [
+                    .. _limiter is null ? (ReadOnlySpan<string>)[] : [.. ResourceLimits.Words(_options, countProcesses: holdings.User is not null), _program],
+                    "--args", (2 + inherited.Length).ToString(CultureInfo.InvariantCulture), "--", .. BubblewrapArguments.Command(spec),
+                ],
                 Descriptors = inherited,
                 UserId = holdings.User,
                 NetworkNamespace = holdings.Network?.Namespace,
@@ -256,8 +263,11 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
         holdings.Cgroup?.Attach(pid);
         File.WriteAllText($"/proc/{pid}/oom_score_adj", OomScore);
 
-        // The limit on processes counts by user, so it is for sandboxes that have one of their own.
-        ResourceLimits.Apply(pid, _options, countProcesses: holdings.User is not null);
+        if (_limiter is null)
+        {
+            ResourceLimits.Apply(pid, _options, countProcesses: holdings.User is not null);
+        }
+
         if (holdings.Cgroup is null)
         {
             ResourceLimits.LimitMemory(pid, spec.MemoryMb, spec.AddressSpaceMayBeLimited);

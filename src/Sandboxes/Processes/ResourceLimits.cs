@@ -25,6 +25,13 @@ internal static class ResourceLimits
         }
     }
 
+    /// <summary>The same bounds as arguments of <c>prlimit</c>. That on processes counts by user, so it is for sandboxes that have one of their own.</summary>
+    internal static string[] Words(SandboxesOptions options, bool countProcesses)
+    {
+        string[] always = ["--core=0", $"--fsize={(long)options.FileSizeMb << 20}", $"--nofile={options.OpenFiles}"];
+        return countProcesses ? [.. always, $"--nproc={options.Processes}"] : always;
+    }
+
     /// <summary>Bounds memory by what a process may reserve, where no cgroup counts what it uses. The limit may be changed later, up or down.</summary>
     internal static unsafe void LimitMemory(int pid, int megabytes, bool addressSpaceMayBeLimited)
     {

@@ -22,7 +22,7 @@ internal sealed class InvokerFixture : IAsyncDisposable
     {
         DrainMs = 2000,
         StemCells = new(StringComparer.Ordinal),
-        Pool = new() { MemoryMb = 64 * 1024, StartsAtOnce = 8 },
+        Pool = new() { Memory = 64 * 1024, StartsAtOnce = 8 },
     };
 
     public LimitsOptions Limits { get; } = new();

@@ -28,7 +28,7 @@ public sealed class RealSandboxTests : IAsyncLifetime
     {
         _catalog = await RuntimeCatalog.ProbeAsync(new RuntimesOptions(), "http://127.0.0.1:3233", MaxResultBytes, TimeProvider.System, CancellationToken.None);
         var factory = new RuntimeSandboxFactory(_catalog, _maker, _pump, new RuntimesOptions(), MaxResultBytes, TimeProvider.System);
-        var options = new InvokerOptions { DrainMs = 2000, StemCells = new(StringComparer.Ordinal), Pool = new() { MemoryMb = 8192 } };
+        var options = new InvokerOptions { DrainMs = 2000, StemCells = new(StringComparer.Ordinal), Pool = new() { Memory = 8192 } };
         _role = new InvokerRole(options, new LimitsOptions(), _store, factory, TimeProvider.System, NullLoggerFactory.Instance);
         await _role.StartAsync(CancellationToken.None);
     }
