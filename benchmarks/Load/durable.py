@@ -22,6 +22,6 @@ try:
     rate, p50, p99, errors = wrk(wrk_script(folder, [path]), frusta.port, path, given.connections, given.seconds)
     print("accepts: %.0f/s at c=%d, p50 %.2f ms, p99 %.2f ms, %d refused or failed" % (rate, given.connections, p50, p99, errors))
     print("memory: %.0f MB before, %.0f MB after" % (before, frusta.resident_mb()))
-    print("\n".join(line for line in frusta.metrics().splitlines() if line.startswith("frusta_")))
+    print("\n".join(line for line in frusta.metrics().splitlines() if "_bus_" in line and not line.startswith("#")))
 finally:
     frusta.stop()

@@ -237,7 +237,10 @@ public sealed class InvokeActionTests : IDisposable
             _clock.Advance(TimeSpan.FromMilliseconds(100));
         }
 
-        Assert.All(answering, pair => Assert.True(pair.Task.IsCompleted));
+        foreach (var (_, task) in answering)
+        {
+            Assert.Equal(InvokeOutcome.Accepted, (await task).Outcome);
+        }
     }
 
     private void Put(EntityDocument document) => _entities[document.Name.DocumentId] = document;
