@@ -66,7 +66,7 @@ public sealed class OutputCollector : IDisposable
             _lines.Begin(limitBytes);
         }
 
-        Volatile.Write(ref BeganAt, _pump.Begin());
+        _pump.Begin(ref BeganAt);
     }
 
     /// <summary>The activation's answer is here, or will never come: reads what is left and gives its logs.</summary>

@@ -17,6 +17,7 @@ public sealed class OutputPump : IDisposable
     private readonly Lock _gate = new();
     private readonly Dictionary<long, OutputCollector> _collectors = [];
     private readonly int _tickMs;
+    private readonly int _idleTicksBeforeSleep;
     private readonly SafeFileHandle _epoll;
     private readonly SafeFileHandle _wake;
     private OutputCollector[]? _snapshot;
@@ -28,8 +29,14 @@ public sealed class OutputPump : IDisposable
 
     /// <param name="options">Its tick.</param>
     public OutputPump(RuntimesOptions options)
+        : this(options, IdleTicksBeforeSleep)
+    {
+    }
+
+    internal OutputPump(RuntimesOptions options, int idleTicksBeforeSleep)
     {
         _tickMs = options.OutputTickMs;
+        _idleTicksBeforeSleep = idleTicksBeforeSleep;
         _epoll = Epoll.Create();
         _wake = Epoll.CreateEvent();
         Epoll.Watch(_epoll, _wake, WakeNumber, Epoll.Readable);
@@ -75,15 +82,18 @@ public sealed class OutputPump : IDisposable
         }
     }
 
-    /// <summary>The tick at which an activation begins. Wakes the thread if it sleeps.</summary>
-    internal long Begin()
+    /// <summary>Ticks since the start; at least 1.</summary>
+    internal long Tick => Volatile.Read(ref _tick);
+
+    /// <summary>An activation begins: its tick is noted, and the thread woken if it sleeps.</summary>
+    internal void Begin(ref long beganAt)
     {
+        // Noted first, then looked; the thread does it the other way round. So one of the two always sees the other.
+        Interlocked.Exchange(ref beganAt, Tick);
         if (Volatile.Read(ref _asleep) == 1 && Interlocked.Exchange(ref _asleep, 0) == 1)
         {
             Epoll.Signal(_wake);
         }
-
-        return Volatile.Read(ref _tick);
     }
 
     private void Run()
@@ -93,9 +103,9 @@ public sealed class OutputPump : IDisposable
         while (!Volatile.Read(ref _stopped))
         {
             var timeout = _tickMs;
-            if (idleTicks >= IdleTicksBeforeSleep)
+            if (idleTicks >= _idleTicksBeforeSleep)
             {
-                // Asleep is said first and the numbers are looked at again: whoever begins after that look signals.
+                // Asleep is said first and the numbers are looked at again: whoever notes one after that look signals.
                 Interlocked.Exchange(ref _asleep, 1);
                 timeout = AnyInFlight() ? _tickMs : -1;
             }

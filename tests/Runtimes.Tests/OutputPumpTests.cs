@@ -1,0 +1,25 @@
+using System.Diagnostics;
+using Frusta.Runtimes.Output;
+
+namespace Frusta.Runtimes.Tests;
+
+public sealed class OutputPumpTests
+{
+    /// <summary>The pump falls asleep whenever it may, so that activations begin at every point of its way to sleep.</summary>
+    [Fact]
+    public void An_activation_that_begins_while_the_pump_falls_asleep_is_seen()
+    {
+        using var nothing = File.OpenHandle("/dev/null");
+        using var pump = new OutputPump(new RuntimesOptions { OutputTickMs = 1 }, idleTicksBeforeSleep: 0);
+        using var collector = new OutputCollector(nothing, nothing, pump, TimeProvider.System);
+        var clock = Stopwatch.StartNew();
+        for (var round = 0; round < 100_000 && clock.ElapsedMilliseconds < 4000; round++)
+        {
+            collector.Begin(limitBytes: 0);
+            var began = collector.BeganAt;
+            Assert.True(SpinWait.SpinUntil(() => pump.Tick > began, TimeSpan.FromSeconds(10)), $"The pump slept through activation {round}.");
+            collector.Collect(failed: false);
+            Thread.SpinWait(round % 200);
+        }
+    }
+}
