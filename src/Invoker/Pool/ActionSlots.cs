@@ -488,7 +488,7 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
     /// <summary>
     /// Waiting is dearer than a start: what waits, shared by those that serve it or soon will, takes longer than a cold
     /// start. The estimate is the average, or the age of the oldest run when that is more: it catches an action that has
-    /// just become slow, and one that nobody has seen end yet.
+    /// just become slow, and one that nobody has seen end yet. An age that a busy machine may give any run says nothing.
     /// </summary>
     private bool WantsMore(long nowUs)
     {
@@ -527,7 +527,11 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
 
     private double Known(double estimateUs) => _runs < FirstRuns ? 0 : estimateUs;
 
-    private long AgeUs(long nowUs) => _oldestRun is null ? 0 : nowUs - _oldestRun.SinceUs;
+    private long AgeUs(long nowUs)
+    {
+        var age = _oldestRun is null ? 0 : nowUs - _oldestRun.SinceUs;
+        return _runs < FirstRuns || age >= rules.HeldUpUs ? age : 0;
+    }
 
     private bool TryTakeIdle(long nowUs, out Slot? slot)
     {

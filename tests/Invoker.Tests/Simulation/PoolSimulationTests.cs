@@ -43,6 +43,26 @@ public sealed class PoolSimulationTests
     }
 
     [Fact]
+    public void A_run_that_a_busy_machine_holds_up_for_a_moment_calls_for_no_other_sandbox()
+    {
+        var simulation = new PoolSimulation(Rules(), seed: 14);
+        Loop(simulation, PoolSimulation.Key(1, 1), clients: 256, untilUs: 5 * Second, () => simulation.Random.Next(500) == 0 ? 12_000 : 80);
+        simulation.Run(20 * Second);
+        Assert.True(simulation.AllEnded);
+        Assert.InRange(simulation.MostSandboxes, 1, 2);
+    }
+
+    [Fact]
+    public void A_fast_action_of_which_every_other_call_is_slow_gets_many_sandboxes()
+    {
+        var simulation = new PoolSimulation(Rules(), seed: 15);
+        Loop(simulation, PoolSimulation.Key(1, 1), clients: 64, untilUs: 10 * Second, () => simulation.Random.Next(2) == 0 ? 80 : Second);
+        simulation.Run(20 * Second);
+        Assert.True(simulation.AllEnded);
+        Assert.InRange(simulation.MostSandboxes, 30, 64);
+    }
+
+    [Fact]
     public void A_slow_action_with_sixty_four_callers_gets_sixty_four_sandboxes()
     {
         var simulation = new PoolSimulation(Rules(), seed: 2);
