@@ -507,14 +507,14 @@ public sealed partial class InvokerRole : IActivationIntake, IAsyncDisposable
         Decide((room, now, actions) => room.Died(live.Slot, now, actions));
     }
 
-    private bool Tick()
+    private bool Tick(long lateUs)
     {
         if (_room.Ledger.Queued == 0)
         {
             return false;
         }
 
-        Decide((room, now, actions) => room.Tick(now, _machine.CoreIdles(), IsShortOfMemory(), actions));
+        Decide((room, now, actions) => room.Tick(now, lateUs, _machine.CoreIdles(), IsShortOfMemory(), actions));
         return true;
     }
 
@@ -530,7 +530,7 @@ public sealed partial class InvokerRole : IActivationIntake, IAsyncDisposable
         {
             if (IsShortOfMemory())
             {
-                room.Tick(now, coreIdles: false, memoryPressure: true, actions);
+                room.Tick(now, lateUs: 0, coreIdles: false, memoryPressure: true, actions);
             }
 
             room.Sweep(now, actions, forgotten);

@@ -523,14 +523,20 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
     /// run ever seen that counts, and of an age only the part that a run would have had on cores of its own.
     /// </summary>
     private double EstimateOnBusyCores(long nowUs) =>
-        Math.Max(Known(_leastUs), AgeUs(nowUs) / Math.Max(1.0, (double)_running / rules.Cores));
+        Math.Max(Known(_leastUs), AgeUs(nowUs) / PerCore);
+
+    /// <summary>Microseconds that a run may last longer than others only because the machine is busy.</summary>
+    private double HeldUpUs => (rules.HeldUpUs * PerCore) + (ledger.LateUs * 4);
+
+    /// <summary>Runs that share a core, as far as this action goes; at least 1.</summary>
+    private double PerCore => Math.Max(1.0, (double)_running / rules.Cores);
 
     private double Known(double estimateUs) => _runs < FirstRuns ? 0 : estimateUs;
 
     private long AgeUs(long nowUs)
     {
         var age = _oldestRun is null ? 0 : nowUs - _oldestRun.SinceUs;
-        return _runs < FirstRuns || age >= rules.HeldUpUs ? age : 0;
+        return _runs < FirstRuns || age >= HeldUpUs ? age : 0;
     }
 
     private bool TryTakeIdle(long nowUs, out Slot? slot)

@@ -184,16 +184,17 @@ internal sealed class Room
 
     /// <summary>Looks at everything that time alone changes.</summary>
     /// <param name="nowUs">The pool's clock.</param>
+    /// <param name="lateUs">Microseconds that this tick comes late: so long the machine holds things up.</param>
     /// <param name="coreIdles">True when the machine has a core to spare.</param>
     /// <param name="memoryPressure">True when the machine is short of memory: the sandbox idle for longest goes.</param>
     /// <param name="actions">Takes what is to be done.</param>
-    public void Tick(long nowUs, bool coreIdles, bool memoryPressure, List<PoolAction> actions)
+    public void Tick(long nowUs, long lateUs, bool coreIdles, bool memoryPressure, List<PoolAction> actions)
     {
         lock (_lock)
         {
             var passedUs = Math.Min(nowUs - _lastTickUs, LongestTickUs);
             _lastTickUs = nowUs;
-            Ledger.CoreIdles = coreIdles;
+            Ledger.Ticked(lateUs, coreIdles);
             for (var i = _actions.Count - 1; i >= 0; i--)
             {
                 var slots = _actions[i];

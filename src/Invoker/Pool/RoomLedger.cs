@@ -9,13 +9,20 @@ internal sealed class RoomLedger(RoomRules rules)
     private long _reserved;
     private long _queuedBytes;
     private int _queued;
+    private long _lateUs;
     private volatile bool _coreIdles = true;
 
     /// <summary>Whether the machine had a core to spare at the last tick.</summary>
-    public bool CoreIdles
+    public bool CoreIdles => _coreIdles;
+
+    /// <summary>Microseconds by which ticks have lately come late: the greatest counts, and fades away in some twenty ticks.</summary>
+    public long LateUs => Volatile.Read(ref _lateUs);
+
+    /// <summary>What a tick brings: how late it comes, and whether the machine has a core to spare.</summary>
+    public void Ticked(long lateUs, bool coreIdles)
     {
-        get => _coreIdles;
-        set => _coreIdles = value;
+        Volatile.Write(ref _lateUs, Math.Max(lateUs, LateUs - (LateUs / 16)));
+        _coreIdles = coreIdles;
     }
 
     public long Reserved => Volatile.Read(ref _reserved);

@@ -42,7 +42,7 @@ internal sealed record RoomRules
     /// <summary>Microseconds for which a queue was never empty after which a core that idles gets one more sandbox.</summary>
     public long BusyQueueUs { get; init; } = 250_000;
 
-    /// <summary>Microseconds for which a busy machine may hold up any run: a younger one is not taken for slow.</summary>
+    /// <summary>Microseconds for which a busy machine may hold up any run, for each run on a core: a younger one is not taken for slow.</summary>
     public long HeldUpUs { get; init; } = 20_000;
 
     public int MaxQueuedPerAction { get; init; } = 10_000;

@@ -17,7 +17,7 @@ internal sealed class LiveSandbox(Slot slot, RunnableSandbox runnable, bool stem
     /// <summary>True once nothing can run in it any more.</summary>
     public bool IsDead => Runnable.IsDead || Runnable.Sandbox.Exited.IsCompleted;
 
-    public void SetDeadline(long us) => Volatile.Write(ref _deadlineUs, us);
+    public void SetDeadline(long us) => Interlocked.Exchange(ref _deadlineUs, us);
 
     /// <summary>True when a deadline is set.</summary>
     public bool IsTimed => Volatile.Read(ref _deadlineUs) != 0;

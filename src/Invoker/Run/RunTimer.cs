@@ -9,19 +9,21 @@ namespace Frusta.Invoker.Run;
 internal sealed class RunTimer : IDisposable
 {
     private const int IdleTicks = 100;
-    private static readonly TimeSpan Grain = TimeSpan.FromMilliseconds(10);
+    private const long GrainUs = 10_000;
+    private static readonly TimeSpan Grain = TimeSpan.FromMicroseconds(GrainUs);
     private readonly PoolClock _clock;
-    private readonly Func<bool> _tick;
+    private readonly Func<long, bool> _tick;
     private readonly ITimer _timer;
     private readonly Lock _lock = new();
     private readonly List<LiveSandbox> _live = [];
     private int _ticking;
     private int _inTick;
     private int _quietTicks;
+    private long _dueUs;
 
     /// <param name="clock">The clock.</param>
-    /// <param name="tick">Called at each tick; false when nothing waits.</param>
-    public RunTimer(PoolClock clock, Func<bool> tick)
+    /// <param name="tick">Called at each tick with the microseconds that it comes late; false when nothing waits.</param>
+    public RunTimer(PoolClock clock, Func<long, bool> tick)
     {
         _clock = clock;
         _tick = tick;
@@ -63,11 +65,12 @@ internal sealed class RunTimer : IDisposable
         EnsureTicking();
     }
 
-    /// <summary>Called whenever something begins to run or to wait.</summary>
+    /// <summary>Called whenever something has begun to run or to wait; what says so is written with a fence before.</summary>
     public void EnsureTicking()
     {
         if (Volatile.Read(ref _ticking) == 0 && Interlocked.Exchange(ref _ticking, 1) == 0)
         {
+            Volatile.Write(ref _dueUs, _clock.NowUs + GrainUs);
             _timer.Change(Grain, Grain);
         }
     }
@@ -96,7 +99,10 @@ internal sealed class RunTimer : IDisposable
             return; // the tick before still works
         }
 
-        var busy = ExpireDeadlines() | _tick();
+        var now = _clock.NowUs;
+        var lateUs = Math.Max(0, now - Volatile.Read(ref _dueUs));
+        Volatile.Write(ref _dueUs, now + GrainUs);
+        var busy = ExpireDeadlines() | _tick(lateUs);
         Volatile.Write(ref _inTick, 0);
         _quietTicks = busy ? 0 : _quietTicks + 1;
         if (_quietTicks >= IdleTicks)
@@ -104,7 +110,7 @@ internal sealed class RunTimer : IDisposable
             _quietTicks = 0;
             _timer.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
             Interlocked.Exchange(ref _ticking, 0);
-            if (IsAnyTimed())
+            if (IsAnyTimed() || _tick(0))
             {
                 EnsureTicking(); // it began between the look and the stop
             }

@@ -54,6 +54,8 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
 
     public Func<long, bool> CoreIdles { get; init; } = _ => false;
 
+    public Func<long, long> LateUs { get; init; } = _ => 0;
+
     public static PoolKey Key(int space, int action, int revision = 1) =>
         new($"space-{space.ToString(CultureInfo.InvariantCulture)}", new FullyQualifiedName("ns", null, $"action-{action.ToString(CultureInfo.InvariantCulture)}"), $"{revision.ToString(CultureInfo.InvariantCulture)}-x");
 
@@ -144,7 +146,7 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
         if (Room.Ledger.Queued > 0)
         {
             var actions = new List<PoolAction>();
-            Room.Tick(NowUs, CoreIdles(NowUs), memoryPressure: false, actions);
+            Room.Tick(NowUs, LateUs(NowUs), CoreIdles(NowUs), memoryPressure: false, actions);
             Execute(actions);
         }
 

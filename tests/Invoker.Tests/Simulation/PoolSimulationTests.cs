@@ -53,6 +53,20 @@ public sealed class PoolSimulationTests
     }
 
     [Fact]
+    public void A_long_queue_of_a_fast_action_on_a_machine_that_stalls_is_worked_off_in_a_few_sandboxes()
+    {
+        var simulation = new PoolSimulation(Rules(), seed: 16) { LateUs = _ => 30_000 };
+        for (var i = 0; i < 9_000; i++)
+        {
+            simulation.Invoke(PoolSimulation.Key(1, 1), simulation.Random.Next(300) == 0 ? 90_000 : 80);
+        }
+
+        simulation.Run(60 * Second);
+        Assert.True(simulation.AllEnded);
+        Assert.InRange(simulation.MostSandboxes, 1, 16);
+    }
+
+    [Fact]
     public void A_fast_action_of_which_every_other_call_is_slow_gets_many_sandboxes()
     {
         var simulation = new PoolSimulation(Rules(), seed: 15);
