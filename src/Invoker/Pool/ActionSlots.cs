@@ -514,16 +514,18 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
             return false;
         }
 
-        var estimate = ledger.CoreIdles ? Math.Max(Known(_averageUs), AgeUs(nowUs)) : EstimateOnBusyCores(nowUs);
+        var estimate = ledger.CoreIdles ? Math.Max(Known(_averageUs), AgeUs(nowUs)) : EstimateOnBusyCores(nowUs, serving);
         return _oneMore || _waiting.Count * estimate / serving > ColdStartUs + _initUs;
     }
 
     /// <summary>
     /// With every core busy each sandbox more makes all runs longer, which would call for still more. So it is the shortest
-    /// run ever seen that counts, and of an age only the part that a run would have had on cores of its own.
+    /// run ever seen that counts, and of an age only the part that a run would have had on cores of its own. Runs too short
+    /// to have waited for anything gain nothing from more sandboxes than cores.
     /// </summary>
-    private double EstimateOnBusyCores(long nowUs) =>
-        Math.Max(Known(_leastUs), AgeUs(nowUs) / PerCore);
+    private double EstimateOnBusyCores(long nowUs, int serving) => Math.Max(
+        serving >= rules.Cores && _leastUs < rules.ShortRunUs ? 0 : Known(_leastUs),
+        AgeUs(nowUs) / PerCore);
 
     /// <summary>Microseconds that a run may last longer than others only because the machine is busy.</summary>
     private double HeldUpUs => (rules.HeldUpUs * PerCore) + (ledger.LateUs * 4);

@@ -6,6 +6,7 @@ namespace Frusta.Invoker.Pool;
 internal sealed class MachineLoad(TimeProvider time)
 {
     private static readonly TimeSpan CoresEvery = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan CoresStaleAfter = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan PressureEvery = TimeSpan.FromSeconds(1);
     private const double TicksPerSecond = 100;
     private long _coresAt;
@@ -17,14 +18,14 @@ internal sealed class MachineLoad(TimeProvider time)
     /// <summary>Bytes of memory that this process's cgroup or machine has.</summary>
     public static long MemoryBytes => GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
 
-    /// <summary>True when at least three quarters of one core had nothing to do, as of the last quarter of a second.</summary>
+    /// <summary>True when at least three quarters of one core had nothing to do in the last quarter of a second. False until that is known.</summary>
     public bool CoreIdles()
     {
         var elapsed = time.GetElapsedTime(_coresAt);
         if (elapsed >= CoresEvery)
         {
             var idle = ReadIdleTicks();
-            _coreIdles = _coresAt != 0 && (idle - _idleTicks) / TicksPerSecond / elapsed.TotalSeconds > 0.75;
+            _coreIdles = elapsed < CoresStaleAfter && (idle - _idleTicks) / TicksPerSecond / elapsed.TotalSeconds > 0.75;
             _idleTicks = idle;
             _coresAt = time.GetTimestamp();
         }

@@ -10,9 +10,9 @@ internal sealed class RoomLedger(RoomRules rules)
     private long _queuedBytes;
     private int _queued;
     private long _lateUs;
-    private volatile bool _coreIdles = true;
+    private volatile bool _coreIdles;
 
-    /// <summary>Whether the machine had a core to spare at the last tick.</summary>
+    /// <summary>Whether the machine was seen to have a core to spare.</summary>
     public bool CoreIdles => _coreIdles;
 
     /// <summary>Microseconds by which ticks have lately come late: the greatest counts, and fades away in some twenty ticks.</summary>

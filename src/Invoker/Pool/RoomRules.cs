@@ -45,6 +45,9 @@ internal sealed record RoomRules
     /// <summary>Microseconds for which a busy machine may hold up any run, for each run on a core: a younger one is not taken for slow.</summary>
     public long HeldUpUs { get; init; } = 20_000;
 
+    /// <summary>Microseconds below which a run is taken to have used its core throughout.</summary>
+    public long ShortRunUs { get; init; } = 1_000;
+
     public int MaxQueuedPerAction { get; init; } = 10_000;
 
     public int MaxQueuedPerNamespace { get; init; } = 10_000;

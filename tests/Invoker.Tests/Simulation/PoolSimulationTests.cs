@@ -63,7 +63,7 @@ public sealed class PoolSimulationTests
 
         simulation.Run(60 * Second);
         Assert.True(simulation.AllEnded);
-        Assert.InRange(simulation.MostSandboxes, 1, 16);
+        Assert.InRange(simulation.MostSandboxes, 1, 4);
     }
 
     [Fact]
