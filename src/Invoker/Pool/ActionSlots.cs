@@ -266,7 +266,9 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
                 actions.Add(new PoolAction(PoolActionKind.RefuseTooOld, null, Dequeue(nowUs)));
             }
 
-            if (coreIdles && _waiting.Count > 0 && _running > 0 && _starting + _initialising == 0 && nowUs - _queueBusySinceUs > rules.BusyQueueUs)
+            // One sandbox hands over once a run, and every core waits for that; so each core may have one.
+            if ((coreIdles || _running < rules.Cores)
+                && _waiting.Count > 0 && _running > 0 && _starting + _initialising == 0 && nowUs - _queueBusySinceUs > rules.BusyQueueUs)
             {
                 _oneMore = true;
                 _queueBusySinceUs = nowUs;

@@ -39,7 +39,7 @@ internal sealed record RoomRules
     /// <summary>Microseconds without any room after which nobody behind may start before.</summary>
     public long NoOvertakingAfterUs { get; init; } = 1_000_000;
 
-    /// <summary>Microseconds for which a queue was never empty after which a core that idles gets one more sandbox.</summary>
+    /// <summary>Microseconds for which a queue was never empty after which it gets one more sandbox, if a core idles or has none of this action's.</summary>
     public long BusyQueueUs { get; init; } = 250_000;
 
     /// <summary>Microseconds for which a busy machine may hold up any run, for each run on a core: a younger one is not taken for slow.</summary>

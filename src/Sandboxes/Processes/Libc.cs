@@ -11,6 +11,7 @@ internal static partial class Libc
     internal const int NewNetworkNamespace = 0x40000000;
     internal const int SigKill = 9;
 
+    private const int BatchPolicy = 3;
     private const int DuplicateFrom = 1030;
     private const int GetStatusFlags = 3;
     private const int SetStatusFlags = 4;
@@ -79,6 +80,19 @@ internal static partial class Libc
 
     [LibraryImport("libc", EntryPoint = "syscall", SetLastError = true)]
     private static partial nint SystemCall(nint number, nint first, nint second, nint third, nint fourth);
+
+    [LibraryImport("libc", EntryPoint = "sched_setscheduler", SetLastError = true)]
+    private static unsafe partial int SetScheduler(int thread, int policy, int* priority);
+
+    /// <summary>
+    /// From now on this thread, and what it starts, interrupts nobody when it is woken: it waits until a core is free or its turn has
+    /// come. Its share of the cores stays the same. Where the kernel does not know that, nothing changes.
+    /// </summary>
+    internal static unsafe void InterruptNobody()
+    {
+        var priority = 0;
+        _ = SetScheduler(0, BatchPolicy, &priority);
+    }
 
     /// <summary>Changes user, group and supplementary groups of the calling thread alone. The saved ids stay, so that it can change back.</summary>
     internal static bool TrySwitchThread(uint user)

@@ -8,6 +8,7 @@ namespace Frusta.Sandboxes.Processes;
 /// One thread, because a child that asked to die with its parent (<c>bwrap --die-with-parent</c>) dies with the thread that started it:
 /// from a pool thread, sandboxes would die whenever the pool shrinks. That thread is also where user and network namespace are
 /// changed around a start: in the kernel both belong to a thread, so the child inherits them and the rest of the server never has them.
+/// The same goes for how its children are scheduled: a frame that wakes a runner must not take the core from the thread that sent it.
 /// </remarks>
 internal sealed class Spawner : IDisposable
 {
@@ -70,6 +71,7 @@ internal sealed class Spawner : IDisposable
 
     private void Run()
     {
+        Libc.InterruptNobody();
         foreach (var (request, started) in _queue.GetConsumingEnumerable())
         {
             try
