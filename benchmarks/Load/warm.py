@@ -10,7 +10,7 @@ import argparse, os, tempfile
 from peers import BareNode, Frusta, median, wrk, wrk_script
 
 options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-options.add_argument("--seconds", type=float, default=2)
+options.add_argument("--seconds", type=int, default=2)
 options.add_argument("--slices", type=int, default=3)
 options.add_argument("--connections", default="1,4,16,64,256")
 options.add_argument("--actions", default="1,100")
