@@ -41,6 +41,7 @@ try:
         rates.append(rate)
         print("accepts: %.0f/s at c=%d, p50 %.2f ms, p99 %.2f ms, %d refused or failed; %.0f/s ran meanwhile"
               % (rate, given.connections, p50, p99, errors, ran / given.seconds), flush=True)
-    print("median: %.0f/s; memory: %.0f MB before, %.0f MB after" % (median(rates), before, frusta.resident_mb()))
+    print("median: %.0f/s; memory: %.0f MB before, %.0f MB after; %d sandboxes, stem cells included"
+          % (median(rates), before, frusta.resident_mb(), count("sandbox_running")))
 finally:
     frusta.stop()

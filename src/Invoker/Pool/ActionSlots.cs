@@ -38,7 +38,7 @@ internal enum Need : byte
 internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules rules, RoomLedger ledger, string family, long limitBytes, int maxInstances)
 {
     // The first run of a process is many times slower than those that follow; until there were some, only the age of what runs counts.
-    private const int FirstRuns = 4;
+    private const int FirstRuns = 32;
 
     private readonly Lock _lock = new();
     private readonly Queue<Waiting> _waiting = new();
@@ -516,18 +516,19 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
             return false;
         }
 
-        var estimate = ledger.CoreIdles ? Math.Max(Known(_averageUs), AgeUs(nowUs)) : EstimateOnBusyCores(nowUs, serving);
-        return _oneMore || _waiting.Count * estimate / serving > ColdStartUs + _initUs;
+        return _oneMore || _waiting.Count * EstimateUs(nowUs, serving) / serving > ColdStartUs + _initUs;
     }
 
     /// <summary>
-    /// With every core busy each sandbox more makes all runs longer, which would call for still more. So it is the shortest
+    /// With every core busy each sandbox more makes all runs longer, which would call for still more. So it is then the shortest
     /// run ever seen that counts, and of an age only the part that a run would have had on cores of its own. Runs too short
     /// to have waited for anything gain nothing from more sandboxes than cores.
     /// </summary>
-    private double EstimateOnBusyCores(long nowUs, int serving) => Math.Max(
-        serving >= rules.Cores && _leastUs < rules.ShortRunUs ? 0 : Known(_leastUs),
-        AgeUs(nowUs) / PerCore);
+    private double EstimateUs(long nowUs, int serving)
+    {
+        var known = _runs < FirstRuns || (serving >= rules.Cores && _leastUs < rules.ShortRunUs) ? 0 : ledger.CoreIdles ? _averageUs : _leastUs;
+        return Math.Max(known, ledger.CoreIdles ? AgeUs(nowUs) : AgeUs(nowUs) / PerCore);
+    }
 
     /// <summary>Microseconds that a run may last longer than others only because the machine is busy.</summary>
     private double HeldUpUs => (rules.HeldUpUs * PerCore) + (ledger.LateUs * 4);
@@ -535,12 +536,10 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
     /// <summary>Runs that share a core, as far as this action goes; at least 1.</summary>
     private double PerCore => Math.Max(1.0, (double)_running / rules.Cores);
 
-    private double Known(double estimateUs) => _runs < FirstRuns ? 0 : estimateUs;
-
     private long AgeUs(long nowUs)
     {
         var age = _oldestRun is null ? 0 : nowUs - _oldestRun.SinceUs;
-        return _runs < FirstRuns || age >= HeldUpUs ? age : 0;
+        return age >= HeldUpUs ? age : 0;
     }
 
     private bool TryTakeIdle(long nowUs, out Slot? slot)
