@@ -536,8 +536,17 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
     /// <summary>Runs that share a core, as far as this action goes; at least 1.</summary>
     private double PerCore => Math.Max(1.0, (double)_running / rules.Cores);
 
+    /// <summary>
+    /// Microseconds that the oldest run has lasted, as far as that says something: of an action whose runs are known, one that
+    /// lasts calls for one sandbox at a time.
+    /// </summary>
     private long AgeUs(long nowUs)
     {
+        if (_runs >= FirstRuns && _starting + _initialising > 0)
+        {
+            return 0;
+        }
+
         var age = _oldestRun is null ? 0 : nowUs - _oldestRun.SinceUs;
         return age >= HeldUpUs ? age : 0;
     }

@@ -43,7 +43,7 @@ internal sealed record RoomRules
     public long BusyQueueUs { get; init; } = 250_000;
 
     /// <summary>Microseconds for which a busy machine may hold up any run, for each run on a core: a younger one is not taken for slow.</summary>
-    public long HeldUpUs { get; init; } = 20_000;
+    public long HeldUpUs { get; init; } = 30_000;
 
     /// <summary>Microseconds below which a run is taken to have used its core throughout.</summary>
     public long ShortRunUs { get; init; } = 1_000;
