@@ -47,6 +47,20 @@ public sealed partial class StartTests
         Assert.Contains(words, output, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("--version", "0.1.0")]
+    [InlineData("--help", "--data-dir")]
+    public async Task What_is_only_asked_for_is_answered_and_nothing_starts(string flag, string words)
+    {
+        using var folder = new TemporaryFolder();
+
+        var (exitCode, output) = await ServerProcess.RefusedAsync(folder.Sub("data"), [flag]);
+
+        Assert.Equal(0, exitCode);
+        Assert.Contains(words, output, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(folder.Sub("data")));
+    }
+
     [Fact]
     public async Task The_stock_keys_are_refused_on_an_address_that_others_reach()
     {

@@ -7,6 +7,12 @@ namespace Frusta.Server.Configuration;
 /// <param name="Values">Option keys (<c>Section:Key</c>) and what they were set to.</param>
 public sealed record CommandLine(string? ConfigFile, IReadOnlyDictionary<string, string?> Values)
 {
+    private static readonly Argument<string[]> Settings = new("--Section:Key=VALUE")
+    {
+        Arity = ArgumentArity.ZeroOrMore,
+        Description = "Any option of docs/reference/options.md",
+    };
+
     private static readonly Option<int?> Port = new("--port") { Description = "TCP port of the API; 0 takes a free one (default 3233)", HelpName = "PORT" };
     private static readonly Option<string?> Host = new("--host") { Description = "Address to listen on (default 127.0.0.1)", HelpName = "ADDRESS" };
     private static readonly Option<string?> DataDir = new("--data-dir") { Description = "Folder of everything that survives a restart (default ./.frusta)", HelpName = "FOLDER" };
@@ -27,7 +33,7 @@ public sealed record CommandLine(string? ConfigFile, IReadOnlyDictionary<string,
             return null;
         }
 
-        var problem = parsed.Errors.Count > 0 ? parsed.Errors[0].Message : ReadTableOptions(parsed.UnmatchedTokens, values);
+        var problem = parsed.Errors.Count > 0 ? parsed.Errors[0].Message : ReadTableOptions(parsed.GetValue(Settings) ?? [], values);
         if (problem is not null)
         {
             Console.Error.WriteLine($"frusta: {problem}");
@@ -45,8 +51,7 @@ public sealed record CommandLine(string? ConfigFile, IReadOnlyDictionary<string,
 
     private static RootCommand Describe()
     {
-        var standalone = new Command("standalone", "Runs everything in this one process (the default)") { Port, Host, DataDir, Config };
-        standalone.TreatUnmatchedTokensAsErrors = false;
+        var standalone = new Command("standalone", "Runs everything in this one process (the default)") { Port, Host, DataDir, Config, new VersionOption(), Settings };
         standalone.Action = new NotAsked();
         var root = new RootCommand(
             "Frusta: OpenWhisk's serverless platform in one process.\n\n"
@@ -55,13 +60,13 @@ public sealed record CommandLine(string? ConfigFile, IReadOnlyDictionary<string,
             + "the environment, and the environment over the file. Subjects come from file or environment only.")
         {
             standalone,
+            Settings,
         };
         foreach (var option in (Option[])[Port, Host, DataDir, Config])
         {
             root.Options.Add(option);
         }
 
-        root.TreatUnmatchedTokensAsErrors = false;
         root.Action = new NotAsked();
         return root;
     }
