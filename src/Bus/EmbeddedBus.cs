@@ -202,18 +202,19 @@ public sealed partial class EmbeddedBus : IBus
 
     internal void Finished(PendingActivation pending, FinishedActivation finished)
     {
-        var isRecorded = finished.Store && TryRecord(finished);
+        var isDone = !finished.Store || TryRecord(finished);
         long acceptedSegment, startedSegment;
         lock (pending)
         {
             pending.IsFinished = true;
+            pending.IsRefused = !isDone;
             acceptedSegment = pending.AcceptedSegment;
             startedSegment = pending.StartedSegment;
         }
 
-        pending.Message.Reply?.Complete(finished);
-        if (isRecorded || !finished.Store)
+        if (isDone)
         {
+            pending.Message.Reply?.Complete(finished);
             if (acceptedSegment != 0 && (finished.Store || _log.TryAppendDone(pending.Id)))
             {
                 Drop(acceptedSegment, startedSegment);
@@ -225,7 +226,7 @@ public sealed partial class EmbeddedBus : IBus
         else
         {
             // Its entries stay held: after the next start it gets a record, if only that of an interruption.
-            _pending.Remove(pending.Id);
+            pending.Message.Reply?.Refuse();
             Interlocked.Increment(ref _refusedCount);
         }
 
@@ -335,7 +336,7 @@ public sealed partial class EmbeddedBus : IBus
         {
             if (pending.IsFinished)
             {
-                return true;
+                return !pending.IsRefused;
             }
 
             if (pending.AcceptedSegment != 0)

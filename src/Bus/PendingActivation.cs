@@ -27,6 +27,9 @@ internal sealed class PendingActivation(EmbeddedBus bus, ActivationMessage messa
 
     internal bool IsFinished { get; set; }
 
+    /// <summary>It has ended, and the journal did not take its record. It stays pending.</summary>
+    internal bool IsRefused { get; set; }
+
     public void Started() => bus.Started(this);
 
     public void Finished(FinishedActivation finished) => bus.Finished(this, finished);

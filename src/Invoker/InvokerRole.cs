@@ -57,7 +57,7 @@ public sealed partial class InvokerRole : IActivationIntake, IAsyncDisposable
         _logger = loggers.CreateLogger<InvokerRole>();
         _clock = new PoolClock(time);
         _machine = new MachineLoad(time);
-        _room = new Room(RulesOf(options));
+        _room = new Room(RulesOf(options, factory));
         _timer = new RunTimer(_clock, Tick);
         _run = new RunActivation(store, limits, _clock, _timer, _logger);
     }
@@ -134,12 +134,12 @@ public sealed partial class InvokerRole : IActivationIntake, IAsyncDisposable
         return SendOutcome.Sent;
     }
 
-    private static RoomRules RulesOf(InvokerOptions options)
+    private static RoomRules RulesOf(InvokerOptions options, ISandboxFactory factory)
     {
         var cells = new List<StemCellRule>();
         foreach (var (family, cell) in options.StemCells)
         {
-            cells.Add(new StemCellRule(family, cell.Count, (long)cell.MemoryMb << 20));
+            cells.Add(new StemCellRule(family, cell.Count, (long)cell.MemoryMb << 20, factory.IsForItsMemoryOnly(family)));
         }
 
         return new RoomRules

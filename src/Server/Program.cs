@@ -1,4 +1,5 @@
 using System.Globalization;
+using Frusta.Journal;
 using Frusta.Server.Configuration;
 using Frusta.Server.Standalone;
 
@@ -21,7 +22,7 @@ try
 {
     return await StandaloneServer.RunAsync(FrustaOptions.Load(commandLine));
 }
-catch (StartRefusedException refused)
+catch (Exception refused) when (refused is StartRefusedException or LogDamagedException)
 {
     await Console.Error.WriteLineAsync($"frusta: {refused.Message}");
     return 1;

@@ -150,5 +150,9 @@ internal sealed class RecordingReply : IActivationReply
 {
     internal int Completed { get; private set; }
 
+    internal int Refused { get; private set; }
+
     public void Complete(FinishedActivation finished) => Completed++;
+
+    public void Refuse() => Refused++;
 }

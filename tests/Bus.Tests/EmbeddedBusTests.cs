@@ -202,6 +202,24 @@ public sealed class EmbeddedBusTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_client_whose_record_cannot_be_written_is_refused_and_never_given_the_id()
+    {
+        var reply = new RecordingReply();
+        var message = BusFixture.Message(blocking: true, reply: reply);
+        message.Content.Retain();
+        await _fixture.Bus.SendAsync(message, acceptFirst: false, Cancellation);
+        var delivery = Take();
+        delivery.Started();
+        _fixture.Records.IsFull = true;
+
+        delivery.Finished(BusFixture.Finish(delivery.Message.Id));
+
+        Assert.Equal((0, 1), (reply.Completed, reply.Refused));
+        Assert.Equal(SendOutcome.Full, await _fixture.Bus.AcceptSentAsync(message, Cancellation)); // a wait that ended at that very moment
+        Assert.True(_fixture.Bus.Snapshot().IsBalanced);
+    }
+
+    [Fact]
     public async Task What_is_too_old_gets_a_record_and_is_not_run()
     {
         await _fixture.Bus.SendAsync(BusFixture.Message(), acceptFirst: true, Cancellation);

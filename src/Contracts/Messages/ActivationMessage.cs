@@ -60,4 +60,7 @@ public interface IActivationReply
 {
     /// <summary>Called once, after the record is in the journal. The record is the callee's to read only during the call, unless it retains its buffer.</summary>
     void Complete(FinishedActivation finished);
+
+    /// <summary>Called instead, once, when the activation has ended and the journal did not take its record: nobody may be told its id.</summary>
+    void Refuse();
 }

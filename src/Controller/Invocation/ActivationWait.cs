@@ -76,7 +76,7 @@ internal sealed class ActivationWait : IActivationReply, IValueTaskSource<bool>
         return new ValueTask<bool>(this, _source.Version);
     }
 
-    /// <summary>What ended, its record held for the caller; null when the wait ended first. The call lets go with it.</summary>
+    /// <summary>What ended, its record held for the caller; null when the wait ended first, or the record was refused. The call lets go with it.</summary>
     /// <param name="ended">What <see cref="WaitAsync"/> came to.</param>
     internal FinishedActivation? TakeFinished(bool ended)
     {
@@ -102,6 +102,19 @@ internal sealed class ActivationWait : IActivationReply, IValueTaskSource<bool>
             {
                 finished.Record.Dispose();
             }
+        }
+
+        ReleaseHold();
+    }
+
+    /// <summary>The activation has ended without a record: the call ends with nothing.</summary>
+    public void Refuse()
+    {
+        LeaveFlight();
+        if (Interlocked.CompareExchange(ref _state, Over, Waiting) == Waiting)
+        {
+            _pool.Wheel.Remove(this);
+            _source.SetResult(true);
         }
 
         ReleaseHold();

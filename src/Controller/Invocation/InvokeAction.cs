@@ -124,7 +124,11 @@ public sealed partial class InvokeAction : IDisposable
         var finished = wait.TakeFinished(ended);
 
         // 7 Answer.
-        if (finished is null)
+        if (finished is null && ended)
+        {
+            sent = SendOutcome.Full;
+        }
+        else if (finished is null)
         {
             LogDebugWaitEnded(message.Id, request.WaitMs);
             sent = await _bus.AcceptSentAsync(message, CancellationToken.None);

@@ -337,7 +337,7 @@ internal sealed class Room
 
     private bool TryStart(ActionSlots slots, long nowUs, List<PoolAction> actions)
     {
-        var cell = _cells.Find(slots.Family);
+        var cell = _cells.Find(slots.Family, slots.LimitBytes);
         if (cell is null && _starting >= _rules.StartsAtOnce)
         {
             return false;
@@ -439,7 +439,7 @@ internal sealed class Room
             _found.Add(slot);
         }
 
-        while (found < missing && _cells.TakeOther(wanting.Family) is { } cell)
+        while (found < missing && _cells.TakeOther(wanting.Family, wanting.LimitBytes) is { } cell)
         {
             found += cell.ChargedBytes;
             _found.Add(cell);
@@ -553,7 +553,7 @@ internal sealed class Room
 
     private void EndIdle(long nowUs, List<PoolAction> actions)
     {
-        while (_cells.TakeOther("") is { } cell)
+        while (_cells.TakeOther("", 0) is { } cell)
         {
             Stop(cell, actions);
         }

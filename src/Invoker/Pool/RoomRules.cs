@@ -63,4 +63,13 @@ internal sealed record RoomRules
 }
 
 /// <summary>How many stem cells of one family are kept ready, and how large they are until they are specialised.</summary>
-internal sealed record StemCellRule(string Family, int Count, long LimitBytes);
+/// <param name="Family">Such as <c>nodejs</c>.</param>
+/// <param name="Count">Cells to keep.</param>
+/// <param name="LimitBytes">Bytes that each may use.</param>
+/// <param name="ForItsMemoryOnly">True when they serve only actions with just this limit.</param>
+internal sealed record StemCellRule(string Family, int Count, long LimitBytes, bool ForItsMemoryOnly = false)
+{
+    /// <summary>Whether a cell can become a sandbox of such an action.</summary>
+    public bool Serves(string family, long limitBytes) =>
+        string.Equals(Family, family, StringComparison.Ordinal) && (!ForItsMemoryOnly || LimitBytes == limitBytes);
+}

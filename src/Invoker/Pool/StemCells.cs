@@ -46,17 +46,17 @@ internal sealed class StemCells
         }
     }
 
-    /// <summary>A cell that is ready, or null. It stays until it is removed.</summary>
-    public Slot? Find(string family) => Of(family) is { Ready: [.., var last] } ? last : null;
+    /// <summary>A ready cell for an action of the family with this limit, or null. It stays until it is removed.</summary>
+    public Slot? Find(string family, long limitBytes) => Of(family) is { Ready: [.., var last] } own && own.Rule.Serves(family, limitBytes) ? last : null;
 
     public bool Remove(Slot cell) => Of(cell.Family)?.Ready.Remove(cell) ?? false;
 
-    /// <summary>Takes a cell of any other family out, to be ended for want of room.</summary>
-    public Slot? TakeOther(string family)
+    /// <summary>Takes a cell out that does not serve such an action, to be ended for want of room.</summary>
+    public Slot? TakeOther(string family, long limitBytes)
     {
         foreach (var other in _families)
         {
-            if (!string.Equals(other.Rule.Family, family, StringComparison.Ordinal) && other.Ready is [.., var cell])
+            if (!other.Rule.Serves(family, limitBytes) && other.Ready is [.., var cell])
             {
                 other.Ready.RemoveAt(other.Ready.Count - 1);
                 return cell;

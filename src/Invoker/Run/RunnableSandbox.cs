@@ -37,6 +37,9 @@ public interface ISandboxFactory
     /// <summary>Which family runs the kind.</summary>
     KindSupport Find(string kind);
 
+    /// <summary>True when a sandbox of the family serves only actions with the memory that it was started for.</summary>
+    bool IsForItsMemoryOnly(string family);
+
     /// <summary>Starts a sandbox with the family's runtime in it, without any code yet.</summary>
     /// <param name="family">As <see cref="Find"/> gave it.</param>
     /// <param name="memoryMb">Megabytes that it may use.</param>

@@ -45,6 +45,8 @@ public sealed class RuntimeSandboxFactory : ISandboxFactory
     public KindSupport Find(string kind) =>
         _catalog.TryFind(kind, out _, out var reason) ? new KindSupport(FamilyOf(kind), null) : new KindSupport(null, reason);
 
+    public bool IsForItsMemoryOnly(string family) => _families.TryGetValue(family, out var recipe) && recipe.IsForItsMemoryOnly;
+
     public async ValueTask<RunnableSandbox> StartAsync(string family, int memoryMb, bool ahead, CancellationToken cancellationToken)
     {
         if (!_families.TryGetValue(family, out var recipe))

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Frusta.Sandboxes;
 
 namespace Frusta.Runtimes.Manifests;
@@ -5,7 +6,7 @@ namespace Frusta.Runtimes.Manifests;
 /// <summary>How sandboxes of one kind are started on this host.</summary>
 /// <param name="Kind">Such as <c>nodejs:20</c>.</param>
 /// <param name="Family">How its runner behaves.</param>
-/// <param name="Command">Program and arguments, with <c>{channel}</c> for the path of the socket.</param>
+/// <param name="Command">Program and arguments, with <c>{channel}</c> for the path of the socket and <c>{heap}</c> for the megabytes of the heap.</param>
 /// <param name="Environment">The whole environment at the start.</param>
 /// <param name="Mounts">What must be seen inside, beside the system's own folders.</param>
 /// <param name="AddressSpaceMayBeLimited">See <see cref="SandboxSpec.AddressSpaceMayBeLimited"/>.</param>
@@ -17,11 +18,22 @@ public sealed record RuntimeRecipe(
     IReadOnlyList<SandboxMount> Mounts,
     bool AddressSpaceMayBeLimited)
 {
+    private const string Heap = "{heap}";
+    private const int LargestHeapMb = 4096;
+
+    /// <summary>True when a process of this kind is started for a certain amount of memory: another limit later would not be known to it.</summary>
+    public bool IsForItsMemoryOnly => Command.Any(static argument => argument.Contains(Heap, StringComparison.Ordinal));
+
     /// <summary>What to start for an action with this much memory.</summary>
+    /// <remarks>
+    /// The heap may have half of it, which is what Node takes by itself in a container of that size; inside of a sandbox it sees the
+    /// memory of the whole machine, and would not look for garbage before the limit has ended it.
+    /// </remarks>
     public SandboxSpec ToSpec(int memoryMb) => new()
     {
         Purpose = Kind.Replace(':', '-'),
-        Command = Command,
+        Command = [.. Command.Select(argument => argument.Replace(
+            Heap, Math.Min(memoryMb / 2, LargestHeapMb).ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal))],
         Environment = Environment,
         Mounts = Mounts,
         MemoryMb = memoryMb,

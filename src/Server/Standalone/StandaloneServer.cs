@@ -3,6 +3,7 @@ using System.Net;
 using System.Reflection;
 using Frusta.Bus;
 using Frusta.Contracts.Entities;
+using Frusta.Contracts.Messages;
 using Frusta.Controller;
 using Frusta.Controller.Api;
 using Frusta.Controller.Entities;
@@ -65,7 +66,7 @@ internal static class StandaloneServer
             options.Controller, options.Limits, RuntimesManifest.Stock, subjects, documents, activations, closable, operations, clock, loggers);
 
         await invoker.StartAsync(shutdown.Asked);
-        var recovered = await bus.RecoverAsync(shutdown.Asked);
+        var recovered = await RecoverAsync(bus, data, shutdown.Asked);
 
         // The doors: the API, and for functions in sandboxes their own, which serves the API alone.
         await using var listener = new ApiListener(new IPEndPoint(IPAddress.Parse(options.Server.Host), options.Server.Port), options.Server, loggers);
@@ -83,6 +84,19 @@ internal static class StandaloneServer
         await shutdown.WaitAsync();
         await StopAsync(options, listener, inner, closable, bus, invoker);
         return 0;
+    }
+
+    private static async Task<RecoverySummary> RecoverAsync(EmbeddedBus bus, DataFolder data, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await bus.RecoverAsync(cancellationToken);
+        }
+        catch (RecordRefusedException refused)
+        {
+            throw new StartRefusedException(
+                $"What an earlier server left in '{data.Path}' cannot be given its records: {refused.Message} Make room on the disk and start again; nothing is lost.");
+        }
     }
 
     /// <summary>In path order: no new call, what runs ends, what waits on disk stays there for the next start.</summary>

@@ -88,6 +88,19 @@ public sealed class InvokeActionTests : IDisposable
     }
 
     [Fact]
+    public async Task An_end_without_a_record_is_answered_as_full_and_the_call_no_longer_counts()
+    {
+        var answering = InvokeAsync("guest/hello", blocking: true).AsTask();
+
+        _bus.Sent[0].Message.Reply!.Refuse();
+
+        using var answer = await answering;
+        Assert.Equal(InvokeOutcome.Full, answer.Outcome);
+        Assert.Empty(_bus.AcceptedAfterwards);
+        Assert.Equal(0, InFlight);
+    }
+
+    [Fact]
     public async Task When_the_wait_ends_first_the_activation_is_made_durable_and_goes_on()
     {
         var answering = InvokeAsync("guest/hello", blocking: true, waitMs: 1000).AsTask();

@@ -140,6 +140,8 @@ internal sealed class FakeFactory : ISandboxFactory
         ? new KindSupport(kind.Split(':')[0], null)
         : new KindSupport(null, $"The runtime '{kind}' cannot run on this host.");
 
+    public bool IsForItsMemoryOnly(string family) => false;
+
     public async ValueTask<RunnableSandbox> StartAsync(string family, int memoryMb, bool ahead, CancellationToken cancellationToken)
     {
         if (OnStart() is { } failure)

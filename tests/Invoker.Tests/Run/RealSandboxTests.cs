@@ -71,6 +71,27 @@ public sealed class RealSandboxTests : IAsyncLifetime
         Assert.EndsWith(" stdout: hi", Assert.Single(record.GetProperty("logs").EnumerateArray()).GetString());
     }
 
+    [Theory]
+    [InlineData(128)]
+    [InlineData(512)]
+    public async Task Node_looks_for_garbage_before_the_memory_of_its_action_is_used_up(int memoryMb)
+    {
+        var record = await InvokeAsync(
+            """
+            function main() {
+              let length = 0;
+              for (let i = 0; i < 100; i++) { length += new Array(1000000).fill(i).length; }
+              const heap = require('v8').getHeapStatistics();
+              return { length, most: heap.heap_size_limit >> 20, used: heap.total_heap_size >> 20 };
+            }
+            """,
+            limits: new ActionLimits(MemoryMb: memoryMb));
+        var result = record.GetProperty("response").GetProperty("result");
+        Assert.Equal(100_000_000, result.GetProperty("length").GetInt32());
+        Assert.InRange(result.GetProperty("most").GetInt32(), memoryMb / 2, memoryMb);
+        Assert.InRange(result.GetProperty("used").GetInt32(), 1, memoryMb);
+    }
+
     [Fact]
     public async Task A_process_that_exits_is_told_at_once()
     {

@@ -102,6 +102,8 @@ public sealed class WarmPathTests
 
         public KindSupport Find(string kind) => new("nodejs", null);
 
+        public bool IsForItsMemoryOnly(string family) => false;
+
         public ValueTask<RunnableSandbox> StartAsync(string family, int memoryMb, bool ahead, CancellationToken cancellationToken) =>
             ValueTask.FromResult<RunnableSandbox>(this);
 

@@ -153,6 +153,19 @@ public sealed class PoolSimulationTests
     }
 
     [Fact]
+    public void A_stem_cell_that_serves_its_memory_only_is_left_alone_by_others_and_makes_room_for_them()
+    {
+        var simulation = new PoolSimulation(Rules(512, new StemCellRule("nodejs", 1, 256L << 20, ForItsMemoryOnly: true)), seed: 17);
+        simulation.Arrive(1 * Second, () => simulation.Invoke(PoolSimulation.Key(1, 1), 50, memoryMb: 128));
+        simulation.Arrive(2 * Second, () => simulation.Invoke(PoolSimulation.Key(1, 2), 50, memoryMb: 512));
+        simulation.Arrive(5 * Second, () => simulation.Invoke(PoolSimulation.Key(1, 3), 50, memoryMb: 256));
+        simulation.Run(20 * Second);
+        Assert.True(simulation.AllEnded);
+        Assert.DoesNotContain(simulation.All, activation => activation.Refused);
+        Assert.InRange(simulation.Specialised, 0, 1);
+    }
+
+    [Fact]
     public void A_queue_that_never_empties_while_a_core_idles_gets_one_more_sandbox()
     {
         var simulation = new PoolSimulation(Rules(), seed: 7) { CoreIdles = now => now < Second };
