@@ -58,7 +58,11 @@ internal sealed class BubblewrapSandbox : ISandbox, MemoryWatchdog.IWatched
 
     public void LimitMemory(int megabytes)
     {
-        Volatile.Write(ref _limitBytes, (long)megabytes << 20);
+        if (Interlocked.Exchange(ref _limitBytes, (long)megabytes << 20) == (long)megabytes << 20)
+        {
+            return;
+        }
+
         if (_holdings.Cgroup is { } cgroup)
         {
             try
