@@ -188,15 +188,12 @@ public sealed partial class EmbeddedBus : IBus
         await _log.SettledAsync();
     }
 
-    internal void Started(PendingActivation pending)
+    internal bool TryStart(PendingActivation pending)
     {
         lock (pending)
         {
             pending.StartedMs = _clock.GetUtcNow().ToUnixTimeMilliseconds();
-            if (pending.AcceptedSegment != 0)
-            {
-                AppendStarted(pending);
-            }
+            return pending.AcceptedSegment == 0 || TryAppendStarted(pending);
         }
     }
 
@@ -351,31 +348,32 @@ public sealed partial class EmbeddedBus : IBus
             }
 
             pending.AcceptedSegment = position.Segment;
-            if (pending.StartedMs != 0)
+            if (pending.StartedMs == 0)
             {
-                AppendStarted(pending);
-                position = _log.Log.End;
+                return true;
             }
 
-            return true;
+            var isWritten = TryAppendStarted(pending);
+            position = _log.Log.End;
+            return isWritten;
         }
     }
 
-    private void AppendStarted(PendingActivation pending)
+    private bool TryAppendStarted(PendingActivation pending)
     {
-        if (_log.TryAppendStarted(pending.Id, pending.StartedMs, out var position))
+        if (!_log.TryAppendStarted(pending.Id, pending.StartedMs, out var position))
         {
-            if (pending.StartedSegment != 0)
-            {
-                _log.Drop(pending.StartedSegment);
-            }
+            LogStartRefused(_logger, pending.Id.ToString());
+            return false;
+        }
 
-            pending.StartedSegment = position.Segment;
-        }
-        else
+        if (pending.StartedSegment != 0)
         {
-            LogStartedRefused(_logger, pending.Id.ToString());
+            _log.Drop(pending.StartedSegment);
         }
+
+        pending.StartedSegment = position.Segment;
+        return true;
     }
 
     /// <summary>Gives a message that was not delivered back to its sender. An accepted entry of it is ended: nobody holds its id.</summary>
@@ -466,8 +464,8 @@ public sealed partial class EmbeddedBus : IBus
     [LoggerMessage(3001, LogLevel.Warning, "The time to stop is over; {Pending} activations are left to the next start.")]
     private static partial void LogLeft(ILogger logger, long pending);
 
-    [LoggerMessage(3002, LogLevel.Error, "The start of activation {Id} could not be written: after a crash it could run twice.")]
-    private static partial void LogStartedRefused(ILogger logger, string id);
+    [LoggerMessage(3002, LogLevel.Error, "The start of activation {Id} could not be written, so that after a crash it could run twice: it is not run.")]
+    private static partial void LogStartRefused(ILogger logger, string id);
 
     [LoggerMessage(3003, LogLevel.Error, "The record of activation {Id} could not be written.")]
     private static partial void LogRecordRefused(ILogger logger, Exception exception, string id);

@@ -44,8 +44,9 @@ public interface IDelivery
 
     /// <summary>
     /// Called before the first byte goes to a sandbox: from here on it is never run again after a crash, unless the action asks for it.
+    /// False when that could not be written down: then it must not run, and gets a record that says so.
     /// </summary>
-    void Started();
+    bool TryStart();
 
     /// <summary>
     /// Writes the record to the journal, then tells who waits. Called exactly once, as the last thing; it takes over the

@@ -30,7 +30,7 @@ internal sealed class PendingActivation(EmbeddedBus bus, ActivationMessage messa
     /// <summary>It has ended, and the journal did not take its record. It stays pending.</summary>
     internal bool IsRefused { get; set; }
 
-    public void Started() => bus.Started(this);
+    public bool TryStart() => bus.TryStart(this);
 
     public void Finished(FinishedActivation finished) => bus.Finished(this, finished);
 }

@@ -117,6 +117,6 @@ public sealed class StemCellOptions
     /// <summary>How many are kept ready. 0 to 100.</summary>
     public int Count { get; set; }
 
-    /// <summary>Megabytes that one may use until it is given to an action, whose limit it gets then. 32 to 65536.</summary>
+    /// <summary>Megabytes that one may use. A cell of nodejs serves only actions with just this limit; another one gets the limit of its action. 32 to 65536.</summary>
     public int MemoryMb { get; set; } = 256;
 }

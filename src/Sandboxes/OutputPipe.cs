@@ -30,6 +30,38 @@ public static class OutputPipe
         }
     }
 
+    /// <summary>Whether neither of two pipes has bytes or its end to read. A pipe that is null has nothing.</summary>
+    public static unsafe bool AreEmpty(SafeFileHandle? one, SafeFileHandle? other)
+    {
+        var held = stackalloc bool[2];
+        var polled = stackalloc PolledDescriptor[2];
+        try
+        {
+            polled[0] = Hold(one, ref held[0]);
+            polled[1] = Hold(other, ref held[1]);
+            return Libc.Poll(polled, 2, 0) == 0;
+        }
+        finally
+        {
+            LetGo(one, held[0]);
+            LetGo(other, held[1]);
+        }
+    }
+
+    private static PolledDescriptor Hold(SafeFileHandle? pipe, ref bool held)
+    {
+        pipe?.DangerousAddRef(ref held);
+        return new PolledDescriptor(pipe is null ? -1 : (int)pipe.DangerousGetHandle(), PolledDescriptor.Readable);
+    }
+
+    private static void LetGo(SafeFileHandle? pipe, bool held)
+    {
+        if (held)
+        {
+            pipe!.DangerousRelease();
+        }
+    }
+
     /// <summary>Writes to the other end of a pipe, which has room for it.</summary>
     internal static unsafe void Write(SafeFileHandle pipe, ReadOnlySpan<byte> bytes)
     {

@@ -147,7 +147,7 @@ public sealed class CrashSimulationTests
         {
             if (fixture.Intake.Deliveries.TryDequeue(out var delivery))
             {
-                delivery.Started();
+                delivery.TryStart();
                 MaybeCrash(30);
                 Starts[delivery.Message.Id] = Starts.GetValueOrDefault(delivery.Message.Id) + 1;
                 _running.Add(delivery);

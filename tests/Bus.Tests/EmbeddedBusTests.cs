@@ -24,7 +24,7 @@ public sealed class EmbeddedBusTests : IAsyncLifetime
         Assert.True(sent.IsCompletedSuccessfully);
         Assert.Equal(SendOutcome.Sent, await sent);
         var delivery = Take();
-        delivery.Started();
+        delivery.TryStart();
         delivery.Finished(BusFixture.Finish(delivery.Message.Id));
 
         Assert.Equal(1, reply.Completed);
@@ -53,7 +53,7 @@ public sealed class EmbeddedBusTests : IAsyncLifetime
         Assert.Equal(id, delivery.Message.Id);
         Assert.Equal("""{"name":"Frusta"}"""u8, delivery.Message.Content.Span);
         Assert.Null(delivery.Message.Reply);
-        delivery.Started();
+        delivery.TryStart();
         delivery.Finished(BusFixture.Finish(id));
         Assert.Equal(new RecoverySummary(1, 0, 0, 0, 0), await _fixture.RestartAsync());
     }
@@ -64,7 +64,7 @@ public sealed class EmbeddedBusTests : IAsyncLifetime
         var message = BusFixture.Message();
         var id = message.Id;
         await _fixture.Bus.SendAsync(message, acceptFirst: true, Cancellation);
-        Take().Started();
+        Take().TryStart();
 
         Assert.Equal(new RecoverySummary(0, 0, 1, 0, 0), await _fixture.RestartAsync());
         Assert.Contains("\"result\":{\"error\":\"whisk internal error\"}", _fixture.Records.All[id], StringComparison.Ordinal);
@@ -80,9 +80,9 @@ public sealed class EmbeddedBusTests : IAsyncLifetime
     public async Task An_action_that_asks_for_retries_runs_again_so_many_times()
     {
         await _fixture.Bus.SendAsync(BusFixture.Message(retries: 1), acceptFirst: true, Cancellation);
-        Take().Started();
+        Take().TryStart();
         Assert.Equal(1, (await _fixture.RestartAsync()).DeliveredAgain);
-        Take().Started();
+        Take().TryStart();
         Assert.Equal(1, (await _fixture.RestartAsync()).Interrupted);
     }
 
@@ -93,7 +93,7 @@ public sealed class EmbeddedBusTests : IAsyncLifetime
         var id = message.Id;
         message.Content.Retain();
         await _fixture.Bus.SendAsync(message, acceptFirst: false, Cancellation);
-        Take().Started();
+        Take().TryStart();
         Assert.Equal(SendOutcome.Sent, await _fixture.Bus.AcceptSentAsync(message, Cancellation));
 
         Assert.Equal(1, (await _fixture.RestartAsync()).Interrupted);
@@ -107,7 +107,7 @@ public sealed class EmbeddedBusTests : IAsyncLifetime
         message.Content.Retain();
         await _fixture.Bus.SendAsync(message, acceptFirst: false, Cancellation);
         var delivery = Take();
-        delivery.Started();
+        delivery.TryStart();
         delivery.Finished(BusFixture.Finish(message.Id));
         Assert.Equal(SendOutcome.Sent, await _fixture.Bus.AcceptSentAsync(message, Cancellation));
         Assert.Equal(0, _fixture.Log.ActiveSegment);
@@ -123,9 +123,9 @@ public sealed class EmbeddedBusTests : IAsyncLifetime
         Assert.Equal(SendOutcome.Sent, await _fixture.Bus.FireAsync(trigger, messages, Cancellation));
         Assert.Equal(3, _fixture.Intake.Deliveries.Count);
         var finished = Take();
-        finished.Started();
+        finished.TryStart();
         finished.Finished(BusFixture.Finish(finished.Message.Id));
-        Take().Started();
+        Take().TryStart();
         Assert.True(_fixture.Records.All.TryRemove(triggerId, out _)); // As if the process had died before it wrote the record.
 
         Assert.Equal(new RecoverySummary(1, 1, 1, 0, 1), await _fixture.RestartAsync());
@@ -148,7 +148,7 @@ public sealed class EmbeddedBusTests : IAsyncLifetime
     {
         await _fixture.Bus.SendAsync(BusFixture.Message(), acceptFirst: true, Cancellation);
         var delivery = Take();
-        delivery.Started();
+        delivery.TryStart();
         delivery.Finished(BusFixture.Finish(delivery.Message.Id, store: false));
         Assert.Equal(new BusCounts(1, 0, 1, 0, 0, 0, 0), _fixture.Bus.Snapshot());
         Assert.Equal(new RecoverySummary(0, 0, 0, 0, 0), await _fixture.RestartAsync());
@@ -178,7 +178,7 @@ public sealed class EmbeddedBusTests : IAsyncLifetime
         {
             Assert.Equal(SendOutcome.Sent, await _fixture.Bus.SendAsync(BusFixture.Message(padding: 20_000), acceptFirst: true, Cancellation));
             var delivery = Take();
-            delivery.Started();
+            delivery.TryStart();
             delivery.Finished(BusFixture.Finish(delivery.Message.Id));
         }
 
@@ -193,7 +193,7 @@ public sealed class EmbeddedBusTests : IAsyncLifetime
     {
         await _fixture.Bus.SendAsync(BusFixture.Message(), acceptFirst: true, Cancellation);
         var delivery = Take();
-        delivery.Started();
+        delivery.TryStart();
         _fixture.Records.IsFull = true;
         delivery.Finished(BusFixture.Finish(delivery.Message.Id));
         Assert.Equal(1, _fixture.Bus.Snapshot().RecordsRefused);
@@ -209,7 +209,7 @@ public sealed class EmbeddedBusTests : IAsyncLifetime
         message.Content.Retain();
         await _fixture.Bus.SendAsync(message, acceptFirst: false, Cancellation);
         var delivery = Take();
-        delivery.Started();
+        delivery.TryStart();
         _fixture.Records.IsFull = true;
 
         delivery.Finished(BusFixture.Finish(delivery.Message.Id));
@@ -217,6 +217,16 @@ public sealed class EmbeddedBusTests : IAsyncLifetime
         Assert.Equal((0, 1), (reply.Completed, reply.Refused));
         Assert.Equal(SendOutcome.Full, await _fixture.Bus.AcceptSentAsync(message, Cancellation)); // a wait that ended at that very moment
         Assert.True(_fixture.Bus.Snapshot().IsBalanced);
+    }
+
+    [Fact]
+    public async Task A_start_that_cannot_be_written_is_refused()
+    {
+        await _fixture.Bus.SendAsync(BusFixture.Message(), acceptFirst: true, Cancellation);
+        var delivery = Take();
+        _fixture.Log.Dispose(); // refuses from now on, as a full one does
+
+        Assert.False(delivery.TryStart());
     }
 
     [Fact]

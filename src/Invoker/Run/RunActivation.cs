@@ -60,7 +60,11 @@ internal sealed partial class RunActivation(IEntityStore store, LimitsOptions li
             }
 
             // Promise.
-            activation.Delivery.Started();
+            if (!activation.Delivery.TryStart())
+            {
+                return new RunEnd(FallbackRecord.Write(message, ActivationStatus.WhiskError, ExecutionTexts.Interrupted, clock.NowMs), KeepSandbox: true);
+            }
+
             live.Runnable.BeginOutput((long)activation.Action.Limits.LogsMb << 20);
 
             // Initialise.

@@ -11,7 +11,7 @@ public readonly record struct LogsResult(PooledBuffer? Json, bool Truncated);
 /// <summary>Turns what one sandbox writes to its standard output and error into the logs of its activations.</summary>
 /// <remarks>
 /// A runner flushes before it answers, so that after an answer both pipes hold everything: they are read until they would
-/// block, and no sentinel is needed. An activation that writes nothing costs two reads. One that runs for longer is
+/// block, and no sentinel is needed. An activation that writes nothing costs one call. One that runs for longer is
 /// read along by the pump, so that a full pipe never stops user code. What is written between two activations belongs to the next
 /// one, as what is written while code is loaded belongs to the first.
 /// </remarks>
@@ -124,6 +124,11 @@ public sealed class OutputCollector : IDisposable
 
     private void Read()
     {
+        if (OutputStream.AreEmpty(_standardOutput, _standardError))
+        {
+            return; // one call instead of two, for the many that write nothing
+        }
+
         _standardOutput.Read(_lines);
         _standardError.Read(_lines);
     }

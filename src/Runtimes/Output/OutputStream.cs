@@ -14,10 +14,14 @@ internal sealed class OutputStream(SafeFileHandle handle, bool isError)
     // keep the collector's lock for ever: the pump comes again.
     private const int MaxBytesAtOnce = 4 * 1024 * 1024;
 
+    private readonly SafeFileHandle _handle = handle;
     private PooledBuffer? _line; // the beginning of a line whose end has not come
     private bool _closed;
 
-    public void Watch(SafeFileHandle epoll, long number) => Epoll.Watch(epoll, handle, number, Epoll.Readable | Epoll.EdgeTriggered);
+    public void Watch(SafeFileHandle epoll, long number) => Epoll.Watch(epoll, _handle, number, Epoll.Readable | Epoll.EdgeTriggered);
+
+    /// <summary>Whether neither pipe has anything to read, be it bytes or its end.</summary>
+    public static bool AreEmpty(OutputStream one, OutputStream other) => OutputPipe.AreEmpty(one._closed ? null : one._handle, other._closed ? null : other._handle);
 
     /// <summary>Reads until nothing is there.</summary>
     public void Read(LogLines lines)
@@ -69,7 +73,7 @@ internal sealed class OutputStream(SafeFileHandle handle, bool isError)
 
     private int ReadPipe(Span<byte> buffer)
     {
-        var count = OutputPipe.Read(handle, buffer);
+        var count = OutputPipe.Read(_handle, buffer);
         _closed = count == 0;
         return count;
     }

@@ -79,19 +79,26 @@ internal sealed class InstanceFolder : IDisposable
     {
         foreach (var folder in Directory.GetDirectories(RunFolder(options)))
         {
-            var ledger = System.IO.Path.Combine(folder, LedgerName);
-            if (!File.Exists(ledger))
-            {
-                continue;
-            }
-
-            foreach (var line in File.ReadLines(ledger))
+            foreach (var line in ReadLedger(folder))
             {
                 if (line.StartsWith(kind, StringComparison.Ordinal) && line.Length > kind.Length && line[kind.Length] == ' ')
                 {
                     yield return line[(kind.Length + 1)..];
                 }
             }
+        }
+    }
+
+    /// <summary>The lines of an instance's ledger; none when the instance has just ended and taken it along.</summary>
+    internal static string[] ReadLedger(string folder)
+    {
+        try
+        {
+            return File.ReadAllLines(System.IO.Path.Combine(folder, LedgerName));
+        }
+        catch (Exception gone) when (gone is FileNotFoundException or DirectoryNotFoundException)
+        {
+            return [];
         }
     }
 

@@ -28,7 +28,8 @@ public static partial class SandboxLeftovers
         var cleaned = 0;
         foreach (var folder in Directory.GetDirectories(run))
         {
-            if (InstanceFolder.DeadInstanceId(folder) is { } id)
+            // In this order: one that ended well since the folders were listed has removed its own before it was dead.
+            if (InstanceFolder.DeadInstanceId(folder) is { } id && Directory.Exists(folder))
             {
                 await CleanInstanceAsync(folder, spawner, time, cancellationToken);
                 LogInformationCleaned(log, id);
@@ -57,8 +58,7 @@ public static partial class SandboxLeftovers
             KillSession(int.Parse(words[0], CultureInfo.InvariantCulture), words[1]);
         }
 
-        var ledger = Path.Combine(folder, InstanceFolder.LedgerName);
-        foreach (var line in File.Exists(ledger) ? await File.ReadAllLinesAsync(ledger, cancellationToken) : [])
+        foreach (var line in InstanceFolder.ReadLedger(folder))
         {
             var words = line.Split(' ');
             switch (words[0])

@@ -33,6 +33,9 @@ internal static partial class Libc
     [LibraryImport("libc", EntryPoint = "write", SetLastError = true)]
     internal static unsafe partial nint Write(SafeHandle file, byte* buffer, nuint length);
 
+    [LibraryImport("libc", EntryPoint = "poll", SetLastError = true)]
+    internal static unsafe partial int Poll(PolledDescriptor* descriptors, nuint count, int timeoutMs);
+
     [LibraryImport("libc", EntryPoint = "fchown", SetLastError = true)]
     internal static partial int ChangeOwner(SafeHandle file, uint user, uint group);
 
@@ -176,4 +179,15 @@ internal struct ResourceLimit
 {
     internal ulong Current;
     internal ulong Greatest;
+}
+
+/// <summary>The kernel's struct pollfd; a negative descriptor is passed over.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct PolledDescriptor(int descriptor, short wanted)
+{
+    public const short Readable = 1;
+
+    public int Descriptor = descriptor;
+    public short Wanted = wanted;
+    public short Seen;
 }

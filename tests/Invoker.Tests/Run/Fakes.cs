@@ -172,14 +172,21 @@ internal sealed class FakeDelivery(ActivationMessage message) : IDelivery
 
     public int Ends => _ends;
 
-    /// <summary>The record; waits for it at most ten seconds.</summary>
+    /// <summary>The record; waits for it at most thirty seconds.</summary>
     public async Task<JsonElement> RecordAsync()
     {
-        var finished = await _finished.Task.WaitAsync(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
+        var finished = await _finished.Task.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
         return JsonDocument.Parse(finished.Record.Memory).RootElement;
     }
 
-    public void Started() => Interlocked.Increment(ref _starts);
+    /// <summary>Whether the bus can write down that it starts.</summary>
+    public bool MayStart { get; init; } = true;
+
+    public bool TryStart()
+    {
+        Interlocked.Increment(ref _starts);
+        return MayStart;
+    }
 
     public void Finished(FinishedActivation finished)
     {

@@ -44,6 +44,20 @@ public sealed class InvokerRoleTests
     }
 
     [Fact]
+    public async Task What_cannot_be_promised_to_run_once_is_not_run_and_has_a_record()
+    {
+        await using var invoker = await new InvokerFixture().StartAsync();
+        var delivery = new FakeDelivery(InvokerFixture.Message(invoker.Action(), "{}")) { MayStart = false };
+
+        Assert.Equal(SendOutcome.Sent, invoker.Role!.Receive(delivery));
+
+        var record = await delivery.RecordAsync();
+        Assert.Equal("whisk internal error", Text(record, "status"));
+        Assert.Empty(Assert.Single(invoker.Factory.Started).Runs);
+        Assert.Equal(1, delivery.Ends);
+    }
+
+    [Fact]
     public async Task A_run_says_who_calls_what_with_which_arguments()
     {
         await using var invoker = await new InvokerFixture().StartAsync();

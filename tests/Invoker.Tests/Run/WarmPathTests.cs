@@ -65,9 +65,7 @@ public sealed class WarmPathTests
 
         public bool Ended { get; private set; }
 
-        public void Started()
-        {
-        }
+        public bool TryStart() => true;
 
         public void Finished(FinishedActivation finished)
         {
