@@ -29,7 +29,7 @@ public sealed class ApiListener : IAsyncDisposable
             ? null
             : new MinDataRate(options.MinBodyRate, TimeSpan.FromSeconds(5));
         kestrel.Listen(address, listen => listen.Protocols = HttpProtocols.Http1);
-        var transport = new SocketTransportFactory(Options.Create(new SocketTransportOptions { UnsafePreferInlineScheduling = true, WaitForDataBeforeAllocatingBuffer = false }), loggers);
+        var transport = new SocketTransportFactory(Options.Create(new SocketTransportOptions { UnsafePreferInlineScheduling = true }), loggers);
         _server = new KestrelServer(Options.Create(kestrel), transport, loggers);
     }
 
