@@ -58,6 +58,7 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
     private double _leastUs;
     private long _initUs;
     private long _queueBusySinceUs;
+    private long _changedUs;
     private long _lastSeenUs;
 
     public PoolKey Key { get; } = key;
@@ -223,6 +224,7 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
         {
             _starting--;
             _failedStarts = 0;
+            _changedUs = nowUs;
             if (_waiting.Count == 0)
             {
                 BecomeIdle(slot, nowUs);
@@ -274,6 +276,12 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
                 _queueBusySinceUs = nowUs;
             }
 
+            if (HasSurplus(nowUs, coreIdles))
+            {
+                _yields++;
+                _changedUs = nowUs;
+            }
+
             if (_asked || !WantsMore(nowUs))
             {
                 return false;
@@ -283,6 +291,13 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
             return true;
         }
     }
+
+    /// <summary>
+    /// What a stall of the machine started goes again: with all cores busy, more sandboxes than cores only take the cores from each other while
+    /// runs are too short to wait for anything.
+    /// </summary>
+    private bool HasSurplus(long nowUs, bool coreIdles) =>
+        !coreIdles && _yields == 0 && _running > rules.Cores && _runs >= FirstRuns && _averageUs < rules.ShortRunUs && nowUs - _changedUs > rules.SurplusAfterUs;
 
     /// <summary>Takes the sandboxes that were idle for too long out, and names those to be measured.</summary>
     internal void Expire(long nowUs, List<Slot> expired, List<PoolAction> actions)

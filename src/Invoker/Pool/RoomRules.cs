@@ -48,6 +48,9 @@ internal sealed record RoomRules
     /// <summary>Microseconds below which a run is taken to have used its core throughout.</summary>
     public long ShortRunUs { get; init; } = 1_000;
 
+    /// <summary>Microseconds after the last change after which one of more sandboxes than cores is ended, if runs are short and the cores busy.</summary>
+    public long SurplusAfterUs { get; init; } = 2_000_000;
+
     public int MaxQueuedPerAction { get; init; } = 10_000;
 
     public int MaxQueuedPerNamespace { get; init; } = 10_000;

@@ -67,6 +67,20 @@ public sealed class PoolSimulationTests
     }
 
     [Fact]
+    public void Sandboxes_that_a_stall_of_the_machine_started_are_ended_again()
+    {
+        var simulation = new PoolSimulation(Rules() with { SurplusAfterUs = 200_000 }, seed: 18);
+        var key = PoolSimulation.Key(1, 1);
+        Loop(simulation, key, clients: 64, untilUs: 6 * Second, () => simulation.NowUs is > 500_000 and < 1_000_000 && simulation.Random.Next(40) == 0 ? 300_000 : 800);
+        var left = 0;
+        simulation.At(5_900_000, () => left = simulation.SandboxesOf(key));
+        simulation.Run(20 * Second);
+        Assert.True(simulation.AllEnded);
+        Assert.InRange(simulation.MostSandboxes, 4, 64);
+        Assert.InRange(left, 1, 2);
+    }
+
+    [Fact]
     public void A_fast_action_of_which_every_other_call_is_slow_gets_many_sandboxes()
     {
         var simulation = new PoolSimulation(Rules(), seed: 15);
