@@ -65,6 +65,9 @@ public sealed partial class InvokerRole : IActivationIntake, IAsyncDisposable
     /// <summary><c>up</c>, <c>unhealthy</c> (no sandbox has come up lately) or <c>down</c>, as <c>/invokers</c> shows it.</summary>
     public string Health => _closed ? "down" : Volatile.Read(ref _failedStarts) >= _options.Pool.StartTries ? "unhealthy" : "up";
 
+    /// <summary>What the pool holds now.</summary>
+    internal PoolCounts Pool => _room.Count();
+
     /// <summary>Name that operators see, such as <c>invoker0/0</c>.</summary>
     public string Name => $"invoker{_options.Number}/{_options.Number}";
 
@@ -90,7 +93,7 @@ public sealed partial class InvokerRole : IActivationIntake, IAsyncDisposable
         }
 
         _closed = true;
-        await WaitAsync(TimeSpan.FromMilliseconds(_options.DrainMs), () => _room.Count() is not { Running: 0, Queued: 0, Busy: 0 }, cancellationToken);
+        await WaitAsync(TimeSpan.FromMilliseconds(_options.DrainMs), () => Pool is not { Running: 0, Queued: 0, Busy: 0 }, cancellationToken);
         _run.Interrupting = true;
         await _stopping.CancelAsync();
         if (_sweep is not null)
