@@ -3,6 +3,7 @@
 // Runs Node.js actions: node runner.js CHANNEL RESULT_LIMIT. What it answers is what OpenWhisk's Node image answers;
 // the frames that carry it are in docs/reference/frames.md.
 
+const { environment, setOfRun } = require('./environment.js');
 const { open, TYPE } = require('./frames.js');
 const { load } = require('./load.js');
 const { serialize } = require('./serialize.js');
@@ -10,14 +11,9 @@ const { serialize } = require('./serialize.js');
 const { parse, stringify } = JSON;
 const { keys } = Object;
 const { isArray } = Array;
-const environment = process.env;
 const print = console.error;
-const toUpperCase = Function.prototype.call.bind(String.prototype.toUpperCase);
 
 const NOT_OK = 1;
-const variableNames = new Map(); // member of /run -> name of the variable; the members are few, and always the same
-const getName = Function.prototype.call.bind(Map.prototype.get);
-const setName = Function.prototype.call.bind(Map.prototype.set);
 
 let status = 'new'; // new, loading, ready, running, stopped
 let afterRun = 'ready'; // what a run leaves behind: new while a stem cell is primed
@@ -127,15 +123,7 @@ function run(message) {
   for (let i = 0; i < members.length; i++) {
     const member = members[i];
     if (member !== 'value') {
-      let variable = getName(variableNames, member);
-      if (variable === undefined) {
-        variable = `__OW_${toUpperCase(member)}`;
-        setName(variableNames, member, variable);
-      }
-
-      if (environment[variable] !== message[member]) {
-        environment[variable] = message[member];
-      }
+      setOfRun(member, message[member]);
     }
   }
 

@@ -10,6 +10,14 @@ import socket
 import struct
 import sys
 
+try:
+    import ctypes
+
+    putenv = ctypes.PyDLL(None).putenv
+    putenv.argtypes = [ctypes.c_char_p]
+except (ImportError, OSError, AttributeError):
+    putenv = None
+
 HEADER = struct.Struct("<IBBBB16s")
 VERSION = 1
 HELLO, INIT, RUN, RESULT, TRUNCATED, PRIME = 1, 2, 3, 4, 5, 6
@@ -103,11 +111,42 @@ def error(words):
     return (json.dumps({"error": words}, ensure_ascii=False, separators=(",", ":")) + "\n").encode("utf-8", "replace")
 
 
+class Environment:
+    """Sets the variables of a run.
+
+    What differs from run to run is not set through os.environ alone: setenv of the C library keeps every value that a variable
+    ever had, so that a busy action would end for want of memory. putenv takes our own memory instead, which is freed a run later.
+    """
+
+    OF_ONE_RUN = {"activation_id", "transaction_id", "deadline"} if putenv else set()
+
+    def __init__(self):
+        self._environ = os.environ
+        self._names = {}
+        self._lines = {}  # the memory that the C library was given
+
+    def set_of_run(self, member, text):
+        name, encoded = self._names.get(member) or self._name(member)
+        if encoded is not None:
+            value = text.encode("utf-8", "surrogateescape")
+            line = b"%b=%b" % (encoded, value)
+            putenv(line)
+            self._environ._data[encoded] = value
+            self._lines[member] = line
+        elif self._environ.get(name) != text:
+            self._environ[name] = text
+
+    def _name(self, member):
+        name = "__OW_" + member.upper()
+        pair = self._names[member] = name, os.fsencode(name) if member in self.OF_ONE_RUN else None
+        return pair
+
+
 class Runner:
     def __init__(self):
         self.main = None
         self.initialized = False
-        self.variables = {}
+        self.environment = Environment()
         self.encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
         self.decode = json.loads
         self.stdout = sys.stdout
@@ -137,13 +176,8 @@ class Runner:
             raise Refused("no action defined yet")
         message = self.decode(payload)
         value = message.pop("value", {})
-        names, environ = self.variables, os.environ
         for member, text in message.items():
-            name = names.get(member)
-            if name is None:
-                name = names[member] = "__OW_" + member.upper()
-            if environ.get(name) != text:
-                environ[name] = text
+            self.environment.set_of_run(member, text)
         try:
             try:
                 result = self.main(value)

@@ -94,10 +94,10 @@ public sealed class LiveRuntime : IAsyncDisposable
             ["value"] = new JsonObject { ["name"] = "hello", ["main"] = main, ["code"] = code, ["binary"] = binary, ["env"] = env ?? [] },
         });
 
-    public Task<Said> RunAsync(JsonNode? value = null, ActivationId? id = null)
+    public Task<Said> RunAsync(JsonNode? value = null, ActivationId? id = null, string transactionId = "tid")
     {
         var activation = id ?? ActivationId.New(TimeProvider.System);
-        return AskAsync(init: false, RunRequest(value, activation), activation);
+        return AskAsync(init: false, RunRequest(value, activation, transactionId), activation);
     }
 
     /// <summary>Initialises, which must succeed, and runs once.</summary>
@@ -127,14 +127,14 @@ public sealed class LiveRuntime : IAsyncDisposable
         await Sandbox.StopAsync();
     }
 
-    private static JsonObject RunRequest(JsonNode? value, ActivationId id) => new()
+    private static JsonObject RunRequest(JsonNode? value, ActivationId id, string transactionId = "tid") => new()
     {
         ["action_name"] = "/guest/hello",
         ["action_version"] = "0.0.1",
         ["activation_id"] = id.ToString(),
         ["deadline"] = "1795492170903",
         ["namespace"] = "guest",
-        ["transaction_id"] = "tid",
+        ["transaction_id"] = transactionId,
         ["value"] = value ?? new JsonObject(),
     };
 
