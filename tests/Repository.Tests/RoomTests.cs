@@ -12,10 +12,11 @@ public sealed class RoomTests
         ["Bus"] = ["Contracts", "Journal"],
         ["Store"] = ["Contracts", "Journal"],
         ["Sandboxes"] = ["Contracts"],
-        ["Runtimes"] = ["Contracts", "Sandboxes"],
+        ["Sockets"] = [],
+        ["Runtimes"] = ["Contracts", "Sandboxes", "Sockets"],
         ["Controller"] = ["Contracts", "Store", "Bus"],
-        ["Invoker"] = ["Contracts", "Store", "Bus", "Sandboxes", "Runtimes"],
-        ["Server"] = ["Contracts", "Journal", "Bus", "Store", "Sandboxes", "Runtimes", "Controller", "Invoker"],
+        ["Invoker"] = ["Contracts", "Store", "Bus", "Sandboxes", "Sockets", "Runtimes"],
+        ["Server"] = ["Contracts", "Journal", "Bus", "Store", "Sandboxes", "Sockets", "Runtimes", "Controller", "Invoker"],
     };
 
     public static TheoryData<string> Rooms() => [.. Tree.Files

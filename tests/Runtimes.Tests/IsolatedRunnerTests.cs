@@ -19,7 +19,7 @@ public sealed class IsolatedRunnerTests(RuntimeFixture runtimes)
         await using var owned = maker!;
         var recipe = runtimes.Recipe(kind);
         await using var cell = new LiveRuntime(
-            await owned.StartAsync(recipe.ToSpec(256), TestContext.Current.CancellationToken), recipe.Family, runtimes.Pump);
+            await owned.StartAsync(recipe.ToSpec(256), TestContext.Current.CancellationToken), recipe.Family, runtimes.Loops, runtimes.Pump);
         await cell.PrimeAsync(4);
 
         var said = await cell.InitAndRunAsync(code, new JsonObject { ["a"] = 1 });

@@ -8,6 +8,7 @@ using Frusta.Runtimes.Manifests;
 using Frusta.Runtimes.Output;
 using Frusta.Sandboxes;
 using Frusta.Sandboxes.Plain;
+using Frusta.Sockets;
 using Microsoft.Extensions.Logging.Abstractions;
 
 [assembly: AssemblyFixture(typeof(Frusta.Runtimes.Tests.RuntimeFixture))]
@@ -23,6 +24,8 @@ public sealed class RuntimeFixture : IAsyncLifetime
     private readonly ConcurrentBag<LiveRuntime> _started = [];
     private RuntimeCatalog? _catalog;
 
+    public EventLoops Loops { get; } = new(1);
+
     public OutputPump Pump { get; } = new(new RuntimesOptions());
 
     public async ValueTask InitializeAsync() => _catalog = await RuntimeCatalog.ProbeAsync(
@@ -37,6 +40,7 @@ public sealed class RuntimeFixture : IAsyncLifetime
 
         await _maker.DisposeAsync();
         Pump.Dispose();
+        Loops.Dispose();
     }
 
     public RuntimeRecipe Recipe(string kind) => _catalog!.TryFind(kind, out var recipe, out var reason) ? recipe : throw new InvalidOperationException(reason);
@@ -48,7 +52,7 @@ public sealed class RuntimeFixture : IAsyncLifetime
     public async Task<LiveRuntime> StartAsync(RuntimeRecipe recipe)
     {
         var sandbox = await _maker.StartAsync(recipe.ToSpec(512), TestContext.Current.CancellationToken);
-        var runtime = new LiveRuntime(sandbox, recipe.Family, Pump);
+        var runtime = new LiveRuntime(sandbox, recipe.Family, Loops, Pump);
         _started.Add(runtime);
         return runtime;
     }
@@ -59,10 +63,10 @@ public sealed class LiveRuntime : IAsyncDisposable
 {
     private readonly OutputCollector _output;
 
-    public LiveRuntime(ISandbox sandbox, RuntimeFamily family, OutputPump pump)
+    public LiveRuntime(ISandbox sandbox, RuntimeFamily family, EventLoops loops, OutputPump pump)
     {
         Sandbox = sandbox;
-        Client = new FramesClient(sandbox.Channel, family, RuntimeFixture.MaxResultBytes);
+        Client = new FramesClient(sandbox.Channel, family, RuntimeFixture.MaxResultBytes, loops);
         Client.Closed = _ => Closed.TrySetResult();
         Client.Start();
         _output = new OutputCollector(sandbox.StandardOutput, sandbox.StandardError, pump, TimeProvider.System);

@@ -4,6 +4,7 @@ using Frusta.Runtimes.Frames;
 using Frusta.Runtimes.Manifests;
 using Frusta.Runtimes.Output;
 using Frusta.Sandboxes;
+using Frusta.Sockets;
 
 namespace Frusta.Invoker.Run;
 
@@ -16,6 +17,7 @@ public sealed class RuntimeSandboxFactory : ISandboxFactory
 
     private readonly RuntimeCatalog _catalog;
     private readonly ISandboxMaker _maker;
+    private readonly EventLoops _loops;
     private readonly OutputPump _pump;
     private readonly TimeProvider _time;
     private readonly int _primingRuns;
@@ -24,14 +26,16 @@ public sealed class RuntimeSandboxFactory : ISandboxFactory
 
     /// <param name="catalog">The kinds that run here.</param>
     /// <param name="maker">Makes the sandboxes.</param>
+    /// <param name="loops">They watch the channels.</param>
     /// <param name="pump">Reads along with what runs.</param>
     /// <param name="options">How stem cells are primed.</param>
     /// <param name="maxResultBytes">Bytes of the largest result; the catalog was made with the same number.</param>
     /// <param name="time">The clock.</param>
-    public RuntimeSandboxFactory(RuntimeCatalog catalog, ISandboxMaker maker, OutputPump pump, RuntimesOptions options, int maxResultBytes, TimeProvider time)
+    public RuntimeSandboxFactory(RuntimeCatalog catalog, ISandboxMaker maker, EventLoops loops, OutputPump pump, RuntimesOptions options, int maxResultBytes, TimeProvider time)
     {
         _catalog = catalog;
         _maker = maker;
+        _loops = loops;
         _pump = pump;
         _time = time;
         _primingRuns = options.PrimingRuns;
@@ -55,7 +59,7 @@ public sealed class RuntimeSandboxFactory : ISandboxFactory
         }
 
         var sandbox = await _maker.StartAsync(recipe.ToSpec(memoryMb), cancellationToken);
-        var runnable = new FramedSandbox(sandbox, recipe.Family, _maxResultBytes, _pump, _time);
+        var runnable = new FramedSandbox(sandbox, recipe.Family, _maxResultBytes, _loops, _pump, _time);
         try
         {
             for (var run = 0; ahead && run < _primingRuns; run++)
@@ -91,10 +95,10 @@ public sealed class RuntimeSandboxFactory : ISandboxFactory
     {
         private readonly OutputCollector _output;
 
-        public FramedSandbox(ISandbox sandbox, RuntimeFamily family, int maxResultBytes, OutputPump pump, TimeProvider time)
+        public FramedSandbox(ISandbox sandbox, RuntimeFamily family, int maxResultBytes, EventLoops loops, OutputPump pump, TimeProvider time)
         {
             Sandbox = sandbox;
-            Client = new FramesClient(sandbox.Channel, family, maxResultBytes);
+            Client = new FramesClient(sandbox.Channel, family, maxResultBytes, loops);
             _output = new OutputCollector(sandbox.StandardOutput, sandbox.StandardError, pump, time);
             Client.Start();
         }

@@ -5,17 +5,18 @@ using System.Text;
 using System.Threading.Tasks.Sources;
 using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Names;
+using Frusta.Sockets;
 
 namespace Frusta.Runtimes.Frames;
 
 /// <summary>Speaks frames (docs/reference/frames.md) to one of our runners over the channel of its sandbox.</summary>
 /// <remarks>
-/// One exchange at a time. A receive is always pending, so that the end of the process is seen at once, between
-/// activations too. The answer's continuation runs on the thread that received it. Nothing is allocated for an
+/// One exchange at a time. The channel is always watched, so that the end of the process is seen at once, between
+/// activations too. The answer's continuation runs on the loop's thread, which received it. Nothing is allocated for an
 /// exchange but the answer's body. What the runner says is checked: anything but the one answer that is awaited makes
 /// the client useless and its sandbox one to be ended.
 /// </remarks>
-public sealed class FramesClient : IRuntimeClient, IValueTaskSource<RuntimeAnswer>
+public sealed class FramesClient : ReadySocket, IRuntimeClient, IValueTaskSource<RuntimeAnswer>
 {
     private const int ReceiveBytes = 8 * 1024;
     private const int CopiedSendBytes = 64 * 1024;
@@ -25,11 +26,9 @@ public sealed class FramesClient : IRuntimeClient, IValueTaskSource<RuntimeAnswe
     private const int InFlight = 1;
     private const int Dead = 2;
 
-    private readonly Socket _channel;
     private readonly RuntimeFamily _family;
     private readonly int _maxResultBytes;
-    private readonly byte[] _received = GC.AllocateUninitializedArray<byte>(ReceiveBytes, pinned: true);
-    private readonly Receiver _receiver;
+    private readonly byte[] _received = GC.AllocateUninitializedArray<byte>(ReceiveBytes);
     private ManualResetValueTaskSourceCore<RuntimeAnswer> _answer;
     private CancellationTokenRegistration _cancellation;
     private CancellationToken _cancelledBy;
@@ -37,6 +36,7 @@ public sealed class FramesClient : IRuntimeClient, IValueTaskSource<RuntimeAnswe
     private bool _initializing;
     private int _state = Idle;
     private int _told;
+    private TaskCompletionSource? _room;
 
     // Of the receiving thread alone.
     private bool _greeted;
@@ -50,14 +50,12 @@ public sealed class FramesClient : IRuntimeClient, IValueTaskSource<RuntimeAnswe
     /// <param name="channel">Connected socket of the sandbox.</param>
     /// <param name="family">Decides what the end of the process means in the middle of an exchange.</param>
     /// <param name="maxResultBytes">Bytes of the largest result; the runner was started with the same number.</param>
-    public FramesClient(Socket channel, RuntimeFamily family, int maxResultBytes)
+    /// <param name="loops">One of them watches the channel.</param>
+    public FramesClient(Socket channel, RuntimeFamily family, int maxResultBytes, EventLoops loops)
+        : base(channel, loops)
     {
-        _channel = channel;
-        _channel.Blocking = false;
         _family = family;
         _maxResultBytes = maxResultBytes;
-        _receiver = new Receiver(this);
-        _receiver.SetBuffer(_received);
     }
 
     /// <summary>Called once, when the channel is closed or was violated, from the thread that saw it; not after <see cref="Abort"/> or disposal.</summary>
@@ -70,7 +68,11 @@ public sealed class FramesClient : IRuntimeClient, IValueTaskSource<RuntimeAnswe
     public bool IsDead => Volatile.Read(ref _state) == Dead;
 
     /// <summary>Begins to receive. Call it once, after <see cref="Closed"/> is set.</summary>
-    public void Start() => ReceiveAndDeliver();
+    public void Start()
+    {
+        Watch();
+        OnReadable();
+    }
 
     public ValueTask<RuntimeAnswer> InitializeAsync(ActivationId id, ReadOnlyMemory<byte> request, CancellationToken cancellationToken) =>
         ExchangeAsync(FrameType.Init, id, request, cancellationToken);
@@ -94,7 +96,7 @@ public sealed class FramesClient : IRuntimeClient, IValueTaskSource<RuntimeAnswe
     public ValueTask DisposeAsync()
     {
         Abort(RuntimeAnswerKind.Closed);
-        _channel.Dispose();
+        Dispose();
         return ValueTask.CompletedTask;
     }
 
@@ -147,21 +149,8 @@ public sealed class FramesClient : IRuntimeClient, IValueTaskSource<RuntimeAnswe
     {
         Interlocked.Exchange(ref _told, 1);
         var inFlight = Interlocked.Exchange(ref _state, Dead) == InFlight;
-        Shut();
+        Shut(); // no byte of the request is sent from here on, so that its memory may be used for others' requests
         return inFlight;
-    }
-
-    /// <summary>From here on no byte of a request is sent, so that its memory may be used for others' requests.</summary>
-    private void Shut()
-    {
-        try
-        {
-            _channel.Shutdown(SocketShutdown.Both);
-        }
-        catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
-        {
-            // It is closed already, which is what was wanted.
-        }
     }
 
     private void Send(FrameType type, ActivationId id, ReadOnlyMemory<byte> request)
@@ -175,14 +164,14 @@ public sealed class FramesClient : IRuntimeClient, IValueTaskSource<RuntimeAnswe
             request.Span.CopyTo(frame.AsSpan(FrameHeader.Size));
         }
 
-        var sent = _channel.Send(frame.AsSpan(0, size), SocketFlags.None, out var error);
-        if (error == SocketError.Success && sent == size && copied)
+        var sent = Send(frame.AsSpan(0, size));
+        if (sent == size && copied)
         {
             ArrayPool<byte>.Shared.Return(frame);
         }
-        else if (error is SocketError.Success or SocketError.WouldBlock)
+        else if (sent != Broken)
         {
-            _ = SendRestAsync(frame, size, error == SocketError.Success ? sent : 0, copied ? default : request);
+            _ = SendRestAsync(frame, size, Math.Max(sent, 0), copied ? default : request);
         }
         else
         {
@@ -194,68 +183,71 @@ public sealed class FramesClient : IRuntimeClient, IValueTaskSource<RuntimeAnswe
     /// <summary>What did not fit into the socket at once. The request stays valid because its exchange is not over before the runner has read it.</summary>
     private async Task SendRestAsync(byte[] frame, int size, int sent, ReadOnlyMemory<byte> request)
     {
-        try
-        {
-            while (sent < size)
-            {
-                sent += await _channel.SendAsync(frame.AsMemory(sent, size - sent), CancellationToken.None);
-            }
-
-            while (request.Length > 0)
-            {
-                request = request[await _channel.SendAsync(request, CancellationToken.None)..];
-            }
-        }
-        catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
+        var whole = await TrySendAllAsync(frame.AsMemory(sent, size - sent)) && await TrySendAllAsync(request);
+        ArrayPool<byte>.Shared.Return(frame);
+        if (!whole)
         {
             Lose(RuntimeAnswerKind.Closed);
         }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(frame);
-        }
     }
 
-    /// <summary>Hands out the answer that was received, if one was, after the next receive is pending: its continuation may begin the next exchange.</summary>
-    private void ReceiveAndDeliver()
+    private async ValueTask<bool> TrySendAllAsync(ReadOnlyMemory<byte> bytes)
     {
-        var open = true;
-        while (open || _owes)
+        while (bytes.Length > 0)
         {
-            var (owes, owed) = (_owes, _owed);
-            (_owes, _owed) = (false, default);
-            var pending = open && ReceiveIsPending(); // if so, what comes next comes on another thread, to which _owes belongs from here on
-            open = !pending && open && Received();
-            if (owes)
+            var sent = Send(bytes.Span);
+            if (sent == Broken)
             {
-                Complete(owed);
+                return false;
             }
 
-            if (pending)
+            if (sent == WouldBlock)
             {
-                return;
+                var room = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+                Volatile.Write(ref _room, room);
+                AwaitWritable();
+                await room.Task;
+            }
+            else
+            {
+                bytes = bytes[sent..];
             }
         }
+
+        return true;
     }
 
-    private bool ReceiveIsPending()
+    protected override void OnWritable() => Volatile.Read(ref _room)?.TrySetResult();
+
+    /// <summary>Receives until there is nothing more, and hands out the answer if one came: its continuation may begin the next exchange.</summary>
+    protected override void OnReadable()
     {
-        try
+        do
         {
-            return _channel.ReceiveAsync(_receiver);
+            int count;
+            while ((count = Receive(_body is null ? _received.AsSpan(_have) : Rest(_body))) != WouldBlock)
+            {
+                var open = TryTake(count);
+                if (_owes)
+                {
+                    var owed = _owed;
+                    (_owes, _owed) = (false, default);
+                    Complete(owed);
+                }
+
+                if (!open)
+                {
+                    return;
+                }
+            }
         }
-        catch (ObjectDisposedException)
-        {
-            Lose(RuntimeAnswerKind.Closed);
-            return true; // there is nothing to look at
-        }
+        while (!TryAwait());
     }
 
     /// <summary>Takes what a receive brought; false when it was the last.</summary>
-    private bool Received()
+    private bool TryTake(int count)
     {
-        var count = _receiver.BytesTransferred;
-        if (_receiver.SocketError != SocketError.Success || count == 0)
+        if (count <= 0)
         {
             return Stop(RuntimeAnswerKind.Closed);
         }
@@ -263,16 +255,13 @@ public sealed class FramesClient : IRuntimeClient, IValueTaskSource<RuntimeAnswe
         if (_body is not null)
         {
             _body.Advance(count);
-            if (_body.Length < _header.Length)
+            if (_body.Length == _header.Length)
             {
-                _receiver.SetBuffer(Rest(_body));
-                return true;
+                var body = _body;
+                (_body, _have) = (null, 0);
+                Take(_header, body);
             }
 
-            var body = _body;
-            (_body, _have) = (null, 0);
-            Take(_header, body);
-            _receiver.SetBuffer(_received);
             return true;
         }
 
@@ -292,11 +281,9 @@ public sealed class FramesClient : IRuntimeClient, IValueTaskSource<RuntimeAnswe
                 {
                     _body = PooledBuffer.Rent((int)_header.Length);
                     _body.Write(_received.AsSpan(FrameHeader.Size, _have - FrameHeader.Size));
-                    _receiver.SetBuffer(Rest(_body));
-                    return true;
                 }
 
-                break;
+                return true;
             }
 
             Take(_header, PooledBuffer.Copy(_received.AsSpan(FrameHeader.Size, (int)_header.Length)));
@@ -304,14 +291,13 @@ public sealed class FramesClient : IRuntimeClient, IValueTaskSource<RuntimeAnswe
             _have -= size;
         }
 
-        _receiver.SetBuffer(_received.AsMemory(_have));
         return true;
     }
 
-    private Memory<byte> Rest(PooledBuffer body)
+    private Span<byte> Rest(PooledBuffer body)
     {
         var missing = (int)_header.Length - body.Length;
-        return body.GetMemory(missing)[..missing];
+        return body.GetSpan(missing)[..missing];
     }
 
     /// <summary>Whether a runner of ours may send this now. It is asked before the payload is received, so that nothing large is kept for one that may not.</summary>
@@ -389,16 +375,5 @@ public sealed class FramesClient : IRuntimeClient, IValueTaskSource<RuntimeAnswe
         _cancellation.Dispose();
         _cancellation = default;
         _answer.SetResult(answer);
-    }
-
-    private sealed class Receiver(FramesClient client) : SocketAsyncEventArgs(true)
-    {
-        protected override void OnCompleted(SocketAsyncEventArgs e)
-        {
-            if (client.Received() || client._owes)
-            {
-                client.ReceiveAndDeliver();
-            }
-        }
     }
 }

@@ -1,3 +1,4 @@
+using Frusta.Sockets;
 using Microsoft.Win32.SafeHandles;
 
 namespace Frusta.Runtimes.Output;
@@ -98,7 +99,7 @@ public sealed class OutputPump : IDisposable
 
     private void Run()
     {
-        Span<long> numbers = stackalloc long[EventsAtOnce];
+        Span<EpollEvent> events = stackalloc EpollEvent[EventsAtOnce];
         var idleTicks = 0;
         while (!Volatile.Read(ref _stopped))
         {
@@ -110,11 +111,11 @@ public sealed class OutputPump : IDisposable
                 timeout = AnyInFlight() ? _tickMs : -1;
             }
 
-            var count = Epoll.Wait(_epoll, numbers, timeout);
+            var count = Epoll.Wait(_epoll, events, timeout);
             Volatile.Write(ref _asleep, 0);
-            foreach (var number in numbers[..count])
+            foreach (var happened in events[..count])
             {
-                ReadAlong(number);
+                ReadAlong(happened.Data);
             }
 
             Volatile.Write(ref _tick, _tick + 1);

@@ -1,6 +1,7 @@
 using System.Buffers;
 using Frusta.Contracts.Buffers;
 using Frusta.Sandboxes;
+using Frusta.Sockets;
 using Microsoft.Win32.SafeHandles;
 
 namespace Frusta.Runtimes.Output;

@@ -1,9 +1,10 @@
 using System.Net;
 using Frusta.Server.Configuration;
 using Frusta.Server.Standalone;
+using Frusta.Sockets;
+using Frusta.Sockets.Http;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.Options;
 
 namespace Frusta.Server.Http;
@@ -17,7 +18,7 @@ public sealed class ApiListener : IAsyncDisposable
     private readonly KestrelServer _server;
     private readonly IPEndPoint _address;
 
-    public ApiListener(IPEndPoint address, ServerOptions options, ILoggerFactory loggers)
+    public ApiListener(IPEndPoint address, ServerOptions options, EventLoops loops, ILoggerFactory loggers)
     {
         _address = address;
         var kestrel = new KestrelServerOptions { AddServerHeader = false, AllowSynchronousIO = false };
@@ -29,8 +30,7 @@ public sealed class ApiListener : IAsyncDisposable
             ? null
             : new MinDataRate(options.MinBodyRate, TimeSpan.FromSeconds(5));
         kestrel.Listen(address, listen => listen.Protocols = HttpProtocols.Http1);
-        var transport = new SocketTransportFactory(Options.Create(new SocketTransportOptions { UnsafePreferInlineScheduling = true }), loggers);
-        _server = new KestrelServer(Options.Create(kestrel), transport, loggers);
+        _server = new KestrelServer(Options.Create(kestrel), new SocketTransport(loops, TimeProvider.System, loggers.CreateLogger<SocketTransport>()), loggers);
     }
 
     /// <summary>The port that is listened on, after the start.</summary>

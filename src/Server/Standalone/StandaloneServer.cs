@@ -17,6 +17,7 @@ using Frusta.Sandboxes;
 using Frusta.Server.Configuration;
 using Frusta.Server.Http;
 using Frusta.Server.Metrics;
+using Frusta.Sockets;
 using Frusta.Store.Activations;
 using Frusta.Store.Entities;
 
@@ -51,7 +52,8 @@ internal static class StandaloneServer
         // The invoker.
         var catalog = await probing;
         using var pump = new OutputPump(options.Runtimes);
-        var factory = new RuntimeSandboxFactory(catalog, maker, pump, options.Runtimes, options.Limits.MaxPayloadBytes, clock);
+        using var loops = new EventLoops(Math.Max(1, Environment.ProcessorCount / 2)); // the other cores are the sandboxes' (docs/decisions/0002)
+        var factory = new RuntimeSandboxFactory(catalog, maker, loops, pump, options.Runtimes, options.Limits.MaxPayloadBytes, clock);
         await using var invoker = new InvokerRole(options.Invoker, options.Limits, documents, factory, clock, loggers);
 
         // The bus between it and the controller.
@@ -69,9 +71,9 @@ internal static class StandaloneServer
         var recovered = await RecoverAsync(bus, data, shutdown.Asked);
 
         // The doors: the API, and for functions in sandboxes their own, which serves the API alone.
-        await using var listener = new ApiListener(new IPEndPoint(IPAddress.Parse(options.Server.Host), options.Server.Port), options.Server, loggers);
+        await using var listener = new ApiListener(new IPEndPoint(IPAddress.Parse(options.Server.Host), options.Server.Port), options.Server, loops, loggers);
         await listener.StartAsync(controller.Api.HandleAsync, shutdown.Asked);
-        await using var inner = apiEndpoint is null ? null : new ApiListener(apiEndpoint, options.Server, loggers);
+        await using var inner = apiEndpoint is null ? null : new ApiListener(apiEndpoint, options.Server, loops, loggers);
         if (inner is not null)
         {
             await inner.StartAsync(context => SandboxDoor.HandleAsync(context, controller.Api), shutdown.Asked);

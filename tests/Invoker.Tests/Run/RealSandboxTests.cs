@@ -9,6 +9,7 @@ using Frusta.Runtimes.Manifests;
 using Frusta.Runtimes.Output;
 using Frusta.Sandboxes;
 using Frusta.Sandboxes.Plain;
+using Frusta.Sockets;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Frusta.Invoker.Tests.Run;
@@ -19,6 +20,7 @@ public sealed class RealSandboxTests : IAsyncLifetime
     private const int MaxResultBytes = 1024 * 1024;
 
     private readonly ProcessSandboxMaker _maker = new(new SandboxesOptions(), TimeProvider.System, NullLogger<ProcessSandboxMaker>.Instance);
+    private readonly EventLoops _loops = new(1);
     private readonly OutputPump _pump = new(new RuntimesOptions());
     private readonly FakeStore _store = new();
     private InvokerRole _role = null!;
@@ -27,7 +29,7 @@ public sealed class RealSandboxTests : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         _catalog = await RuntimeCatalog.ProbeAsync(new RuntimesOptions(), "http://127.0.0.1:3233", MaxResultBytes, TimeProvider.System, CancellationToken.None);
-        var factory = new RuntimeSandboxFactory(_catalog, _maker, _pump, new RuntimesOptions(), MaxResultBytes, TimeProvider.System);
+        var factory = new RuntimeSandboxFactory(_catalog, _maker, _loops, _pump, new RuntimesOptions(), MaxResultBytes, TimeProvider.System);
         var options = new InvokerOptions { DrainMs = 2000, StemCells = new(StringComparer.Ordinal), Pool = new() { Memory = 8192 } };
         _role = new InvokerRole(options, new LimitsOptions(), _store, factory, TimeProvider.System, NullLoggerFactory.Instance);
         await _role.StartAsync(CancellationToken.None);
@@ -38,6 +40,7 @@ public sealed class RealSandboxTests : IAsyncLifetime
         await _role.DisposeAsync();
         await _maker.DisposeAsync();
         _pump.Dispose();
+        _loops.Dispose();
     }
 
     private async Task<JsonElement> InvokeAsync(string code, string arguments = "{}", string kind = "nodejs:20", string revision = "1-a", ActionLimits? limits = null)

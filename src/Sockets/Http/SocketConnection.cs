@@ -1,0 +1,62 @@
+using System.IO.Pipelines;
+using System.Net;
+using System.Net.Sockets;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Http.Features;
+
+namespace Frusta.Sockets.Http;
+
+/// <summary>What Kestrel knows of one client's connection.</summary>
+internal sealed class SocketConnection : ConnectionContext
+{
+    private readonly StreamSocket _socket;
+    private readonly CancellationTokenSource _closed = new();
+    private int _told;
+
+    public SocketConnection(Socket socket, EventLoops loops, long number)
+    {
+        ConnectionId = FormattableString.Invariant($"c{number}");
+        LocalEndPoint = socket.LocalEndPoint;
+        RemoteEndPoint = socket.RemoteEndPoint;
+        _socket = new StreamSocket(socket, loops, TellClosed);
+        Transport = _socket;
+        ConnectionClosed = _closed.Token;
+    }
+
+    public override string ConnectionId { get; set; }
+
+    public override IFeatureCollection Features { get; } = new FeatureCollection();
+
+    public override IDictionary<object, object?> Items { get => field ??= new ConnectionItems(); set; }
+
+    public override IDuplexPipe Transport { get; set; }
+
+    public override CancellationToken ConnectionClosed { get; set; }
+
+    public override EndPoint? LocalEndPoint { get; set; }
+
+    public override EndPoint? RemoteEndPoint { get; set; }
+
+    /// <exception cref="IOException">It cannot be watched.</exception>
+    public void Start() => _socket.Start();
+
+    public override void Abort(ConnectionAbortedException abortReason) => _socket.Abort();
+
+    public override async ValueTask DisposeAsync()
+    {
+        await _socket.Input.CompleteAsync();
+        await _socket.Output.CompleteAsync();
+        _socket.Close();
+        TellClosed();
+        await base.DisposeAsync();
+    }
+
+    /// <summary>Whoever listens to that may do much, so it is not done on the loop's thread.</summary>
+    private void TellClosed()
+    {
+        if (Interlocked.Exchange(ref _told, 1) == 0)
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(static closed => closed.Cancel(), _closed, preferLocal: false);
+        }
+    }
+}
