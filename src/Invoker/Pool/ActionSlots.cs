@@ -37,28 +37,16 @@ internal enum Need : byte
 /// </summary>
 internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules rules, RoomLedger ledger, string family, long limitBytes, int maxInstances)
 {
-    // The first run of a process is many times slower than those that follow; until there were some, only the age of what runs counts.
-    private const int FirstRuns = 32;
-
     private readonly Lock _lock = new();
     private readonly Queue<Waiting> _waiting = new();
     private readonly List<Slot> _idle = [];
-    private Slot? _oldestRun;
-    private Slot? _newestRun;
-    private int _running;
+    private readonly StartRule _rule = new(rules, ledger, maxInstances);
     private int _initialising;
     private int _starting;
     private int _yields;
     private int _failedStarts;
-    private int _runs;
     private bool _asked;
-    private bool _oneMore;
     private bool _closed;
-    private double _averageUs;
-    private double _leastUs;
-    private long _initUs;
-    private long _queueBusySinceUs;
-    private long _changedUs;
     private long _lastSeenUs;
 
     public PoolKey Key { get; } = key;
@@ -70,7 +58,11 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
     public long LimitBytes { get; } = limitBytes;
 
     /// <summary>Microseconds that a cold start of this family costs, without loading the code; set by the room.</summary>
-    public long ColdStartUs { get; set; } = rules.FirstColdStartUs;
+    public long ColdStartUs
+    {
+        get => _rule.ColdStartUs;
+        set => _rule.ColdStartUs = value;
+    }
 
     /// <summary>Since when the room has had nothing for this action; 0 when it is not short. Guarded by the room's lock.</summary>
     public long BlockedSinceUs { get; set; }
@@ -106,7 +98,7 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
             {
                 _initialising--;
                 slot.Initialised = true;
-                _initUs = _initUs == 0 ? nowUs - slot.SinceUs : _initUs + ((nowUs - slot.SinceUs - _initUs) / 4);
+                _rule.Initialised(nowUs - slot.SinceUs);
                 BeginRun(slot, nowUs);
             }
         }
@@ -168,7 +160,9 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
         }
     }
 
-    private int Total => _idle.Count + _running + _initialising + _starting;
+    private int Coming => _starting + _initialising;
+
+    private int Total => _idle.Count + _rule.Running + Coming;
 
     // What follows is called by the room, under its lock.
 
@@ -213,7 +207,7 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
             slot.Owner = this;
             slot.State = SlotState.Starting;
             _starting++;
-            _oneMore = false;
+            _rule.StartBegan();
         }
     }
 
@@ -224,7 +218,7 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
         {
             _starting--;
             _failedStarts = 0;
-            _changedUs = nowUs;
+            _rule.NumberChanged(nowUs);
             if (_waiting.Count == 0)
             {
                 BecomeIdle(slot, nowUs);
@@ -268,18 +262,11 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
                 actions.Add(new PoolAction(PoolActionKind.RefuseTooOld, null, Dequeue(nowUs)));
             }
 
-            // One sandbox hands over once a run, and every core waits for that; so each core may have one.
-            if ((coreIdles || _running < rules.Cores)
-                && _waiting.Count > 0 && _running > 0 && _starting + _initialising == 0 && nowUs - _queueBusySinceUs > rules.BusyQueueUs)
-            {
-                _oneMore = true;
-                _queueBusySinceUs = nowUs;
-            }
-
-            if (HasSurplus(nowUs, coreIdles))
+            _rule.LookAtQueue(_waiting.Count, Coming, coreIdles, nowUs);
+            if (_yields == 0 && _rule.HasSurplus(coreIdles, nowUs))
             {
                 _yields++;
-                _changedUs = nowUs;
+                _rule.NumberChanged(nowUs);
             }
 
             if (_asked || !WantsMore(nowUs))
@@ -291,13 +278,6 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
             return true;
         }
     }
-
-    /// <summary>
-    /// What a stall of the machine started goes again: with all cores busy, more sandboxes than cores only take the cores from each other while
-    /// runs are too short to wait for anything.
-    /// </summary>
-    private bool HasSurplus(long nowUs, bool coreIdles) =>
-        !coreIdles && _yields == 0 && _running > rules.Cores && _runs >= FirstRuns && _averageUs < rules.ShortRunUs && nowUs - _changedUs > rules.SurplusAfterUs;
 
     /// <summary>Takes the sandboxes that were idle for too long out, and names those to be measured.</summary>
     internal void Expire(long nowUs, List<Slot> expired, List<PoolAction> actions)
@@ -387,7 +367,7 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
     {
         lock (_lock)
         {
-            if (_yields >= _running)
+            if (_yields >= _rule.Running)
             {
                 return false;
             }
@@ -404,7 +384,7 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
         {
             lock (_lock)
             {
-                return (_running + _initialising + _starting) * LimitBytes;
+                return (_rule.Running + Coming) * LimitBytes;
             }
         }
     }
@@ -415,7 +395,7 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
         {
             lock (_lock)
             {
-                return _running;
+                return _rule.Running;
             }
         }
     }
@@ -480,7 +460,7 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
 
         if (_waiting.Count == 0)
         {
-            _queueBusySinceUs = nowUs;
+            _rule.QueueEmptyUntil(nowUs);
         }
 
         _waiting.Enqueue(item);
@@ -498,73 +478,15 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
         var item = _waiting.Dequeue();
         Share.Dequeue(item.SizeBytes);
         ledger.Dequeue(item.SizeBytes);
-        _queueBusySinceUs = _waiting.Count == 0 ? nowUs : _queueBusySinceUs;
+        if (_waiting.Count == 0)
+        {
+            _rule.QueueEmptyUntil(nowUs);
+        }
+
         return item;
     }
 
-    /// <summary>
-    /// Waiting is dearer than a start: what waits, shared by those that serve it or soon will, takes longer than a cold
-    /// start. The estimate is the average, or the age of the oldest run when that is more: it catches an action that has
-    /// just become slow, and one that nobody has seen end yet. An age that a busy machine may give any run says nothing.
-    /// </summary>
-    private bool WantsMore(long nowUs)
-    {
-        if (_waiting.Count == 0)
-        {
-            return false;
-        }
-
-        if (_idle.Count > 0)
-        {
-            return true;
-        }
-
-        var coming = _starting + _initialising;
-        var serving = _running + coming;
-        if (serving == 0)
-        {
-            return true;
-        }
-
-        if (serving >= maxInstances || coming >= _waiting.Count)
-        {
-            return false;
-        }
-
-        return _oneMore || _waiting.Count * EstimateUs(nowUs, serving) / serving > ColdStartUs + _initUs;
-    }
-
-    /// <summary>
-    /// With every core busy each sandbox more makes all runs longer, which would call for still more. So it is then the shortest
-    /// run ever seen that counts, and of an age only the part that a run would have had on cores of its own. Runs too short
-    /// to have waited for anything gain nothing from more sandboxes than cores.
-    /// </summary>
-    private double EstimateUs(long nowUs, int serving)
-    {
-        var known = _runs < FirstRuns || (serving >= rules.Cores && _leastUs < rules.ShortRunUs) ? 0 : ledger.CoreIdles ? _averageUs : _leastUs;
-        return Math.Max(known, ledger.CoreIdles ? AgeUs(nowUs) : AgeUs(nowUs) / PerCore);
-    }
-
-    /// <summary>Microseconds that a run may last longer than others only because the machine is busy.</summary>
-    private double HeldUpUs => (rules.HeldUpUs * PerCore) + (ledger.LateUs * 4);
-
-    /// <summary>Runs that share a core, as far as this action goes; at least 1.</summary>
-    private double PerCore => Math.Max(1.0, (double)_running / rules.Cores);
-
-    /// <summary>
-    /// Microseconds that the oldest run has lasted, as far as that says something: of an action whose runs are known, one that
-    /// lasts calls for one sandbox at a time.
-    /// </summary>
-    private long AgeUs(long nowUs)
-    {
-        if (_runs >= FirstRuns && _starting + _initialising > 0)
-        {
-            return 0;
-        }
-
-        var age = _oldestRun is null ? 0 : nowUs - _oldestRun.SinceUs;
-        return age >= HeldUpUs ? age : 0;
-    }
+    private bool WantsMore(long nowUs) => _rule.WantsMore(_waiting.Count, _idle.Count, Coming, nowUs);
 
     private bool TryTakeIdle(long nowUs, out Slot? slot)
     {
@@ -606,19 +528,7 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
     {
         slot.State = SlotState.Running;
         slot.SinceUs = nowUs;
-        slot.Earlier = _newestRun;
-        slot.Later = null;
-        if (_newestRun is null)
-        {
-            _oldestRun = slot;
-        }
-        else
-        {
-            _newestRun.Later = slot;
-        }
-
-        _newestRun = slot;
-        _running++;
+        _rule.RunBegan(slot);
     }
 
     private void EndRun(Slot slot, long nowUs)
@@ -629,14 +539,7 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
             return;
         }
 
-        _ = slot.Earlier is null ? _oldestRun = slot.Later : slot.Earlier.Later = slot.Later;
-        _ = slot.Later is null ? _newestRun = slot.Earlier : slot.Later.Earlier = slot.Earlier;
-        slot.Earlier = slot.Later = null;
-        _running--;
-        var took = nowUs - slot.SinceUs;
-        _runs++;
-        _leastUs = _runs == 1 ? took : Math.Min(took, _leastUs);
-        _averageUs = _runs == 1 || (_runs <= FirstRuns && took < _averageUs) ? took : _averageUs + ((took - _averageUs) / 8);
+        _rule.RunEnded(slot, nowUs);
     }
 
     private void BecomeIdle(Slot slot, long nowUs)
