@@ -7,40 +7,53 @@ namespace Frusta.Invoker;
 internal static class InvokerMetrics
 {
     private static readonly Meter Meter = new("Frusta.Invoker");
-    private static readonly Counter<long> Activations = Meter.CreateCounter<long>("counter_invoker_activation_start");
-    private static readonly Counter<long> Inits = Meter.CreateCounter<long>("counter_invoker_activationInit_start");
-    private static readonly Counter<long> Runs = Meter.CreateCounter<long>("counter_invoker_activationRun_start");
-    private static readonly Counter<long> Collections = Meter.CreateCounter<long>("counter_invoker_collectLogs_start");
-    private static readonly Counter<long> ContainerStarts = Meter.CreateCounter<long>("counter_invoker_containerStart_counter");
     private static readonly Counter<long> FailedStarts = Meter.CreateCounter<long>("counter_invoker_sandboxStartFailed_counter");
     private static readonly Histogram<double> InitSeconds = Meter.CreateHistogram<double>("histogram_invoker_activationInit_finish_seconds", "s");
     private static readonly Histogram<double> RunSeconds = Meter.CreateHistogram<double>("histogram_invoker_activationRun_finish_seconds", "s");
-    private static readonly KeyValuePair<string, object?> Cold = new("containerState", "cold");
-    private static readonly KeyValuePair<string, object?> Prewarmed = new("containerState", "prewarmed");
-    private static readonly KeyValuePair<string, object?> Warmed = new("containerState", "warmed");
 
-    public static void ActivationReceived() => Activations.Add(1);
+    // What each warm call counts are plain numbers that are read when somebody asks.
+    private static long _activations;
+    private static long _inits;
+    private static long _runs;
+    private static long _collections;
+    private static long _cold;
+    private static long _prewarmed;
+    private static long _warmed;
+
+    static InvokerMetrics()
+    {
+        Meter.CreateObservableCounter("counter_invoker_activation_start", static () => Volatile.Read(ref _activations));
+        Meter.CreateObservableCounter("counter_invoker_activationInit_start", static () => Volatile.Read(ref _inits));
+        Meter.CreateObservableCounter("counter_invoker_activationRun_start", static () => Volatile.Read(ref _runs));
+        Meter.CreateObservableCounter("counter_invoker_collectLogs_start", static () => Volatile.Read(ref _collections));
+        Meter.CreateObservableCounter("counter_invoker_containerStart_counter", static () => new[]
+        {
+            InState("cold", Volatile.Read(ref _cold)), InState("prewarmed", Volatile.Read(ref _prewarmed)), InState("warmed", Volatile.Read(ref _warmed)),
+        });
+    }
+
+    public static void ActivationReceived() => Interlocked.Increment(ref _activations);
 
     public static void InitBegan(bool stemCell)
     {
-        Inits.Add(1);
-        ContainerStarts.Add(1, stemCell ? Prewarmed : Cold);
+        Interlocked.Increment(ref _inits);
+        Interlocked.Increment(ref stemCell ? ref _prewarmed : ref _cold);
     }
 
     public static void InitEnded(TimeSpan took) => InitSeconds.Record(took.TotalSeconds);
 
     public static void RunBegan(bool warm)
     {
-        Runs.Add(1);
+        Interlocked.Increment(ref _runs);
         if (warm)
         {
-            ContainerStarts.Add(1, Warmed);
+            Interlocked.Increment(ref _warmed);
         }
     }
 
     public static void RunEnded(TimeSpan took) => RunSeconds.Record(took.TotalSeconds);
 
-    public static void LogsCollected() => Collections.Add(1);
+    public static void LogsCollected() => Interlocked.Increment(ref _collections);
 
     public static void StartFailed() => FailedStarts.Add(1);
 
@@ -57,6 +70,8 @@ internal static class InvokerMetrics
         Gauge("gauge_containerPool_runBufferSize_counter_bytes", "By", () => count().QueuedBytes);
         Gauge("gauge_containerPool_reservedSize_counter_bytes", "By", () => count().ReservedBytes);
     }
+
+    private static Measurement<long> InState(string state, long count) => new(count, new KeyValuePair<string, object?>("containerState", state));
 
     private static void Gauge(string name, string? unit, Func<long> value) => Meter.CreateObservableGauge(name, value, unit);
 }

@@ -49,6 +49,8 @@ public sealed partial class RestApi(InfoApi info, Authenticate authenticate, Dis
             var cors = inApi ? WriteAnswer.ApiMethods : options || InfoApi.IsOperators(path) ? WriteAnswer.OtherMethods : null;
             await WriteAnswer.WriteAsync(context, answer, transactionId, cors);
         }
+
+        ControllerMetrics.Answered(context.Request.Method, context.Response.StatusCode);
     }
 
     private ValueTask<ApiAnswer> AnswerAsync(HttpContext context, string path, string transactionId)

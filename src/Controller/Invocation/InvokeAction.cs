@@ -94,6 +94,8 @@ public sealed partial class InvokeAction : IDisposable
         }
 
         // 5 Send.
+        var beganAt = _clock.GetTimestamp();
+        ControllerMetrics.ActivationBegan(request.Blocking);
         SendOutcome sent;
         try
         {
@@ -116,6 +118,7 @@ public sealed partial class InvokeAction : IDisposable
         LogDebugSent(message.Id, request.Action, request.Blocking);
         if (!request.Blocking)
         {
+            ControllerMetrics.ActivationEnded(blocking: false, _clock.GetElapsedTime(beganAt));
             return new InvokeAnswer(InvokeOutcome.Accepted, message.Id, action: action);
         }
 
@@ -135,6 +138,7 @@ public sealed partial class InvokeAction : IDisposable
         }
 
         content.Dispose();
+        ControllerMetrics.ActivationEnded(blocking: true, _clock.GetElapsedTime(beganAt));
         return finished is not null ? new InvokeAnswer(InvokeOutcome.Finished, message.Id, finished, action)
             : sent == SendOutcome.Sent ? new InvokeAnswer(InvokeOutcome.Accepted, message.Id, action: action)
             : new InvokeAnswer(Refusal(sent), default, action: action);
