@@ -45,7 +45,8 @@ public sealed class RealSandboxTests : IAsyncLifetime
 
     private async Task<JsonElement> InvokeAsync(string code, string arguments = "{}", string kind = "nodejs:20", string revision = "1-a", ActionLimits? limits = null)
     {
-        Assert.SkipUnless(_catalog.TryFind(kind, out _, out var reason), reason ?? "");
+        var runs = _catalog.TryFind(kind, out _, out var reason);
+        Assert.SkipUnless(runs || Environment.GetEnvironmentVariable("CI") is "true", reason ?? "");
         _store.Code["guest/real"] = Encoding.UTF8.GetBytes(code);
         var action = new ExecutableAction(new FullyQualifiedName("guest", null, "real"), "0.0.1", revision, kind, null, false, "code", limits ?? new ActionLimits(), ProvideApiKey: false);
         var delivery = new FakeDelivery(InvokerFixture.Message(action, arguments));
