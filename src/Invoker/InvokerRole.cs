@@ -512,7 +512,7 @@ public sealed partial class InvokerRole : IActivationIntake, IAsyncDisposable
 
     private bool Tick(long lateUs)
     {
-        if (_room.Ledger.Queued == 0)
+        if (_room.Ledger.Queued == 0 && !_room.RefillHeldBack)
         {
             return false;
         }

@@ -18,6 +18,8 @@ internal sealed class Room
     private readonly List<Slot> _found = [];
     private long _stoppingBytes;
     private long _lastTickUs;
+    private long _refillNotBeforeUs;
+    private volatile bool _refillHeldBack;
     private int _starting;
     private int _lastNumber;
     private bool _closing;
@@ -30,6 +32,9 @@ internal sealed class Room
     }
 
     public RoomLedger Ledger { get; }
+
+    /// <summary>True while stem cells are to be refilled by one of the next ticks.</summary>
+    public bool RefillHeldBack => _refillHeldBack;
 
     /// <summary>Makes the slots of a key that the pool does not know yet.</summary>
     public ActionSlots Add(PoolKey key, string family, long limitBytes, int maxInstances)
@@ -349,6 +354,7 @@ internal sealed class Room
         }
 
         slots.Share.SandboxBytes += slots.LimitBytes;
+        HoldRefillBack(nowUs);
         if (cell is null)
         {
             _starting++;
@@ -540,8 +546,23 @@ internal sealed class Room
         return least == double.MaxValue ? 0 : least;
     }
 
+    private void HoldRefillBack(long nowUs)
+    {
+        if (!_refillHeldBack)
+        {
+            _refillNotBeforeUs = nowUs + _rules.RefillAfterUs;
+            _refillHeldBack = true;
+        }
+    }
+
     private void RefillStemCells(long nowUs, List<PoolAction> actions)
     {
+        if (_refillHeldBack && nowUs < _refillNotBeforeUs)
+        {
+            return;
+        }
+
+        _refillHeldBack = false;
         while (_starting < _rules.StartsAtOnce && _cells.Missing(nowUs) is { } rule && Ledger.TryReserve(rule.LimitBytes))
         {
             _starting++;

@@ -61,6 +61,9 @@ internal sealed record RoomRules
 
     public long MaxQueuedBytes { get; init; } = 256L << 20;
 
+    /// <summary>Microseconds after a start or the taking of a stem cell before which none is refilled: the start of one more would take the cores from the call that waits.</summary>
+    public long RefillAfterUs { get; init; } = 30_000;
+
     /// <summary>Stem cells to keep.</summary>
     public IReadOnlyList<StemCellRule> StemCells { get; init; } = [];
 }

@@ -143,7 +143,7 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
 
     private void ScheduleTick() => At(NowUs + 10_000, () =>
     {
-        if (Room.Ledger.Queued > 0)
+        if (Room.Ledger.Queued > 0 || Room.RefillHeldBack)
         {
             var actions = new List<PoolAction>();
             Room.Tick(NowUs, LateUs(NowUs), CoreIdles(NowUs), memoryPressure: false, actions);

@@ -167,6 +167,22 @@ public sealed class PoolSimulationTests
     }
 
     [Fact]
+    public void A_cell_is_replaced_only_when_the_call_that_took_it_has_had_its_time()
+    {
+        var rules = Rules(cells: new StemCellRule("nodejs", 1, 256L << 20));
+        var simulation = new PoolSimulation(rules, seed: 6);
+        var startsBefore = 0;
+        var startsWithin = 0;
+        var startsAfter = 0;
+        simulation.Arrive(2 * Second, () => simulation.Invoke(PoolSimulation.Key(1, 1), 50));
+        simulation.Arrive((2 * Second) - 1, () => startsBefore = simulation.Starts);
+        simulation.Arrive((2 * Second) + rules.RefillAfterUs - 1, () => startsWithin = simulation.Starts);
+        simulation.Arrive((2 * Second) + (2 * rules.RefillAfterUs), () => startsAfter = simulation.Starts);
+        simulation.Run(4 * Second);
+        Assert.Equal((1, 1, 2), (startsBefore, startsWithin, startsAfter));
+    }
+
+    [Fact]
     public void A_stem_cell_that_serves_its_memory_only_is_left_alone_by_others_and_makes_room_for_them()
     {
         var simulation = new PoolSimulation(Rules(512, new StemCellRule("nodejs", 1, 256L << 20, ForItsMemoryOnly: true)), seed: 17);
