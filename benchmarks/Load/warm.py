@@ -32,6 +32,7 @@ try:
         for path in paths:
             frusta.call("POST", path, {})
         script = wrk_script(folder, paths)
+        wrk(script, frusta.port, paths[0], 16, 2 if actions == 1 else 20)  # each runner compiles what is hot for itself
         for connections in map(int, given.connections.split(",")):
             wrk(script, frusta.port, paths[0], connections, 1)
             ours, theirs, cpu = [], [], []

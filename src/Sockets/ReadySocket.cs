@@ -44,9 +44,6 @@ public abstract unsafe partial class ReadySocket : IDisposable
         _loop = loops.Next();
     }
 
-    /// <summary>The socket itself, for its addresses and options.</summary>
-    protected Socket Socket => _socket;
-
     /// <summary>False when <see cref="Receive"/> would find nothing.</summary>
     protected internal bool MayReceive => Volatile.Read(ref _state) == Ready;
 

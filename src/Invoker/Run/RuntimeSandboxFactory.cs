@@ -62,6 +62,7 @@ public sealed class RuntimeSandboxFactory : ISandboxFactory
         var runnable = new FramedSandbox(sandbox, recipe.Family, _maxResultBytes, _loops, _pump, _time);
         try
         {
+            runnable.Client.Start();
             for (var run = 0; ahead && run < _primingRuns; run++)
             {
                 var answer = await runnable.Client.PrimeAsync(run % 2 == 0 ? AtOnce : Later, cancellationToken);
@@ -100,7 +101,6 @@ public sealed class RuntimeSandboxFactory : ISandboxFactory
             Sandbox = sandbox;
             Client = new FramesClient(sandbox.Channel, family, maxResultBytes, loops);
             _output = new OutputCollector(sandbox.StandardOutput, sandbox.StandardError, pump, time);
-            Client.Start();
         }
 
         public FramesClient Client { get; }
