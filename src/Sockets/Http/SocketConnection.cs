@@ -51,12 +51,11 @@ internal sealed class SocketConnection : ConnectionContext
         await base.DisposeAsync();
     }
 
-    /// <summary>Whoever listens to that may do much, so it is not done on the loop's thread.</summary>
     private void TellClosed()
     {
         if (Interlocked.Exchange(ref _told, 1) == 0)
         {
-            ThreadPool.UnsafeQueueUserWorkItem(static closed => closed.Cancel(), _closed, preferLocal: false);
+            _ = _closed.CancelAsync(); // whoever listens may do much, or fail: on the pool, not on the loop's thread
         }
     }
 }
