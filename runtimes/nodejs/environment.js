@@ -8,7 +8,7 @@ const { defineProperty } = Object;
 const { set: setOn } = Reflect;
 const toUpperCase = Function.prototype.call.bind(String.prototype.toUpperCase);
 
-const OF_ONE_RUN = new Set(['activation_id', 'transaction_id', 'deadline']);
+const OF_ONE_RUN = { __proto__: null, activation_id: true, transaction_id: true, deadline: true };
 
 const native = process.env;
 const mirror = { ...native };
@@ -42,7 +42,7 @@ process.env = environment;
 
 /** Sets the variable of a member of /run: `__OW_NAME`. */
 function setOfRun(member, text) {
-  const variable = (variables[member] ??= { name: `__OW_${toUpperCase(member)}`, ofOneRun: OF_ONE_RUN.has(member) });
+  const variable = (variables[member] ??= { name: `__OW_${toUpperCase(member)}`, ofOneRun: OF_ONE_RUN[member] === true });
   if (variable.ofOneRun) {
     mirror[variable.name] = text;
   } else if (mirror[variable.name] !== text) {

@@ -439,9 +439,13 @@ public sealed partial class InvokerRole : IActivationIntake, IAsyncDisposable
         }
         catch (Exception exception)
         {
-            InvokerMetrics.StartFailed();
-            Interlocked.Increment(ref _failedStarts);
-            StartFailed(exception, slot.Family);
+            if (!_stopping.IsCancellationRequested)
+            {
+                InvokerMetrics.StartFailed();
+                Interlocked.Increment(ref _failedStarts);
+                StartFailed(exception, slot.Family);
+            }
+
             Decide((room, now, actions) => room.StartFailed(slot, wasCell: false, now, actions));
             return;
         }

@@ -12,8 +12,14 @@ public static unsafe partial class Epoll
     /// <summary>There is room to write.</summary>
     public const uint Writable = 4;
 
-    /// <summary>The connection broke, or is closed on both sides, or the other side will send nothing more.</summary>
-    public const uint Closed = 8 | 16 | 0x2000;
+    /// <summary>The other side will send nothing more.</summary>
+    public const uint OtherSideClosed = 0x2000;
+
+    /// <summary>The connection broke, or is closed on both sides, or the other side will send nothing more. The first two are always reported.</summary>
+    public const uint Closed = 8 | 16 | OtherSideClosed;
+
+    /// <summary>Report once, and nothing more until the watch is changed.</summary>
+    public const uint OneShot = 1u << 30;
 
     /// <summary>Report a change once, not a state for as long as it lasts.</summary>
     public const uint EdgeTriggered = 1u << 31;

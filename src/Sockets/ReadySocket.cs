@@ -16,7 +16,7 @@ public abstract unsafe partial class ReadySocket : IDisposable
     /// <summary>The connection is broken.</summary>
     protected const int Broken = -2;
 
-    private const uint WhileReading = Epoll.Readable | Epoll.EdgeTriggered | (Epoll.Closed & 0x2000);
+    private const uint WhileReading = Epoll.Readable | Epoll.OtherSideClosed | Epoll.EdgeTriggered;
     private const int DoNotWait = 0x40;
     private const int NoSignal = 0x4000;
     private const int Interrupted = 4;
@@ -50,7 +50,7 @@ public abstract unsafe partial class ReadySocket : IDisposable
     /// <summary>Called on the loop's thread when something can be received after <see cref="TryAwait"/> said so. Once for each time.</summary>
     protected abstract void OnReadable();
 
-    /// <summary>Called on the loop's thread when there is room to send, after <see cref="AwaitWritable"/>.</summary>
+    /// <summary>Called when there is room to send, or there never will be, after <see cref="AwaitWritable"/>: on the loop's thread, or on the one that frees the socket.</summary>
     protected virtual void OnWritable()
     {
     }
@@ -73,6 +73,7 @@ public abstract unsafe partial class ReadySocket : IDisposable
         {
             _loop.Forget(_number);
             _socket.Dispose();
+            TellWritable(); // nothing is reported any more, and nobody is to wait for ever
         }
     }
 
@@ -155,8 +156,12 @@ public abstract unsafe partial class ReadySocket : IDisposable
     /// <remarks>Room is watched for only then: a unix socket would report it each time that the other side has read.</remarks>
     protected void AwaitWritable()
     {
-        Volatile.Write(ref _writableAwaited, 1);
+        Interlocked.Exchange(ref _writableAwaited, 1);
         ChangeWatch(WhileReading | Epoll.Writable);
+        if (Volatile.Read(ref _closed) == 1)
+        {
+            TellWritable();
+        }
     }
 
     /// <summary>Closes both directions, so that whoever waits learns it, and nothing is sent from here on.</summary>
@@ -185,15 +190,23 @@ public abstract unsafe partial class ReadySocket : IDisposable
             OnReadable();
         }
 
-        if ((what & (Epoll.Writable | Epoll.Closed)) != 0 && Interlocked.Exchange(ref _writableAwaited, 0) == 1)
+        if ((what & (Epoll.Writable | Epoll.Closed)) != 0 && Volatile.Read(ref _writableAwaited) == 1)
         {
             ChangeWatch(WhileReading);
-            OnWritable();
+            TellWritable();
         }
 
         if (closed)
         {
             OnOtherSideClosed();
+        }
+    }
+
+    private void TellWritable()
+    {
+        if (Interlocked.Exchange(ref _writableAwaited, 0) == 1)
+        {
+            OnWritable();
         }
     }
 

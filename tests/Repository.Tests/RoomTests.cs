@@ -11,7 +11,7 @@ public sealed class RoomTests
         ["Journal"] = ["Contracts"],
         ["Bus"] = ["Contracts", "Journal"],
         ["Store"] = ["Contracts", "Journal"],
-        ["Sandboxes"] = ["Contracts"],
+        ["Sandboxes"] = ["Contracts", "Sockets"],
         ["Sockets"] = [],
         ["Runtimes"] = ["Contracts", "Sandboxes", "Sockets"],
         ["Controller"] = ["Contracts", "Store", "Bus"],

@@ -156,9 +156,10 @@ public sealed class NodeRunnerTests(RuntimeFixture runtimes)
         await node.InitAndRunAsync("""
             const fs = require('fs');
             function main() {
-              for (const fd of fs.readdirSync('/proc/self/fd')) {
-                try { if (fs.readlinkSync('/proc/self/fd/' + fd).startsWith('socket:')) fs.writeSync(Number(fd), Buffer.alloc(40, 1)); } catch { }
-              }
+              const sockets = fs.readdirSync('/proc/self/fd', { withFileTypes: true })
+                .map(entry => Number(entry.name)).filter(fd => fs.existsSync('/proc/self/fd/' + fd) ? fs.fstatSync(fd).isSocket() : false);
+              if (sockets.length === 0) throw new Error('the channel was not found');
+              for (const fd of sockets) fs.writeSync(fd, Buffer.alloc(40, 1));
               return {};
             }
             """);

@@ -40,6 +40,14 @@ internal sealed class Pair : IAsyncDisposable
         return new Pair(loops, listener, client, server!);
     }
 
+    /// <summary>One more client, on the same loop.</summary>
+    public async Task<(Socket Client, ConnectionContext Server)> ConnectAnotherAsync()
+    {
+        var client = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        await client.ConnectAsync(_listener.EndPoint, TestContext.Current.CancellationToken);
+        return (client, (await _listener.AcceptAsync(TestContext.Current.CancellationToken))!);
+    }
+
     public async ValueTask DisposeAsync()
     {
         Client.Dispose();

@@ -181,6 +181,24 @@ public sealed class SocketInputTests
     }
 
     [Fact]
+    public async Task A_reader_that_is_completed_while_it_waits_is_told_and_its_loop_serves_others()
+    {
+        await using var pair = await Pair.ConnectAsync();
+        var reading = pair.Server.Transport.Input.ReadAsync(TestContext.Current.CancellationToken).AsTask();
+
+        await pair.Server.Transport.Input.CompleteAsync();
+        await pair.Client.SendAsync(new byte[3], TestContext.Current.CancellationToken);
+
+        await Assert.ThrowsAnyAsync<InvalidOperationException>(async () => await reading.WaitAsync(Long, TestContext.Current.CancellationToken));
+        var (client, server) = await pair.ConnectAnotherAsync();
+        using var clientOwned = client;
+        await using var serverOwned = server;
+        var other = server.Transport.Input.ReadAsync(TestContext.Current.CancellationToken).AsTask();
+        await client.SendAsync(new byte[5], TestContext.Current.CancellationToken);
+        Assert.Equal(5, (await other.WaitAsync(Long, TestContext.Current.CancellationToken)).Buffer.Length);
+    }
+
+    [Fact]
     public async Task Breaking_the_connection_ends_the_wait_of_its_reader()
     {
         await using var pair = await Pair.ConnectAsync();

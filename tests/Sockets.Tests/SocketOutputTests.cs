@@ -70,6 +70,35 @@ public sealed class SocketOutputTests
     }
 
     [Fact]
+    public async Task Completing_the_output_ends_a_flush_that_waits()
+    {
+        await using var pair = await Pair.ConnectAsync(sendBuffer: 16 * 1024);
+        pair.Server.Transport.Output.Write(new byte[30_000_000]);
+        var flushing = pair.Server.Transport.Output.FlushAsync(TestContext.Current.CancellationToken).AsTask();
+
+        await pair.Server.Transport.Output.CompleteAsync();
+
+        Assert.True((await flushing.WaitAsync(Long, TestContext.Current.CancellationToken)).IsCompleted);
+    }
+
+    [Fact]
+    public async Task Ending_the_connection_ends_a_flush_at_any_moment_of_it()
+    {
+        for (var i = 0; i < 200; i++)
+        {
+            await using var pair = await Pair.ConnectAsync(sendBuffer: 16 * 1024);
+            pair.Server.Transport.Output.Write(new byte[5_000_000]);
+            var flushing = pair.Server.Transport.Output.FlushAsync(TestContext.Current.CancellationToken).AsTask();
+            var reading = Task.Run(() => pair.Client.Receive(new byte[1_000_000]), TestContext.Current.CancellationToken);
+
+            await pair.Server.DisposeAsync();
+
+            Assert.True((await flushing.WaitAsync(Long, TestContext.Current.CancellationToken)).IsCompleted);
+            await reading;
+        }
+    }
+
+    [Fact]
     public async Task The_last_answer_reaches_a_client_whose_request_was_not_read()
     {
         await using var pair = await Pair.ConnectAsync();

@@ -1,37 +1,25 @@
 using System.Collections.Concurrent;
-using System.Runtime.InteropServices;
+using Frusta.Sockets;
 using Microsoft.Win32.SafeHandles;
 
 namespace Frusta.Sandboxes.Processes;
 
 /// <summary>One thread that waits for the end of every process that we started, through their pidfds, and reaps them.</summary>
-internal sealed unsafe class ExitWatch : IDisposable
+internal sealed class ExitWatch : IDisposable
 {
-    private const int Add = 1;
-    private const uint Readable = 1;
-    private const uint OneShot = 1u << 30;
     private const int BatchSize = 32;
     private const int NoHang = 1;
     private const int WakeKey = -1;
 
-    // epoll_event is packed on x86-64 only.
-    private static readonly int EventSize = RuntimeInformation.ProcessArchitecture == Architecture.X64 ? 12 : 16;
-    private static readonly int DataOffset = EventSize - sizeof(long);
-
-    private readonly SafeFileHandle _epoll = new(Libc.EpollCreate(Libc.CloseOnExec), ownsHandle: true);
-    private readonly SafeFileHandle _wake = new(Libc.EventDescriptor(0, Libc.CloseOnExec | Libc.NonBlocking), ownsHandle: true);
+    private readonly SafeFileHandle _epoll = Epoll.Create();
+    private readonly SafeFileHandle _wake = Epoll.CreateEvent();
     private readonly ConcurrentDictionary<long, SpawnedProcess> _watched = new();
     private readonly Thread _thread;
     private int _disposed;
 
     internal ExitWatch()
     {
-        if (_epoll.IsInvalid || _wake.IsInvalid)
-        {
-            throw Libc.Failure("epoll_create1 or eventfd");
-        }
-
-        Register((int)_wake.DangerousGetHandle(), WakeKey, Readable);
+        Register(_wake, WakeKey, Epoll.Readable);
         _thread = new Thread(Run, 256 * 1024) { IsBackground = true, Name = "sandbox exits" };
         _thread.Start();
     }
@@ -40,26 +28,23 @@ internal sealed unsafe class ExitWatch : IDisposable
     internal void Watch(SpawnedProcess process)
     {
         _watched[process.Pid] = process;
-        Register(process.PidfdNumber, process.Pid, Readable | OneShot);
+        Register(process.Pidfd, process.Pid, Epoll.Readable | Epoll.OneShot);
     }
 
     public void Dispose()
     {
         if (Interlocked.Exchange(ref _disposed, 1) == 0)
         {
-            RandomAccess.Write(_wake, [1, 0, 0, 0, 0, 0, 0, 0], fileOffset: 0);
+            Epoll.Signal(_wake);
             _thread.Join();
             _epoll.Dispose();
             _wake.Dispose();
         }
     }
 
-    private void Register(int descriptor, long key, uint events)
+    private void Register(SafeFileHandle descriptor, long key, uint events)
     {
-        var watched = stackalloc byte[16];
-        *(uint*)watched = events;
-        *(long*)(watched + DataOffset) = key;
-        if (Libc.EpollControl(_epoll, Add, descriptor, watched) != 0)
+        if (!Epoll.Watch(_epoll, descriptor, key, events))
         {
             throw Libc.Failure("epoll_ctl");
         }
@@ -67,13 +52,12 @@ internal sealed unsafe class ExitWatch : IDisposable
 
     private void Run()
     {
-        var events = stackalloc byte[BatchSize * 16];
+        Span<EpollEvent> events = stackalloc EpollEvent[BatchSize];
         while (Volatile.Read(ref _disposed) == 0)
         {
-            var count = Libc.EpollWait(_epoll, events, BatchSize, timeoutMs: -1);
-            for (var i = 0; i < count; i++)
+            var count = Epoll.Wait(_epoll, events, milliseconds: -1);
+            foreach (var (_, key) in events[..count])
             {
-                var key = *(long*)(events + (i * EventSize) + DataOffset);
                 if (key != WakeKey && _watched.TryRemove(key, out var process))
                 {
                     process.CompleteExit(Reap(process.Pid));

@@ -60,18 +60,6 @@ internal static partial class Libc
     [LibraryImport("libc", EntryPoint = "prlimit", SetLastError = true)]
     internal static unsafe partial int SetLimit(int pid, int resource, ResourceLimit* wanted, ResourceLimit* old);
 
-    [LibraryImport("libc", EntryPoint = "epoll_create1", SetLastError = true)]
-    internal static partial int EpollCreate(int flags);
-
-    [LibraryImport("libc", EntryPoint = "epoll_ctl", SetLastError = true)]
-    internal static unsafe partial int EpollControl(SafeHandle epoll, int operation, int descriptor, byte* watched);
-
-    [LibraryImport("libc", EntryPoint = "epoll_wait", SetLastError = true)]
-    internal static unsafe partial int EpollWait(SafeHandle epoll, byte* events, int capacity, int timeoutMs);
-
-    [LibraryImport("libc", EntryPoint = "eventfd", SetLastError = true)]
-    internal static partial int EventDescriptor(uint value, int flags);
-
     [LibraryImport("libc", EntryPoint = "socket", SetLastError = true)]
     internal static partial int OpenSocket(int family, int type, int protocol);
 

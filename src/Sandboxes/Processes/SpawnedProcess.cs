@@ -27,7 +27,8 @@ internal sealed class SpawnedProcess : IDisposable
     /// <summary>Its exit code, or 128 + signal, once it has been reaped.</summary>
     internal Task<int> Exited => _exited.Task;
 
-    internal int PidfdNumber => (int)_pidfd.DangerousGetHandle();
+    /// <summary>Readable once the process has ended.</summary>
+    internal SafeFileHandle Pidfd => _pidfd;
 
     /// <summary>Signals this very process, never one that got its number later; false when it is gone.</summary>
     internal bool Signal(int signal) => Libc.SendSignal(_pidfd, signal);

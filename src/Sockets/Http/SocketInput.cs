@@ -12,6 +12,7 @@ internal sealed class SocketInput(StreamSocket socket) : PipeReader, IValueTaskS
     private const int LeastBytes = 4 * 1024;
     private const int MostAtOnce = 64 * 1024;
 
+    private readonly Lock _gate = new(); // between what arrives and a reader that is completed meanwhile
     private byte[] _buffer = [];
     private int _start;
     private int _examined;
@@ -73,34 +74,37 @@ internal sealed class SocketInput(StreamSocket socket) : PipeReader, IValueTaskS
 
     public override void Complete(Exception? exception = null)
     {
-        if (!_completed)
+        lock (_gate)
         {
+            if (_completed)
+            {
+                return;
+            }
+
             _completed = true;
             GiveBack();
+        }
+
+        if (socket.TryTakeBackInput())
+        {
+            _wait.SetException(new InvalidOperationException("The reader was completed while it waited."));
         }
     }
 
     /// <summary>Called by the socket when something came that was waited for.</summary>
     public void Arrived()
     {
-        while (true)
+        do
         {
-            Receive();
             ReadResult result;
             try
             {
-                if (!TryResult(out result))
+                if (!TryReadArrived(out result))
                 {
-                    if (socket.TryAwaitInput())
-                    {
-                        LookForCancelling();
-                        return; // it was nothing
-                    }
-
-                    continue;
+                    continue; // it was nothing
                 }
             }
-            catch (ConnectionResetException exception)
+            catch (Exception exception) when (exception is ConnectionResetException or InvalidOperationException)
             {
                 _wait.SetException(exception);
                 return;
@@ -109,6 +113,8 @@ internal sealed class SocketInput(StreamSocket socket) : PipeReader, IValueTaskS
             _wait.SetResult(result);
             return;
         }
+        while (!socket.TryAwaitInput());
+        LookForCancelling();
     }
 
     ReadResult IValueTaskSource<ReadResult>.GetResult(short token)
@@ -141,6 +147,14 @@ internal sealed class SocketInput(StreamSocket socket) : PipeReader, IValueTaskS
 
         result = Result(cancelled);
         return true;
+    }
+
+    private bool TryReadArrived(out ReadResult result)
+    {
+        lock (_gate)
+        {
+            return TryRead(out result);
+        }
     }
 
     private ReadResult Result(bool cancelled) => new(new ReadOnlySequence<byte>(_buffer, _start, _end - _start), cancelled, _atEnd);

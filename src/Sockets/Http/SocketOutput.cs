@@ -12,10 +12,12 @@ internal sealed class SocketOutput(StreamSocket socket) : PipeWriter, IValueTask
     private const int NobodyWaits = 0;
     private const int FlushWaits = 1;
 
+    private readonly Lock _gate = new(); // between room that comes and an output that is completed meanwhile
     private byte[] _buffer = [];
     private int _length;
     private int _sent;
     private bool _broken;
+    private bool _completed;
     private int _cancelled;
     private int _waiting;
     private ManualResetValueTaskSourceCore<FlushResult> _wait;
@@ -69,12 +71,25 @@ internal sealed class SocketOutput(StreamSocket socket) : PipeWriter, IValueTask
 
     public override void Complete(Exception? exception = null)
     {
-        if (!TrySendAll())
+        lock (_gate)
         {
-            socket.Abort(); // the client does not read, and nobody waits for it any more
+            if (_completed)
+            {
+                return;
+            }
+
+            _completed = true;
+            if (!TrySendAll())
+            {
+                socket.Abort(); // the client does not read, and nobody waits for it any more
+                GiveBack();
+            }
         }
 
-        GiveBack();
+        if (Interlocked.Exchange(ref _waiting, NobodyWaits) == FlushWaits)
+        {
+            _wait.SetResult(new FlushResult(isCanceled: false, isCompleted: true));
+        }
     }
 
     /// <summary>Called by the socket when there is room that was waited for, or never will be.</summary>
@@ -85,9 +100,15 @@ internal sealed class SocketOutput(StreamSocket socket) : PipeWriter, IValueTask
             return; // cancelled; what is left goes with the next flush
         }
 
-        if (TrySendAll())
+        bool done;
+        lock (_gate)
         {
-            _wait.SetResult(new FlushResult(Interlocked.Exchange(ref _cancelled, 0) == 1, _broken));
+            done = _completed || TrySendAll();
+        }
+
+        if (done)
+        {
+            _wait.SetResult(new FlushResult(Interlocked.Exchange(ref _cancelled, 0) == 1, _broken || _completed));
         }
         else
         {
