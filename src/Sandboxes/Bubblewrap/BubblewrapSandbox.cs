@@ -78,7 +78,7 @@ internal sealed class BubblewrapSandbox : ISandbox, MemoryWatchdog.IWatched
             return;
         }
 
-        foreach (var pid in ProcessTable.Tree(_process.Pid))
+        foreach (var pid in ProcessTable.Read().Tree(_process.Pid))
         {
             ResourceLimits.LimitMemory(pid, megabytes, _addressSpaceMayBeLimited);
         }
@@ -86,15 +86,9 @@ internal sealed class BubblewrapSandbox : ISandbox, MemoryWatchdog.IWatched
 
     public void DenyNetwork() => _holdings.Network?.Deny();
 
-    public long MeasureMemory()
-    {
-        if (_process.Exited.IsCompleted)
-        {
-            return 0;
-        }
+    public long MeasureMemory() => _process.Exited.IsCompleted ? 0 : _holdings.Cgroup?.MeasureMemory() ?? MeasureMemory(ProcessTable.Read());
 
-        return _holdings.Cgroup?.MeasureMemory() ?? ProcessTable.Tree(_process.Pid).Sum(static pid => ProcessTable.PrivateBytes(pid));
-    }
+    public long MeasureMemory(ProcessTable now) => _process.Exited.IsCompleted ? 0 : now.PrivateBytes(_process.Pid);
 
     public void EndForMemory()
     {

@@ -85,7 +85,7 @@ public static partial class SandboxLeftovers
         // A leader that is gone may have left its session behind; its number is not given to another process while the session lives.
         if (now is null || string.Equals(now.Value.ToString(CultureInfo.InvariantCulture), startTime, StringComparison.Ordinal))
         {
-            ProcessTable.Tree(pid).ForEach(static member => _ = Libc.Kill(member, Libc.SigKill));
+            ProcessTable.Read().Tree(pid).ForEach(static member => _ = Libc.Kill(member, Libc.SigKill));
         }
     }
 

@@ -1,3 +1,5 @@
+using Frusta.Sandboxes.Processes;
+
 namespace Frusta.Sandboxes.Plain;
 
 /// <summary>Sums what sandboxes use, where no cgroup bounds them, and ends those that use too much.</summary>
@@ -19,7 +21,7 @@ internal sealed class MemoryWatchdog : IAsyncDisposable
     {
         long LimitBytes { get; }
 
-        long MeasureMemory();
+        long MeasureMemory(ProcessTable now);
 
         void EndForMemory();
     }
@@ -56,14 +58,22 @@ internal sealed class MemoryWatchdog : IAsyncDisposable
             watched = [.. _watched];
         }
 
+        if (watched.Length > 0)
+        {
+            Look(watched, ProcessTable.Read());
+        }
+
+        Volatile.Write(ref _running, 0);
+    }
+
+    private static void Look(IWatched[] watched, ProcessTable now)
+    {
         foreach (var sandbox in watched)
         {
-            if (sandbox.MeasureMemory() > sandbox.LimitBytes)
+            if (sandbox.MeasureMemory(now) > sandbox.LimitBytes)
             {
                 sandbox.EndForMemory();
             }
         }
-
-        Volatile.Write(ref _running, 0);
     }
 }

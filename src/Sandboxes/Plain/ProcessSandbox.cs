@@ -49,7 +49,7 @@ internal sealed class ProcessSandbox : ISandbox, MemoryWatchdog.IWatched
     public void LimitMemory(int megabytes)
     {
         Volatile.Write(ref _limitBytes, (long)megabytes << 20);
-        foreach (var pid in ProcessTable.Tree(_process.Pid))
+        foreach (var pid in ProcessTable.Read().Tree(_process.Pid))
         {
             ResourceLimits.LimitMemory(pid, megabytes, _addressSpaceMayBeLimited);
         }
@@ -60,19 +60,9 @@ internal sealed class ProcessSandbox : ISandbox, MemoryWatchdog.IWatched
     {
     }
 
-    public long MeasureMemory()
-    {
-        var sum = 0L;
-        if (!_process.Exited.IsCompleted)
-        {
-            foreach (var pid in ProcessTable.Tree(_process.Pid))
-            {
-                sum += ProcessTable.PrivateBytes(pid);
-            }
-        }
+    public long MeasureMemory() => MeasureMemory(ProcessTable.Read());
 
-        return sum;
-    }
+    public long MeasureMemory(ProcessTable now) => _process.Exited.IsCompleted ? 0 : now.PrivateBytes(_process.Pid);
 
     public void EndForMemory()
     {
@@ -113,7 +103,7 @@ internal sealed class ProcessSandbox : ISandbox, MemoryWatchdog.IWatched
     {
         for (var round = 0; round < KillRounds; round++)
         {
-            var tree = ProcessTable.Tree(_process.Pid);
+            var tree = ProcessTable.Read().Tree(_process.Pid);
             tree.Remove(Environment.ProcessId);
             if (tree.Count == 0)
             {

@@ -1,12 +1,85 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 
 namespace Frusta.Sandboxes.Processes;
 
-/// <summary>Reads <c>/proc</c>: who is whose child, and what each uses.</summary>
-internal static class ProcessTable
+/// <summary>Who was whose child at one moment, out of <c>/proc</c>. Reading it costs some ten microseconds for each process of the host; one serves many questions.</summary>
+internal sealed class ProcessTable
 {
     // Deeper trees are not followed: a sandbox that builds one is bounded by its process limit before.
     private const int DeepestTree = 64;
+
+    private readonly HashSet<int> _pids = [];
+    private readonly Dictionary<int, List<int>> _children = [];
+    private readonly Dictionary<int, List<int>> _sessions = [];
+
+    private ProcessTable()
+    {
+    }
+
+    /// <summary>The processes that are there now.</summary>
+    internal static ProcessTable Read()
+    {
+        var table = new ProcessTable();
+        foreach (var folder in Directory.EnumerateDirectories("/proc"))
+        {
+            if (int.TryParse(Path.GetFileName(folder.AsSpan()), NumberStyles.None, CultureInfo.InvariantCulture, out var pid) && TryReadStat(pid, out var stat))
+            {
+                table._pids.Add(pid);
+                Under(table._children, stat.Parent).Add(pid);
+                Under(table._sessions, stat.Session).Add(pid);
+            }
+        }
+
+        return table;
+
+        static List<int> Under(Dictionary<int, List<int>> groups, int key) =>
+            CollectionsMarshal.GetValueRefOrAddDefault(groups, key, out _) ??= [];
+    }
+
+    /// <summary>The process, its descendants, and whoever is still in the session that it leads, with theirs.</summary>
+    internal List<int> Tree(int root)
+    {
+        var found = new HashSet<int>();
+        var tree = new List<int>();
+        if (_pids.Contains(root))
+        {
+            Add([root]);
+        }
+
+        Add(_sessions.GetValueOrDefault(root));
+        for (var i = 0; i < tree.Count; i++)
+        {
+            Add(_children.GetValueOrDefault(tree[i]));
+        }
+
+        return tree;
+
+        void Add(List<int>? pids)
+        {
+            foreach (var pid in pids ?? [])
+            {
+                if (found.Add(pid))
+                {
+                    tree.Add(pid);
+                }
+            }
+        }
+    }
+
+    /// <summary>Bytes of memory that belong to the process and its <see cref="Tree"/> alone: resident, without what is mapped from files or shared.</summary>
+    internal long PrivateBytes(int root)
+    {
+        var sum = 0L;
+        foreach (var pid in Tree(root))
+        {
+            // statm: size, resident, shared, ... in pages
+            var pages = ReadText($"/proc/{pid}/statm").Split(' ');
+            sum += pages.Length < 3 ? 0 : (Number(pages[1]) - Number(pages[2])) * Environment.SystemPageSize;
+        }
+
+        return sum;
+    }
 
     /// <summary>Ticks since boot at which a process started; it tells two holders of one pid apart. Null when there is none.</summary>
     internal static long? StartTime(int pid) => TryReadStat(pid, out var stat) ? stat.StartTime : null;
@@ -30,43 +103,6 @@ internal static class ProcessTable
         }
 
         return false;
-    }
-
-    /// <summary>The process, its descendants, and whoever is still in the session that it leads.</summary>
-    internal static List<int> Tree(int root)
-    {
-        var all = new List<(int Pid, ProcessStat Stat)>();
-        foreach (var folder in Directory.EnumerateDirectories("/proc"))
-        {
-            if (int.TryParse(Path.GetFileName(folder.AsSpan()), NumberStyles.None, CultureInfo.InvariantCulture, out var pid) && TryReadStat(pid, out var stat))
-            {
-                all.Add((pid, stat));
-            }
-        }
-
-        var tree = new HashSet<int>();
-        var before = -1;
-        while (before != tree.Count)
-        {
-            before = tree.Count;
-            foreach (var (pid, stat) in all)
-            {
-                if (pid == root || stat.Session == root || tree.Contains(stat.Parent))
-                {
-                    tree.Add(pid);
-                }
-            }
-        }
-
-        return [.. tree];
-    }
-
-    /// <summary>Bytes of memory that belong to the process alone: resident, without what is mapped from files or shared.</summary>
-    internal static long PrivateBytes(int pid)
-    {
-        // statm: size, resident, shared, ... in pages
-        var pages = ReadText($"/proc/{pid}/statm").Split(' ');
-        return pages.Length < 3 ? 0 : (Number(pages[1]) - Number(pages[2])) * Environment.SystemPageSize;
     }
 
     private static bool TryReadStat(int pid, out ProcessStat stat)
