@@ -7,7 +7,7 @@ Prints, for each number of connections and actions, the median requests a second
 p99, errors, and the server's CPU for a call. Everything stays on loopback and stops by itself.
 """
 import argparse, os, tempfile
-from peers import BareNode, Frusta, median, wrk, wrk_script
+from peers import BareNode, Frusta, median, warm_up, wrk, wrk_script
 
 options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 options.add_argument("--seconds", type=int, default=2)
@@ -32,7 +32,7 @@ try:
         for path in paths:
             frusta.call("POST", path, {})
         script = wrk_script(folder, paths)
-        wrk(script, frusta.port, paths[0], 16, 2 if actions == 1 else 20)  # each runner compiles what is hot for itself
+        warm_up(script, frusta.port, paths[0], actions)
         for connections in map(int, given.connections.split(",")):
             wrk(script, frusta.port, paths[0], connections, 1)
             ours, theirs, cpu = [], [], []

@@ -400,6 +400,18 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
         }
     }
 
+    /// <summary>Runs under way of an action whose runs wait for nothing but a core.</summary>
+    internal int ShortRuns
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _rule.ShortRuns;
+            }
+        }
+    }
+
     internal int Idle
     {
         get

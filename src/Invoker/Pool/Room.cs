@@ -199,7 +199,7 @@ internal sealed class Room
         {
             var passedUs = Math.Min(nowUs - _lastTickUs, LongestTickUs);
             _lastTickUs = nowUs;
-            Ledger.Ticked(lateUs, coreIdles);
+            Ledger.Ticked(lateUs, coreIdles, _actions.Sum(static slots => slots.ShortRuns));
             for (var i = _actions.Count - 1; i >= 0; i--)
             {
                 var slots = _actions[i];

@@ -10,6 +10,7 @@ internal sealed class RoomLedger(RoomRules rules)
     private long _queuedBytes;
     private int _queued;
     private long _lateUs;
+    private volatile int _shortRuns;
     private volatile bool _coreIdles;
 
     /// <summary>Whether the machine was seen to have a core to spare.</summary>
@@ -18,11 +19,15 @@ internal sealed class RoomLedger(RoomRules rules)
     /// <summary>Microseconds by which ticks have lately come late: the greatest counts, and fades away in some twenty ticks.</summary>
     public long LateUs => Volatile.Read(ref _lateUs);
 
-    /// <summary>What a tick brings: how late it comes, and whether the machine has a core to spare.</summary>
-    public void Ticked(long lateUs, bool coreIdles)
+    /// <summary>Runs of all actions, under way at the last tick, that wait for nothing but a core.</summary>
+    public int ShortRuns => _shortRuns;
+
+    /// <summary>What a tick brings: how late it comes, whether the machine has a core to spare, and how many short runs are under way.</summary>
+    public void Ticked(long lateUs, bool coreIdles, int shortRuns)
     {
         Volatile.Write(ref _lateUs, Math.Max(lateUs, LateUs - (LateUs / 16)));
         _coreIdles = coreIdles;
+        _shortRuns = shortRuns;
     }
 
     public long Reserved => Volatile.Read(ref _reserved);

@@ -25,6 +25,9 @@ internal sealed class StartRule(RoomRules rules, RoomLedger ledger, int maxInsta
     /// <summary>Sandboxes in which a run is under way.</summary>
     public int Running { get; private set; }
 
+    /// <summary>Those of them that wait for nothing but a core, as far as this action's runs are known.</summary>
+    public int ShortRuns => _runs > 0 && _leastUs < rules.ShortRunUs ? Running : 0;
+
     /// <summary>Loading the code took that long.</summary>
     public void Initialised(long tookUs) => _initUs = _initUs == 0 ? tookUs : _initUs + ((tookUs - _initUs) / 4);
 
@@ -67,10 +70,13 @@ internal sealed class StartRule(RoomRules rules, RoomLedger ledger, int maxInsta
     /// <summary>Nothing waits, or waited until now.</summary>
     public void QueueEmptyUntil(long nowUs) => _queueBusySinceUs = nowUs;
 
-    /// <summary>A queue that was never empty for long calls for one sandbox more: one hands over once a run, and every core waits for that; so each core may have one.</summary>
+    /// <summary>
+    /// A queue that was never empty for long calls for one sandbox more: one hands over once a run, and every core waits for that; so each core
+    /// may have one, unless the runs of other actions keep the cores.
+    /// </summary>
     public void LookAtQueue(int waiting, int coming, bool coreIdles, long nowUs)
     {
-        if ((coreIdles || Running < rules.Cores) && waiting > 0 && Running > 0 && coming == 0 && nowUs - _queueBusySinceUs > rules.BusyQueueUs)
+        if ((coreIdles || Math.Max(Running, ledger.ShortRuns) < rules.Cores) && waiting > 0 && Running > 0 && coming == 0 && nowUs - _queueBusySinceUs > rules.BusyQueueUs)
         {
             _oneMore = true;
             _queueBusySinceUs = nowUs;
@@ -129,8 +135,8 @@ internal sealed class StartRule(RoomRules rules, RoomLedger ledger, int maxInsta
     /// <summary>Microseconds that a run may last longer than others only because the machine is busy.</summary>
     private double HeldUpUs => (rules.HeldUpUs * PerCore) + (ledger.LateUs * 4);
 
-    /// <summary>Runs that share a core, as far as this action goes; at least 1.</summary>
-    private double PerCore => Math.Max(1.0, (double)Running / rules.Cores);
+    /// <summary>Runs that share a core: this action's, and with every core busy the short ones of all; at least 1.</summary>
+    private double PerCore => Math.Max(1.0, (double)Math.Max(Running, ledger.CoreIdles ? 0 : ledger.ShortRuns) / rules.Cores);
 
     /// <summary>
     /// Microseconds that the oldest run has lasted, as far as that says something: of an action whose runs are known, one that

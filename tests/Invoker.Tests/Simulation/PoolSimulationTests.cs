@@ -120,6 +120,33 @@ public sealed class PoolSimulationTests
     }
 
     [Fact]
+    public void A_hundred_short_actions_that_wait_for_the_cores_of_each_other_keep_one_sandbox_each()
+    {
+        var simulation = new PoolSimulation(Rules(), seed: 21);
+        var keys = Enumerable.Range(0, 100).Select(static number => PoolSimulation.Key(1, number)).ToList();
+        keys.ForEach(key => Loop(simulation, key, clients: 1, untilUs: 0, () => 300));
+        simulation.Arrive(10 * Second, () => keys.ForEach(key => Loop(
+            simulation, key, clients: 3, untilUs: 20 * Second, () => (long)(-300 * Math.Log(1 - simulation.Random.NextDouble()) * Math.Max(1, simulation.RunningNow.Count)))));
+        simulation.Run(40 * Second);
+        Assert.True(simulation.AllEnded);
+        Assert.InRange(simulation.Starts, 100, 110);
+    }
+
+    [Fact]
+    public void Beside_many_runs_that_sleep_a_slow_action_gets_its_sandboxes_no_later()
+    {
+        var simulation = new PoolSimulation(Rules(), seed: 22);
+        Loop(simulation, PoolSimulation.Key(1, 1), clients: 64, untilUs: 10 * Second, () => 3 * Second);
+        var late = PoolSimulation.Key(1, 2);
+        var sandboxes = 0;
+        simulation.Arrive(5 * Second, () => Loop(simulation, late, clients: 16, untilUs: 10 * Second, () => Second));
+        simulation.At(8 * Second, () => sandboxes = simulation.SandboxesOf(late));
+        simulation.Run(40 * Second);
+        Assert.True(simulation.AllEnded);
+        Assert.InRange(sandboxes, 12, 16);
+    }
+
+    [Fact]
     public void A_slow_action_called_by_one_stays_in_one_sandbox()
     {
         var simulation = new PoolSimulation(Rules(), seed: 3);
