@@ -67,6 +67,9 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
     /// <summary>Since when the room has had nothing for this action; 0 when it is not short. Guarded by the room's lock.</summary>
     public long BlockedSinceUs { get; set; }
 
+    /// <summary>Place among the <see cref="WantingActions"/>; -1 when it is none of them. Guarded by the room's lock.</summary>
+    public int WantingAt { get; set; } = -1;
+
     /// <summary>Takes a warm sandbox, or queues.</summary>
     public Arrival Arrive(Waiting item, long nowUs, out Slot? slot)
     {

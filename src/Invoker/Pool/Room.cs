@@ -13,10 +13,9 @@ internal sealed class Room
     private readonly Dictionary<string, NamespaceShare> _shares = new(StringComparer.Ordinal);
     private readonly Dictionary<string, ColdStart> _coldStarts = new(StringComparer.Ordinal);
     private readonly List<ActionSlots> _actions = [];
-    private readonly List<ActionSlots> _wanting = [];
-    private readonly List<ActionSlots> _passedOver = [];
-    private readonly List<Slot> _found = [];
-    private long _stoppingBytes;
+    private readonly WantingActions _wanting = new();
+    private readonly Eviction _eviction;
+    private readonly List<Slot> _expired = [];
     private long _lastTickUs;
     private long _refillNotBeforeUs;
     private volatile bool _refillHeldBack;
@@ -29,6 +28,7 @@ internal sealed class Room
         _rules = rules;
         Ledger = new RoomLedger(rules);
         _cells = new StemCells(rules);
+        _eviction = new Eviction(rules, Ledger, _cells, _actions, _shares);
     }
 
     public RoomLedger Ledger { get; }
@@ -60,7 +60,14 @@ internal sealed class Room
         lock (_lock)
         {
             Want(slots);
-            Decide(nowUs, actions);
+            _eviction.BeginRound();
+            if (!_wanting.WaitsBefore(slots, nowUs - _rules.NoOvertakingAfterUs))
+            {
+                // For nobody else has anything changed.
+                Give(slots, nowUs, actions);
+            }
+
+            RefillStemCells(nowUs, actions);
         }
     }
 
@@ -126,7 +133,7 @@ internal sealed class Room
     {
         lock (_lock)
         {
-            Stop(slot, actions);
+            _eviction.Stop(slot, actions);
             if (ask)
             {
                 Want(slot.Owner!);
@@ -142,8 +149,7 @@ internal sealed class Room
         lock (_lock)
         {
             slot.State = SlotState.Gone;
-            _stoppingBytes -= slot.ChargedBytes;
-            Ledger.Release(slot.ChargedBytes);
+            _eviction.Stopped(slot);
             if (slot.Owner is not null)
             {
                 slot.Owner.Share.SandboxBytes -= slot.LimitBytes;
@@ -160,7 +166,7 @@ internal sealed class Room
         {
             if (slot.Owner is { } owner ? owner.TakeIfIdle(slot) : _cells.Remove(slot))
             {
-                Stop(slot, actions);
+                _eviction.Stop(slot, actions);
                 Decide(nowUs, actions);
             }
         }
@@ -210,9 +216,10 @@ internal sealed class Room
                 }
             }
 
-            if (memoryPressure && OldestIdle(long.MaxValue) is { } oldest && oldest.EvictOldest() is { } slot)
+            if (memoryPressure)
             {
-                Stop(slot, actions);
+                _eviction.BeginRound();
+                _eviction.EvictOldest(actions);
             }
 
             Decide(nowUs, actions);
@@ -227,8 +234,8 @@ internal sealed class Room
             for (var i = _actions.Count - 1; i >= 0; i--)
             {
                 var slots = _actions[i];
-                slots.Expire(nowUs, _found, actions);
-                if (!_wanting.Contains(slots) && slots.TryClose(nowUs))
+                slots.Expire(nowUs, _expired, actions);
+                if (slots.WantingAt < 0 && slots.TryClose(nowUs))
                 {
                     forgotten.Add(slots.Key);
                     _actions.RemoveAt(i);
@@ -239,12 +246,12 @@ internal sealed class Room
                 }
             }
 
-            foreach (var slot in _found)
+            foreach (var slot in _expired)
             {
-                Stop(slot, actions);
+                _eviction.Stop(slot, actions);
             }
 
-            _found.Clear();
+            _expired.Clear();
             _cells.Sweep(nowUs, actions);
             Decide(nowUs, actions);
         }
@@ -283,54 +290,52 @@ internal sealed class Room
 
     private void Want(ActionSlots slots)
     {
-        if (!_wanting.Contains(slots))
+        if (_wanting.TryAdd(slots))
         {
             // Who was away has not saved up: it stands beside the one that has had least.
             slots.Share.Used = Math.Max(slots.Share.Used, slots.Share.SandboxBytes == 0 ? LeastUsed() : 0);
-            _wanting.Add(slots);
         }
     }
 
-    /// <summary>Gives what there is to whom it is due, until nobody wants or nothing is left.</summary>
+    /// <summary>Gives what there is to each in turn, until nobody wants or nothing is left.</summary>
     private void Decide(long nowUs, List<PoolAction> actions)
     {
-        _passedOver.Clear();
-        while (Neediest() is { } slots)
+        if (_wanting.Count > 0)
         {
-            var given = slots.NeedOf(nowUs, out var wakeBytes) switch
+            _eviction.BeginRound();
+            foreach (var turn in _wanting.InTurn())
             {
-                Need.Nothing => Forget(slots),
-                Need.Wake => TryWake(slots, wakeBytes, nowUs, actions),
-                _ => TryStart(slots, nowUs, actions),
-            };
-            if (given)
-            {
-                slots.BlockedSinceUs = 0;
-                continue;
-            }
-
-            _passedOver.Add(slots);
-            if (slots.BlockedSinceUs != 0 && nowUs - slots.BlockedSinceUs > _rules.NoOvertakingAfterUs)
-            {
-                break;
+                if (!Give(turn.Slots, nowUs, actions) && turn.Slots.BlockedSinceUs != 0 && nowUs - turn.Slots.BlockedSinceUs > _rules.NoOvertakingAfterUs)
+                {
+                    break;
+                }
             }
         }
 
-        if (!_closing && _wanting.Count == 0)
-        {
-            RefillStemCells(nowUs, actions);
-        }
+        RefillStemCells(nowUs, actions);
     }
 
-    private bool Forget(ActionSlots slots)
+    /// <summary>Gives the action what it needs; false when there is not enough.</summary>
+    private bool Give(ActionSlots slots, long nowUs, List<PoolAction> actions)
     {
+        while (slots.NeedOf(nowUs, out var wakeBytes) is var need and not Need.Nothing)
+        {
+            if (!(need == Need.Wake ? TryWake(slots, wakeBytes, nowUs, actions) : TryStart(slots, nowUs, actions)))
+            {
+                return false;
+            }
+
+            slots.BlockedSinceUs = 0;
+        }
+
+        slots.BlockedSinceUs = 0;
         _wanting.Remove(slots);
         return true;
     }
 
     private bool TryWake(ActionSlots slots, long wakeBytes, long nowUs, List<PoolAction> actions)
     {
-        if (wakeBytes > 0 && !MakeRoom(slots, wakeBytes, nowUs, actions))
+        if (wakeBytes > 0 && !_eviction.TryReserve(slots, wakeBytes, nowUs, actions))
         {
             return false;
         }
@@ -348,7 +353,7 @@ internal sealed class Room
             return false;
         }
 
-        if (!MakeRoom(slots, slots.LimitBytes - (cell?.ChargedBytes ?? 0), nowUs, actions))
+        if (!_eviction.TryReserve(slots, slots.LimitBytes - (cell?.ChargedBytes ?? 0), nowUs, actions))
         {
             return false;
         }
@@ -372,169 +377,6 @@ internal sealed class Room
         return true;
     }
 
-    /// <summary>
-    /// Reserves the bytes, or does what brings them about and says no for now: idle sandboxes are counted by what they use,
-    /// then the ones idle for longest are ended, but only if together they suffice; at last a greater user is asked to yield.
-    /// </summary>
-    private bool MakeRoom(ActionSlots slots, long bytes, long nowUs, List<PoolAction> actions)
-    {
-        var hasNone = slots.HasNone;
-        var kept = KeptFromOthers(slots, bytes);
-        if (TryReserve(bytes, kept))
-        {
-            return true;
-        }
-
-        foreach (var other in _actions)
-        {
-            other.CoolIdle();
-        }
-
-        if (TryReserve(bytes, kept))
-        {
-            return true;
-        }
-
-        if (slots.BlockedSinceUs == 0)
-        {
-            slots.BlockedSinceUs = nowUs;
-        }
-
-        var missing = bytes + kept - (_rules.CapacityBytes - Ledger.Reserved) - _stoppingBytes;
-        if (missing <= 0)
-        {
-            return false;
-        }
-
-        var idleBefore = hasNone ? long.MaxValue : nowUs - _rules.SpareIdleUs;
-        if (!EvictIdle(missing, idleBefore, slots, actions) && nowUs - slots.BlockedSinceUs >= _rules.YieldAfterUs)
-        {
-            AskGreatestToYield(slots);
-        }
-
-        return false;
-    }
-
-    private bool TryReserve(long bytes, long kept)
-    {
-        if (bytes <= 0)
-        {
-            Ledger.Release(-bytes);
-            return true;
-        }
-
-        if (!Ledger.TryReserve(bytes + kept))
-        {
-            return false;
-        }
-
-        Ledger.Release(kept);
-        return true;
-    }
-
-    /// <summary>The last tenth of the room is not for a namespace that is above its share; but one sandbox, however large, everybody may have.</summary>
-    private long KeptFromOthers(ActionSlots slots, long bytes) =>
-        _shares.Count > 1 && slots.Share.SandboxBytes > 0 && slots.Share.SandboxBytes + bytes > _rules.CapacityBytes / _shares.Count ? _rules.CapacityBytes / 10 : 0;
-
-    private bool EvictIdle(long missing, long idleBeforeUs, ActionSlots wanting, List<PoolAction> actions)
-    {
-        long found = 0;
-        while (found < missing && OldestIdle(idleBeforeUs, wanting) is { } owner && owner.EvictOldest() is { } slot)
-        {
-            found += slot.ChargedBytes;
-            _found.Add(slot);
-        }
-
-        while (found < missing && _cells.TakeOther(wanting.Family, wanting.LimitBytes) is { } cell)
-        {
-            found += cell.ChargedBytes;
-            _found.Add(cell);
-        }
-
-        // Ended even when they do not suffice: what is missing then comes from a greater user, and waits for these no longer.
-        foreach (var slot in _found)
-        {
-            Stop(slot, actions);
-        }
-
-        _found.Clear();
-        return found >= missing;
-    }
-
-    private ActionSlots? OldestIdle(long idleBeforeUs, ActionSlots? except = null)
-    {
-        ActionSlots? oldest = null;
-        foreach (var slots in _actions)
-        {
-            var since = slots == except ? long.MaxValue : slots.OldestIdleUs();
-            if (since < idleBeforeUs)
-            {
-                idleBeforeUs = since;
-                oldest = slots;
-            }
-        }
-
-        return oldest;
-    }
-
-    /// <summary>
-    /// Nothing idles. Whoever has none may take from whoever has most, also from its own namespace; whoever has some, only
-    /// from a namespace above its share, and only up to its own.
-    /// </summary>
-    private void AskGreatestToYield(ActionSlots slots)
-    {
-        var share = _rules.CapacityBytes / Math.Max(1, _shares.Count);
-        var belowShare = slots.Share.SandboxBytes + slots.LimitBytes <= share;
-        if (!slots.HasNone && !belowShare)
-        {
-            return;
-        }
-
-        ActionSlots? greatest = null;
-        foreach (var other in _actions)
-        {
-            if (other == slots || other.Running == 0 || (!slots.HasNone && other.Share.SandboxBytes <= share))
-            {
-                continue;
-            }
-
-            if (greatest is null || IsGreater(other, greatest))
-            {
-                greatest = other;
-            }
-        }
-
-        // One at a time for each that is short: when it has yielded and this one is still short, the next is asked.
-        if (greatest is not null && greatest.AskToYield())
-        {
-            slots.BlockedSinceUs += _rules.YieldAfterUs;
-        }
-    }
-
-    private static bool IsGreater(ActionSlots one, ActionSlots other) =>
-        one.Share.SandboxBytes != other.Share.SandboxBytes
-            ? one.Share.SandboxBytes > other.Share.SandboxBytes
-            : one.BusyBytes > other.BusyBytes;
-
-    private ActionSlots? Neediest()
-    {
-        ActionSlots? first = null;
-        foreach (var slots in _wanting)
-        {
-            if (!_passedOver.Contains(slots) && (first is null || ComesBefore(slots, first)))
-            {
-                first = slots;
-            }
-        }
-
-        return first;
-    }
-
-    private static bool ComesBefore(ActionSlots one, ActionSlots other) =>
-        one.Share == other.Share || one.Share.Used == other.Share.Used
-            ? one.HeadReceivedUs < other.HeadReceivedUs
-            : one.Share.Used < other.Share.Used;
-
     private double LeastUsed()
     {
         var least = double.MaxValue;
@@ -557,7 +399,7 @@ internal sealed class Room
 
     private void RefillStemCells(long nowUs, List<PoolAction> actions)
     {
-        if (_refillHeldBack && nowUs < _refillNotBeforeUs)
+        if (_closing || _wanting.Count > 0 || (_refillHeldBack && nowUs < _refillNotBeforeUs))
         {
             return;
         }
@@ -576,23 +418,16 @@ internal sealed class Room
     {
         while (_cells.TakeOther("", 0) is { } cell)
         {
-            Stop(cell, actions);
+            _eviction.Stop(cell, actions);
         }
 
         foreach (var slots in _actions)
         {
             while (slots.OldestIdleUs() <= nowUs && slots.EvictOldest() is { } slot)
             {
-                Stop(slot, actions);
+                _eviction.Stop(slot, actions);
             }
         }
-    }
-
-    private void Stop(Slot slot, List<PoolAction> actions)
-    {
-        slot.State = SlotState.Stopping;
-        _stoppingBytes += slot.ChargedBytes;
-        actions.Add(new PoolAction(PoolActionKind.Stop, slot, null));
     }
 
     private ColdStart ColdStartOf(string family)

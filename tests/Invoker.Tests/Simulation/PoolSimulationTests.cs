@@ -133,6 +133,25 @@ public sealed class PoolSimulationTests
     }
 
     [Fact]
+    public void Two_thousand_new_actions_at_once_all_run_in_a_room_for_eight_and_nearly_in_the_order_of_their_coming()
+    {
+        var simulation = new PoolSimulation(Rules(capacityMb: 2048), seed: 23);
+        for (var i = 0; i < 2_000; i++)
+        {
+            var key = PoolSimulation.Key(1, i);
+            simulation.Arrive(1 + (i * 20L), () => simulation.Invoke(key, 500));
+        }
+
+        simulation.Run(600 * Second);
+        Assert.True(simulation.AllEnded);
+        Assert.DoesNotContain(simulation.All, static activation => activation.Refused);
+        Assert.InRange(simulation.MostSandboxes, 1, 8);
+        var places = simulation.All.Select(static (activation, arrived) => (activation, arrived)).OrderBy(static pair => pair.activation.EndedUs)
+            .Select(static (pair, ended) => Math.Abs(ended - pair.arrived));
+        Assert.InRange(places.Max(), 0, 40);
+    }
+
+    [Fact]
     public void Beside_many_runs_that_sleep_a_slow_action_gets_its_sandboxes_no_later()
     {
         var simulation = new PoolSimulation(Rules(), seed: 22);
