@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using Frusta.Bus;
 using Frusta.Contracts.Entities;
 using Frusta.Contracts.Errors;
@@ -12,13 +11,12 @@ using Microsoft.Extensions.Logging;
 namespace Frusta.Invoker;
 
 /// <summary>
-/// The invoker of one machine: takes deliveries, and drives the pool and the runs. It decides nothing itself: what starts and
-/// what waits is the pool's matter, how an activation ends that of <see cref="RunActivation"/>.
+/// The invoker of one machine: takes deliveries, puts each into the queue of its action, and serves it once the pool has a sandbox for it. It decides
+/// nothing itself: what starts and what waits is the pool's matter, how an activation ends that of <see cref="RunActivation"/>.
 /// </summary>
-public sealed partial class InvokerRole : IActivationIntake, IAsyncDisposable
+public sealed partial class InvokerRole : IActivationIntake, IPoolClient, IAsyncDisposable
 {
     private const int DeepestNesting = 8;
-    private static readonly TimeSpan SweepEvery = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan DrainLook = TimeSpan.FromMilliseconds(5);
 
     [ThreadStatic]
@@ -30,16 +28,10 @@ public sealed partial class InvokerRole : IActivationIntake, IAsyncDisposable
     private readonly ISandboxFactory _factory;
     private readonly ILogger _logger;
     private readonly PoolClock _clock;
-    private readonly Room _room;
-    private readonly RunTimer _timer;
+    private readonly PoolDriver _pool;
     private readonly RunActivation _run;
-    private readonly MachineLoad _machine;
-    private readonly ConcurrentDictionary<PoolKey, ActionEntry> _entries = new();
     private readonly CancellationTokenSource _stopping = new();
-    private ITimer? _sweep;
-    private int _failedStarts;
     private int _resolving;
-    private int _sweeping;
     private volatile bool _closed = true;
 
     /// <param name="options">How this invoker uses its machine.</param>
@@ -56,17 +48,15 @@ public sealed partial class InvokerRole : IActivationIntake, IAsyncDisposable
         _factory = factory;
         _logger = loggers.CreateLogger<InvokerRole>();
         _clock = new PoolClock(time);
-        _machine = new MachineLoad(time);
-        _room = new Room(RulesOf(options, factory));
-        _timer = new RunTimer(_clock, Tick);
-        _run = new RunActivation(store, limits, _clock, _timer, _logger);
+        _pool = new PoolDriver(options, factory, _clock, this, _logger);
+        _run = new RunActivation(store, limits, _clock, _pool.Timer, _logger);
     }
 
     /// <summary><c>up</c>, <c>unhealthy</c> (no sandbox has come up lately) or <c>down</c>, as <c>/invokers</c> shows it.</summary>
-    public string Health => _closed ? "down" : Volatile.Read(ref _failedStarts) >= _options.Pool.StartTries ? "unhealthy" : "up";
+    public string Health => _closed ? "down" : _pool.StartsSucceed ? "up" : "unhealthy";
 
     /// <summary>What the pool holds now.</summary>
-    internal PoolCounts Pool => _room.Count();
+    internal PoolCounts Pool => _pool.Count();
 
     /// <summary>Name that operators see, such as <c>invoker0/0</c>.</summary>
     public string Name => $"invoker{_options.Number}/{_options.Number}";
@@ -76,8 +66,8 @@ public sealed partial class InvokerRole : IActivationIntake, IAsyncDisposable
     {
         cancellationToken.ThrowIfCancellationRequested();
         _closed = false;
-        InvokerMetrics.Watch(_room.Count);
-        _sweep = _clock.Time.CreateTimer(static role => ((InvokerRole)role!).Sweep(), this, TimeSpan.Zero, SweepEvery);
+        InvokerMetrics.Watch(_pool.Count);
+        _pool.Start();
         return Task.CompletedTask;
     }
 
@@ -96,21 +86,15 @@ public sealed partial class InvokerRole : IActivationIntake, IAsyncDisposable
         await WaitAsync(TimeSpan.FromMilliseconds(_options.DrainMs), () => Pool is not { Running: 0, Queued: 0, Busy: 0 }, cancellationToken);
         _run.Interrupting = true;
         await _stopping.CancelAsync();
-        if (_sweep is not null)
-        {
-            await _sweep.DisposeAsync();
-        }
-
-        Decide(static (room, now, actions) => room.Close(now, actions));
-        _timer.AbortAll();
-        await WaitAsync(TimeSpan.FromSeconds(5), () => _timer.Count > 0, CancellationToken.None);
-        _timer.Dispose();
+        await _pool.CloseAsync();
+        _pool.Timer.AbortAll();
+        await WaitAsync(TimeSpan.FromSeconds(5), () => _pool.Timer.Count > 0, CancellationToken.None);
     }
 
     public async ValueTask DisposeAsync()
     {
         await StopAsync(new CancellationToken(canceled: true));
-        _timer.Dispose();
+        _pool.Dispose();
         _stopping.Dispose();
     }
 
@@ -135,31 +119,6 @@ public sealed partial class InvokerRole : IActivationIntake, IAsyncDisposable
 
         _ = ResolveAsync(delivery);
         return SendOutcome.Sent;
-    }
-
-    private static RoomRules RulesOf(InvokerOptions options, ISandboxFactory factory)
-    {
-        var cells = new List<StemCellRule>();
-        foreach (var (family, cell) in options.StemCells)
-        {
-            cells.Add(new StemCellRule(family, cell.Count, (long)cell.MemoryMb << 20, factory.IsForItsMemoryOnly(family)));
-        }
-
-        return new RoomRules
-        {
-            CapacityBytes = options.Pool.Memory > 0 ? (long)options.Pool.Memory << 20 : MachineLoad.MemoryBytes / 2,
-            IdleMarginBytes = (long)options.Pool.IdleMarginMb << 20,
-            StartsAtOnce = options.Pool.StartsAtOnce,
-            StartTries = options.Pool.StartTries,
-            IdleTimeoutUs = options.Pool.IdleTimeoutMs * 1000L,
-            MaxWaitUs = options.Queue.MaxWaitMs * 1000L,
-            MaxQueuedPerAction = options.Queue.PerAction,
-            MaxQueuedPerNamespace = options.Queue.PerNamespace,
-            MaxQueuedBytesPerNamespace = options.Queue.PerNamespaceBytes,
-            MaxQueued = options.Queue.All,
-            MaxQueuedBytes = options.Queue.AllBytes,
-            StemCells = cells,
-        };
     }
 
     private async Task ResolveAsync(IDelivery delivery)
@@ -206,7 +165,7 @@ public sealed partial class InvokerRole : IActivationIntake, IAsyncDisposable
         var key = new PoolKey(message.User.NamespaceUuid, action.Name, action.Revision);
         while (true)
         {
-            if (!_entries.TryGetValue(key, out var entry) && (entry = AddEntry(key, action, message.User.NamespaceName)) is null)
+            if (_pool.FindOrAdd(key, action, message.User.NamespaceName) is not { } entry)
             {
                 _ = RefuseKindAsync(delivery, action);
                 return SendOutcome.Sent;
@@ -230,11 +189,11 @@ public sealed partial class InvokerRole : IActivationIntake, IAsyncDisposable
                 Serve(slot!, activation);
                 return SendOutcome.Sent;
             case Arrival.Queued:
-                _timer.EnsureTicking();
+                _pool.Timer.EnsureTicking();
                 return SendOutcome.Sent;
             case Arrival.QueuedAsk:
-                _timer.EnsureTicking();
-                Ask(slots);
+                _pool.Timer.EnsureTicking();
+                _pool.Ask(slots);
                 return SendOutcome.Sent;
             case Arrival.NamespaceFull:
                 return SendOutcome.NamespaceFull;
@@ -245,25 +204,10 @@ public sealed partial class InvokerRole : IActivationIntake, IAsyncDisposable
         }
     }
 
-    private ActionEntry? AddEntry(PoolKey key, ExecutableAction action, string namespaceName)
-    {
-        if (_factory.Find(action.Kind).Family is not { } family)
-        {
-            return null;
-        }
+    void IPoolClient.Serve(Slot slot, QueuedActivation activation) => Serve(slot, activation);
 
-        lock (_entries)
-        {
-            if (!_entries.TryGetValue(key, out var entry))
-            {
-                var slots = _room.Add(key, family, (long)action.Limits.MemoryMb << 20, action.Limits.Instances ?? int.MaxValue);
-                entry = new ActionEntry(action, namespaceName, slots);
-                _entries[key] = entry;
-            }
-
-            return entry;
-        }
-    }
+    void IPoolClient.Refuse(QueuedActivation activation, string error) =>
+        Refuse(activation.Delivery, activation.Action, ActivationStatus.WhiskError, error);
 
     /// <summary>Begins to serve on this thread: the first bytes leave before this returns. Only a deep nesting of calls is broken up.</summary>
     private void Serve(Slot slot, QueuedActivation activation)
@@ -302,7 +246,7 @@ public sealed partial class InvokerRole : IActivationIntake, IAsyncDisposable
             Finish(ended, end);
             if (stop)
             {
-                Discard(slot, ask);
+                _pool.Discard(slot, ask);
             }
 
             if (next is null)
@@ -366,192 +310,6 @@ public sealed partial class InvokerRole : IActivationIntake, IAsyncDisposable
         }
     }
 
-    private void Ask(ActionSlots slots)
-    {
-        var actions = new List<PoolAction>();
-        _room.Ask(slots, _clock.NowUs, actions);
-        Execute(actions);
-    }
-
-    private void Discard(Slot slot, bool ask)
-    {
-        var actions = new List<PoolAction>();
-        _room.Discard(slot, ask, _clock.NowUs, actions);
-        Execute(actions);
-    }
-
-    private void Decide(Action<Room, long, List<PoolAction>> tell)
-    {
-        var actions = new List<PoolAction>();
-        tell(_room, _clock.NowUs, actions);
-        Execute(actions);
-    }
-
-    /// <summary>Carries out what the pool wants. What follows from that is appended to the same list.</summary>
-    private void Execute(List<PoolAction> actions)
-    {
-        for (var i = 0; i < actions.Count; i++)
-        {
-            var (kind, slot, item) = actions[i];
-            switch (kind)
-            {
-                case PoolActionKind.Start:
-                    _ = StartSandboxAsync(slot!);
-                    break;
-                case PoolActionKind.Specialise:
-                    Specialise(slot!, actions);
-                    break;
-                case PoolActionKind.Stop:
-                    _ = StopSandboxAsync(slot!);
-                    break;
-                case PoolActionKind.Measure:
-                    _room.Measured(slot!, ((LiveSandbox)slot!.Content!).Runnable.Sandbox.MeasureMemory(), _clock.NowUs, actions);
-                    break;
-                case PoolActionKind.Run:
-                    Serve(slot!, (QueuedActivation)item!);
-                    break;
-                case PoolActionKind.RefuseNoSandbox:
-                    Refuse((QueuedActivation)item!, ExecutionTexts.NoSandbox);
-                    break;
-                default:
-                    var waitedMs = (_clock.NowUs - item!.ReceivedUs) / 1000;
-                    Refuse((QueuedActivation)item, $"Activation processing is not initiated for {waitedMs} ms");
-                    break;
-            }
-        }
-    }
-
-    private void Refuse(QueuedActivation activation, string error) =>
-        Refuse(activation.Delivery, activation.Action, ActivationStatus.WhiskError, error);
-
-    private async Task StartSandboxAsync(Slot slot)
-    {
-        // Behind the path: whoever asked goes on.
-        await Task.Yield();
-        var began = _clock.NowUs;
-        LiveSandbox live;
-        try
-        {
-            using var patience = new CancellationTokenSource(TimeSpan.FromMilliseconds(_options.StartTimeoutMs), _clock.Time);
-            using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, _stopping.Token);
-            var runnable = await _factory.StartAsync(slot.Family, (int)(slot.LimitBytes >> 20), ahead: slot.Owner is null, either.Token);
-            live = new LiveSandbox(slot, runnable, stemCell: slot.Owner is null);
-        }
-        catch (Exception exception)
-        {
-            if (!_stopping.IsCancellationRequested)
-            {
-                InvokerMetrics.StartFailed();
-                Interlocked.Increment(ref _failedStarts);
-                StartFailed(exception, slot.Family);
-            }
-
-            Decide((room, now, actions) => room.StartFailed(slot, wasCell: false, now, actions));
-            return;
-        }
-
-        Volatile.Write(ref _failedStarts, 0);
-        slot.Content = live;
-        _timer.Add(live);
-        if (slot.Owner is { } owner && !ActionOf(owner).AllowNetwork)
-        {
-            live.Runnable.Sandbox.DenyNetwork();
-        }
-
-        Started(live.Runnable.Sandbox.Label, (_clock.NowUs - began) / 1000);
-        Decide((room, now, actions) => room.Started(slot, Math.Max(1, now - began), now, actions));
-        _ = WatchExitAsync(live);
-    }
-
-    private void Specialise(Slot slot, List<PoolAction> actions)
-    {
-        var live = (LiveSandbox)slot.Content!;
-        try
-        {
-            live.Runnable.Sandbox.LimitMemory((int)(slot.LimitBytes >> 20));
-            if (!ActionOf(slot.Owner!).AllowNetwork)
-            {
-                live.Runnable.Sandbox.DenyNetwork();
-            }
-
-            _room.Started(slot, tookUs: 0, _clock.NowUs, actions);
-        }
-        catch (Exception exception)
-        {
-            StartFailed(exception, slot.Family);
-            _room.StartFailed(slot, wasCell: true, _clock.NowUs, actions);
-            _ = EndAsync(live);
-        }
-    }
-
-    private ExecutableAction ActionOf(ActionSlots slots) => _entries[slots.Key].Action;
-
-    private async Task StopSandboxAsync(Slot slot)
-    {
-        await Task.Yield();
-        await EndAsync((LiveSandbox)slot.Content!);
-        Decide((room, now, actions) => room.Stopped(slot, now, actions));
-    }
-
-    private async Task EndAsync(LiveSandbox live)
-    {
-        try
-        {
-            await live.Runnable.DisposeAsync();
-        }
-        catch (Exception exception)
-        {
-            StopFailed(exception, live.Runnable.Sandbox.Label);
-        }
-
-        _timer.Remove(live);
-    }
-
-    private async Task WatchExitAsync(LiveSandbox live)
-    {
-        var exit = await live.Runnable.Sandbox.Exited;
-        Exited(live.Runnable.Sandbox.Label, exit.ExitCode);
-        Decide((room, now, actions) => room.Died(live.Slot, now, actions));
-    }
-
-    private bool Tick(long lateUs)
-    {
-        if (_room.Ledger.Queued == 0 && !_room.RefillHeldBack)
-        {
-            return false;
-        }
-
-        Decide((room, now, actions) => room.Tick(now, lateUs, _machine.CoreIdles(), IsShortOfMemory(), actions));
-        return true;
-    }
-
-    private void Sweep()
-    {
-        if (Interlocked.Exchange(ref _sweeping, 1) == 1)
-        {
-            return;
-        }
-
-        var forgotten = new List<PoolKey>();
-        Decide((room, now, actions) =>
-        {
-            if (IsShortOfMemory())
-            {
-                room.Tick(now, lateUs: 0, coreIdles: false, memoryPressure: true, actions);
-            }
-
-            room.Sweep(now, actions, forgotten);
-        });
-        foreach (var key in forgotten)
-        {
-            _entries.TryRemove(key, out _);
-        }
-
-        Volatile.Write(ref _sweeping, 0);
-    }
-
-    private bool IsShortOfMemory() => _machine.MemoryPressurePercent() > _options.Pool.MemoryPressurePercent;
-
     private async Task WaitAsync(TimeSpan most, Func<bool> isBusy, CancellationToken cancellationToken)
     {
         var began = _clock.Time.GetTimestamp();
@@ -560,18 +318,6 @@ public sealed partial class InvokerRole : IActivationIntake, IAsyncDisposable
             await Task.Delay(DrainLook, _clock.Time, CancellationToken.None);
         }
     }
-
-    [LoggerMessage(7010, LogLevel.Warning, "A sandbox for {Family} did not come up.")]
-    private partial void StartFailed(Exception exception, string family);
-
-    [LoggerMessage(7011, LogLevel.Debug, "Sandbox {Sandbox} is up after {Milliseconds} ms.")]
-    private partial void Started(string sandbox, long milliseconds);
-
-    [LoggerMessage(7012, LogLevel.Debug, "Sandbox {Sandbox} has ended with {ExitCode}.")]
-    private partial void Exited(string sandbox, int exitCode);
-
-    [LoggerMessage(7013, LogLevel.Error, "Sandbox {Sandbox} could not be ended.")]
-    private partial void StopFailed(Exception exception, string sandbox);
 
     [LoggerMessage(7014, LogLevel.Error, "The record of activation {Id} could not be handed on.")]
     private partial void FinishFailed(Exception exception, string id);

@@ -1,0 +1,327 @@
+using System.Collections.Concurrent;
+using Frusta.Contracts.Entities;
+using Frusta.Contracts.Errors;
+using Frusta.Invoker.Run;
+using Microsoft.Extensions.Logging;
+
+namespace Frusta.Invoker.Pool;
+
+/// <summary>Serves and refuses what the pool hands out.</summary>
+internal interface IPoolClient
+{
+    /// <summary>The sandbox is this activation's until <see cref="ActionSlots.Return"/>.</summary>
+    void Serve(Slot slot, QueuedActivation activation);
+
+    /// <summary>The activation will not run, for a reason that is the platform's.</summary>
+    void Refuse(QueuedActivation activation, string error);
+}
+
+/// <summary>
+/// Carries out what the pool decides: starts, specialises, measures and ends sandboxes, tells the pool what came of it, and looks at it on a
+/// timer while anything waits. The pool itself has neither clock nor threads.
+/// </summary>
+internal sealed partial class PoolDriver : IDisposable
+{
+    private static readonly TimeSpan SweepEvery = TimeSpan.FromSeconds(1);
+
+    private readonly InvokerOptions _options;
+    private readonly ISandboxFactory _factory;
+    private readonly PoolClock _clock;
+    private readonly IPoolClient _client;
+    private readonly ILogger _logger;
+    private readonly Room _room;
+    private readonly MachineLoad _machine;
+    private readonly ConcurrentDictionary<PoolKey, ActionEntry> _entries = new();
+    private readonly CancellationTokenSource _stopping = new();
+    private ITimer? _sweep;
+    private int _failedStarts;
+    private int _sweeping;
+
+    public PoolDriver(InvokerOptions options, ISandboxFactory factory, PoolClock clock, IPoolClient client, ILogger logger)
+    {
+        _options = options;
+        _factory = factory;
+        _clock = clock;
+        _client = client;
+        _logger = logger;
+        _room = new Room(RulesOf(options, factory));
+        _machine = new MachineLoad(clock.Time);
+        Timer = new RunTimer(clock, Tick);
+    }
+
+    /// <summary>The timer of all deadlines, which the pool's ticks are on too.</summary>
+    public RunTimer Timer { get; }
+
+    /// <summary>False when the last starts have all failed.</summary>
+    public bool StartsSucceed => Volatile.Read(ref _failedStarts) < _options.Pool.StartTries;
+
+    /// <summary>What the pool holds now.</summary>
+    public PoolCounts Count() => _room.Count();
+
+    /// <summary>Begins to look at the pool once a second. Stem cells come up behind.</summary>
+    public void Start() => _sweep = _clock.Time.CreateTimer(static driver => ((PoolDriver)driver!).Sweep(), this, TimeSpan.Zero, SweepEvery);
+
+    /// <summary>Nothing starts from here on, and what idles is ended.</summary>
+    public async Task CloseAsync()
+    {
+        await _stopping.CancelAsync();
+        if (_sweep is not null)
+        {
+            await _sweep.DisposeAsync();
+        }
+
+        Decide(static (room, now, actions) => room.Close(now, actions));
+    }
+
+    public void Dispose()
+    {
+        Timer.Dispose();
+        _stopping.Dispose();
+    }
+
+    /// <summary>The action as the pool knows it; null when its kind cannot run on this host.</summary>
+    public ActionEntry? FindOrAdd(PoolKey key, ExecutableAction action, string namespaceName) =>
+        _entries.TryGetValue(key, out var entry) ? entry : Add(key, action, namespaceName);
+
+    /// <summary>The action needs something of the room.</summary>
+    public void Ask(ActionSlots slots)
+    {
+        var actions = new List<PoolAction>();
+        _room.Ask(slots, _clock.NowUs, actions);
+        Execute(actions);
+    }
+
+    /// <summary>The sandbox is not to be used again.</summary>
+    public void Discard(Slot slot, bool ask)
+    {
+        var actions = new List<PoolAction>();
+        _room.Discard(slot, ask, _clock.NowUs, actions);
+        Execute(actions);
+    }
+
+    private static RoomRules RulesOf(InvokerOptions options, ISandboxFactory factory)
+    {
+        var cells = new List<StemCellRule>();
+        foreach (var (family, cell) in options.StemCells)
+        {
+            cells.Add(new StemCellRule(family, cell.Count, (long)cell.MemoryMb << 20, factory.IsForItsMemoryOnly(family)));
+        }
+
+        return new RoomRules
+        {
+            CapacityBytes = options.Pool.Memory > 0 ? (long)options.Pool.Memory << 20 : MachineLoad.MemoryBytes / 2,
+            IdleMarginBytes = (long)options.Pool.IdleMarginMb << 20,
+            StartsAtOnce = options.Pool.StartsAtOnce,
+            StartTries = options.Pool.StartTries,
+            IdleTimeoutUs = options.Pool.IdleTimeoutMs * 1000L,
+            MaxWaitUs = options.Queue.MaxWaitMs * 1000L,
+            MaxQueuedPerAction = options.Queue.PerAction,
+            MaxQueuedPerNamespace = options.Queue.PerNamespace,
+            MaxQueuedBytesPerNamespace = options.Queue.PerNamespaceBytes,
+            MaxQueued = options.Queue.All,
+            MaxQueuedBytes = options.Queue.AllBytes,
+            StemCells = cells,
+        };
+    }
+
+    private ActionEntry? Add(PoolKey key, ExecutableAction action, string namespaceName)
+    {
+        if (_factory.Find(action.Kind).Family is not { } family)
+        {
+            return null;
+        }
+
+        lock (_entries)
+        {
+            if (!_entries.TryGetValue(key, out var entry))
+            {
+                var slots = _room.Add(key, family, (long)action.Limits.MemoryMb << 20, action.Limits.Instances ?? int.MaxValue);
+                entry = new ActionEntry(action, namespaceName, slots);
+                _entries[key] = entry;
+            }
+
+            return entry;
+        }
+    }
+
+    private void Decide(Action<Room, long, List<PoolAction>> tell)
+    {
+        var actions = new List<PoolAction>();
+        tell(_room, _clock.NowUs, actions);
+        Execute(actions);
+    }
+
+    /// <summary>Carries out what the pool wants. What follows from that is appended to the same list.</summary>
+    private void Execute(List<PoolAction> actions)
+    {
+        for (var i = 0; i < actions.Count; i++)
+        {
+            var (kind, slot, item) = actions[i];
+            switch (kind)
+            {
+                case PoolActionKind.Start:
+                    _ = StartSandboxAsync(slot!);
+                    break;
+                case PoolActionKind.Specialise:
+                    Specialise(slot!, actions);
+                    break;
+                case PoolActionKind.Stop:
+                    _ = StopSandboxAsync(slot!);
+                    break;
+                case PoolActionKind.Measure:
+                    _room.Measured(slot!, ((LiveSandbox)slot!.Content!).Runnable.Sandbox.MeasureMemory(), _clock.NowUs, actions);
+                    break;
+                case PoolActionKind.Run:
+                    _client.Serve(slot!, (QueuedActivation)item!);
+                    break;
+                case PoolActionKind.RefuseNoSandbox:
+                    _client.Refuse((QueuedActivation)item!, ExecutionTexts.NoSandbox);
+                    break;
+                default:
+                    var waitedMs = (_clock.NowUs - item!.ReceivedUs) / 1000;
+                    _client.Refuse((QueuedActivation)item, $"Activation processing is not initiated for {waitedMs} ms");
+                    break;
+            }
+        }
+    }
+
+    private async Task StartSandboxAsync(Slot slot)
+    {
+        // Behind the path: whoever asked goes on.
+        await Task.Yield();
+        var began = _clock.NowUs;
+        LiveSandbox live;
+        try
+        {
+            using var patience = new CancellationTokenSource(TimeSpan.FromMilliseconds(_options.StartTimeoutMs), _clock.Time);
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, _stopping.Token);
+            var runnable = await _factory.StartAsync(slot.Family, (int)(slot.LimitBytes >> 20), ahead: slot.Owner is null, either.Token);
+            live = new LiveSandbox(slot, runnable, stemCell: slot.Owner is null);
+        }
+        catch (Exception exception)
+        {
+            if (!_stopping.IsCancellationRequested)
+            {
+                InvokerMetrics.StartFailed();
+                Interlocked.Increment(ref _failedStarts);
+                StartFailed(exception, slot.Family);
+            }
+
+            Decide((room, now, actions) => room.StartFailed(slot, wasCell: false, now, actions));
+            return;
+        }
+
+        Volatile.Write(ref _failedStarts, 0);
+        slot.Content = live;
+        Timer.Add(live);
+        if (slot.Owner is { } owner && !ActionOf(owner).AllowNetwork)
+        {
+            live.Runnable.Sandbox.DenyNetwork();
+        }
+
+        Started(live.Runnable.Sandbox.Label, (_clock.NowUs - began) / 1000);
+        Decide((room, now, actions) => room.Started(slot, Math.Max(1, now - began), now, actions));
+        _ = WatchExitAsync(live);
+    }
+
+    private void Specialise(Slot slot, List<PoolAction> actions)
+    {
+        var live = (LiveSandbox)slot.Content!;
+        try
+        {
+            live.Runnable.Sandbox.LimitMemory((int)(slot.LimitBytes >> 20));
+            if (!ActionOf(slot.Owner!).AllowNetwork)
+            {
+                live.Runnable.Sandbox.DenyNetwork();
+            }
+
+            _room.Started(slot, tookUs: 0, _clock.NowUs, actions);
+        }
+        catch (Exception exception)
+        {
+            StartFailed(exception, slot.Family);
+            _room.StartFailed(slot, wasCell: true, _clock.NowUs, actions);
+            _ = EndAsync(live);
+        }
+    }
+
+    private ExecutableAction ActionOf(ActionSlots slots) => _entries[slots.Key].Action;
+
+    private async Task StopSandboxAsync(Slot slot)
+    {
+        await Task.Yield();
+        await EndAsync((LiveSandbox)slot.Content!);
+        Decide((room, now, actions) => room.Stopped(slot, now, actions));
+    }
+
+    private async Task EndAsync(LiveSandbox live)
+    {
+        try
+        {
+            await live.Runnable.DisposeAsync();
+        }
+        catch (Exception exception)
+        {
+            StopFailed(exception, live.Runnable.Sandbox.Label);
+        }
+
+        Timer.Remove(live);
+    }
+
+    private async Task WatchExitAsync(LiveSandbox live)
+    {
+        var exit = await live.Runnable.Sandbox.Exited;
+        Exited(live.Runnable.Sandbox.Label, exit.ExitCode);
+        Decide((room, now, actions) => room.Died(live.Slot, now, actions));
+    }
+
+    private bool Tick(long lateUs)
+    {
+        if (_room.Ledger.Queued == 0 && !_room.RefillHeldBack)
+        {
+            return false;
+        }
+
+        Decide((room, now, actions) => room.Tick(now, lateUs, _machine.CoreIdles(), IsShortOfMemory(), actions));
+        return true;
+    }
+
+    private void Sweep()
+    {
+        if (Interlocked.Exchange(ref _sweeping, 1) == 1)
+        {
+            return;
+        }
+
+        var forgotten = new List<PoolKey>();
+        Decide((room, now, actions) =>
+        {
+            if (IsShortOfMemory())
+            {
+                room.Tick(now, lateUs: 0, coreIdles: false, memoryPressure: true, actions);
+            }
+
+            room.Sweep(now, actions, forgotten);
+        });
+        foreach (var key in forgotten)
+        {
+            _entries.TryRemove(key, out _);
+        }
+
+        Volatile.Write(ref _sweeping, 0);
+    }
+
+    private bool IsShortOfMemory() => _machine.MemoryPressurePercent() > _options.Pool.MemoryPressurePercent;
+
+    [LoggerMessage(7010, LogLevel.Warning, "A sandbox for {Family} did not come up.")]
+    private partial void StartFailed(Exception exception, string family);
+
+    [LoggerMessage(7011, LogLevel.Debug, "Sandbox {Sandbox} is up after {Milliseconds} ms.")]
+    private partial void Started(string sandbox, long milliseconds);
+
+    [LoggerMessage(7012, LogLevel.Debug, "Sandbox {Sandbox} has ended with {ExitCode}.")]
+    private partial void Exited(string sandbox, int exitCode);
+
+    [LoggerMessage(7013, LogLevel.Error, "Sandbox {Sandbox} could not be ended.")]
+    private partial void StopFailed(Exception exception, string sandbox);
+}
