@@ -38,7 +38,9 @@ public sealed partial class SocketTransport(EventLoops loops, TimeProvider clock
     private sealed partial class Listener(Socket socket, EventLoops loops, TimeProvider clock, ILogger logger) : IConnectionListener
     {
         private static readonly TimeSpan UntilNextTry = TimeSpan.FromMilliseconds(100);
+        private static readonly TimeSpan BetweenWarnings = TimeSpan.FromSeconds(10);
 
+        private long? _warned;
         private long _number;
 
         public EndPoint EndPoint { get; } = socket.LocalEndPoint!;
@@ -61,7 +63,7 @@ public sealed partial class SocketTransport(EventLoops loops, TimeProvider clock
                 }
                 catch (SocketException exception) when (exception.SocketErrorCode == SocketError.TooManyOpenSockets)
                 {
-                    LogFull(exception.Message);
+                    Warn(exception.Message);
                     await Task.Delay(UntilNextTry, clock, cancellationToken);
                 }
                 catch (SocketException)
@@ -92,6 +94,16 @@ public sealed partial class SocketTransport(EventLoops loops, TimeProvider clock
             {
                 accepted.Dispose();
                 return null;
+            }
+        }
+
+        /// <summary>It is so for every try while it lasts; once in a while says enough.</summary>
+        private void Warn(string why)
+        {
+            if (_warned is not { } before || clock.GetElapsedTime(before) >= BetweenWarnings)
+            {
+                _warned = clock.GetTimestamp();
+                LogFull(why);
             }
         }
 
