@@ -22,27 +22,27 @@ public static class DocumentCodec
         json.WriteString("version"u8, document.Version);
         json.WriteBoolean("publish"u8, document.Publish);
         json.WriteNumber("updated"u8, document.UpdatedMs);
-        WritePairs(json, "annotations"u8, document.Annotations);
+        EntityMembers.WritePairs(json, "annotations"u8, document.Annotations);
         switch (document)
         {
             case ActionDocument action:
-                WritePairs(json, "parameters"u8, action.Parameters);
+                EntityMembers.WritePairs(json, "parameters"u8, action.Parameters);
                 WriteExec(json, action.Exec);
-                WriteLimits(json, action.Limits);
+                EntityMembers.WriteLimits(json, action.Limits);
                 break;
             case PackageDocument package:
-                WritePairs(json, "parameters"u8, package.Parameters);
-                WriteBinding(json, package.Binding);
+                EntityMembers.WritePairs(json, "parameters"u8, package.Parameters);
+                EntityMembers.WriteBinding(json, package.Binding);
                 break;
             case TriggerDocument trigger:
-                WritePairs(json, "parameters"u8, trigger.Parameters);
+                EntityMembers.WritePairs(json, "parameters"u8, trigger.Parameters);
                 json.WriteStartObject("limits"u8);
                 json.WriteEndObject();
                 WriteRules(json, trigger.Rules);
                 break;
             case RuleDocument rule:
-                WriteReference(json, "trigger"u8, rule.Trigger);
-                WriteReference(json, "action"u8, rule.Action);
+                EntityMembers.WriteName(json, "trigger"u8, rule.Trigger);
+                EntityMembers.WriteName(json, "action"u8, rule.Action);
                 break;
         }
 
@@ -233,31 +233,6 @@ public static class DocumentCodec
     private static long? Number(JsonElement json, string member) =>
         json.TryGetProperty(member, out var value) && value.ValueKind == JsonValueKind.Number ? value.GetInt64() : null;
 
-    private static void WritePairs(Utf8JsonWriter json, ReadOnlySpan<byte> member, IReadOnlyList<KeyValue> pairs)
-    {
-        json.WriteStartArray(member);
-        foreach (var pair in pairs)
-        {
-            json.WriteStartObject();
-            json.WriteString("key"u8, pair.Key);
-            json.WritePropertyName("value"u8);
-            json.WriteRawValue(pair.Value.Span, skipInputValidation: true);
-            if (pair.Init)
-            {
-                json.WriteBoolean("init"u8, value: true);
-            }
-
-            if (pair.Encryption is { } encryption)
-            {
-                json.WriteString("encryption"u8, encryption);
-            }
-
-            json.WriteEndObject();
-        }
-
-        json.WriteEndArray();
-    }
-
     private static void WriteExec(Utf8JsonWriter json, ActionExec exec)
     {
         json.WriteStartObject("exec"u8);
@@ -298,33 +273,6 @@ public static class DocumentCodec
         json.WriteEndObject();
     }
 
-    private static void WriteLimits(Utf8JsonWriter json, ActionLimits limits)
-    {
-        json.WriteStartObject("limits"u8);
-        json.WriteNumber("timeout"u8, limits.TimeoutMs);
-        json.WriteNumber("memory"u8, limits.MemoryMb);
-        json.WriteNumber("logs"u8, limits.LogsMb);
-        json.WriteNumber("concurrency"u8, limits.Concurrency);
-        if (limits.Instances is { } instances)
-        {
-            json.WriteNumber("instances"u8, instances);
-        }
-
-        json.WriteEndObject();
-    }
-
-    private static void WriteBinding(Utf8JsonWriter json, FullyQualifiedName? binding)
-    {
-        json.WriteStartObject("binding"u8);
-        if (binding is not null)
-        {
-            json.WriteString("namespace"u8, binding.Namespace);
-            json.WriteString("name"u8, binding.Name);
-        }
-
-        json.WriteEndObject();
-    }
-
     private static void WriteRules(Utf8JsonWriter json, IReadOnlyDictionary<string, RuleLink>? rules)
     {
         if (rules is null)
@@ -336,19 +284,11 @@ public static class DocumentCodec
         foreach (var (rule, link) in rules)
         {
             json.WriteStartObject(rule);
-            WriteReference(json, "action"u8, link.Action);
+            EntityMembers.WriteName(json, "action"u8, link.Action);
             json.WriteString("status"u8, link.Active ? "active"u8 : "inactive"u8);
             json.WriteEndObject();
         }
 
-        json.WriteEndObject();
-    }
-
-    private static void WriteReference(Utf8JsonWriter json, ReadOnlySpan<byte> member, FullyQualifiedName name)
-    {
-        json.WriteStartObject(member);
-        json.WriteString("path"u8, name.Path);
-        json.WriteString("name"u8, name.Name);
         json.WriteEndObject();
     }
 }

@@ -3,7 +3,6 @@ using System.Text.Json;
 using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Entities;
 using Frusta.Contracts.Json;
-using Frusta.Contracts.Names;
 
 namespace Frusta.Controller.Api;
 
@@ -91,8 +90,8 @@ internal static class EntityJson
         }
 
         json.WriteEndObject();
-        WritePairs(json, "parameters"u8, parameters);
-        WriteLimits(json, action.Limits);
+        EntityMembers.WritePairs(json, "parameters"u8, parameters);
+        EntityMembers.WriteLimits(json, action.Limits);
         if (binding is not null)
         {
             json.WriteString("binding"u8, binding);
@@ -106,8 +105,8 @@ internal static class EntityJson
     {
         json.WriteStartObject();
         WriteCommon(json, package);
-        WriteBinding(json, package.Binding);
-        WritePairs(json, "parameters"u8, parameters);
+        EntityMembers.WriteBinding(json, package.Binding);
+        EntityMembers.WritePairs(json, "parameters"u8, parameters);
         if (actions is not null)
         {
             WriteMembers(json, "actions"u8, actions.Where(action => !IsFeed(action)));
@@ -121,7 +120,7 @@ internal static class EntityJson
     {
         json.WriteStartObject();
         WriteCommon(json, trigger);
-        WritePairs(json, "parameters"u8, trigger.Parameters);
+        EntityMembers.WritePairs(json, "parameters"u8, trigger.Parameters);
         json.WriteStartObject("limits"u8);
         json.WriteEndObject();
         if (trigger.Rules is { } rules)
@@ -130,7 +129,7 @@ internal static class EntityJson
             foreach (var (rule, link) in rules)
             {
                 json.WriteStartObject(rule);
-                WriteName(json, "action"u8, link.Action);
+                EntityMembers.WriteName(json, "action"u8, link.Action);
                 json.WriteString("status"u8, link.Active ? "active"u8 : "inactive"u8);
                 json.WriteEndObject();
             }
@@ -153,8 +152,8 @@ internal static class EntityJson
             json.WriteString("status"u8, known ? "active"u8 : "inactive"u8);
         }
 
-        WriteName(json, "trigger"u8, rule.Trigger);
-        WriteName(json, "action"u8, rule.Action);
+        EntityMembers.WriteName(json, "trigger"u8, rule.Trigger);
+        EntityMembers.WriteName(json, "action"u8, rule.Action);
         json.WriteEndObject();
     }
 
@@ -172,7 +171,7 @@ internal static class EntityJson
         switch (document)
         {
             case ActionDocument action:
-                WriteLimits(json, action.Limits);
+                EntityMembers.WriteLimits(json, action.Limits);
                 json.WriteStartObject("exec"u8);
                 json.WriteBoolean("binary"u8, action.Exec.Binary);
                 json.WriteEndObject();
@@ -181,7 +180,7 @@ internal static class EntityJson
                 json.WriteBoolean("binding"u8, value: false);
                 break;
             case PackageDocument package:
-                WriteBinding(json, package.Binding);
+                EntityMembers.WriteBinding(json, package.Binding);
                 break;
         }
 
@@ -198,7 +197,7 @@ internal static class EntityJson
         json.WriteString("version"u8, document.Version);
         json.WriteBoolean("publish"u8, document.Publish);
         json.WriteNumber("updated"u8, document.UpdatedMs);
-        WritePairs(json, "annotations"u8, document.Annotations);
+        EntityMembers.WritePairs(json, "annotations"u8, document.Annotations);
     }
 
     private static void WriteMembers(Utf8JsonWriter json, ReadOnlySpan<byte> member, IEnumerable<EntityDocument> actions)
@@ -209,67 +208,7 @@ internal static class EntityJson
             json.WriteStartObject();
             json.WriteString("name"u8, action.Name.Name);
             json.WriteString("version"u8, action.Version);
-            WritePairs(json, "annotations"u8, action.Annotations);
-            json.WriteEndObject();
-        }
-
-        json.WriteEndArray();
-    }
-
-    private static void WriteLimits(Utf8JsonWriter json, ActionLimits limits)
-    {
-        json.WriteStartObject("limits"u8);
-        json.WriteNumber("timeout"u8, limits.TimeoutMs);
-        json.WriteNumber("memory"u8, limits.MemoryMb);
-        json.WriteNumber("logs"u8, limits.LogsMb);
-        json.WriteNumber("concurrency"u8, limits.Concurrency);
-        if (limits.Instances is { } instances)
-        {
-            json.WriteNumber("instances"u8, instances);
-        }
-
-        json.WriteEndObject();
-    }
-
-    private static void WriteBinding(Utf8JsonWriter json, FullyQualifiedName? binding)
-    {
-        json.WriteStartObject("binding"u8);
-        if (binding is not null)
-        {
-            json.WriteString("namespace"u8, binding.Namespace);
-            json.WriteString("name"u8, binding.Name);
-        }
-
-        json.WriteEndObject();
-    }
-
-    private static void WriteName(Utf8JsonWriter json, ReadOnlySpan<byte> member, FullyQualifiedName name)
-    {
-        json.WriteStartObject(member);
-        json.WriteString("name"u8, name.Name);
-        json.WriteString("path"u8, name.Path);
-        json.WriteEndObject();
-    }
-
-    private static void WritePairs(Utf8JsonWriter json, ReadOnlySpan<byte> member, IReadOnlyList<KeyValue> pairs)
-    {
-        json.WriteStartArray(member);
-        foreach (var pair in pairs)
-        {
-            json.WriteStartObject();
-            json.WriteString("key"u8, pair.Key);
-            json.WritePropertyName("value"u8);
-            json.WriteRawValue(pair.Value.Span, skipInputValidation: true);
-            if (pair.Init)
-            {
-                json.WriteBoolean("init"u8, value: true);
-            }
-
-            if (pair.Encryption is { } encryption)
-            {
-                json.WriteString("encryption"u8, encryption);
-            }
-
+            EntityMembers.WritePairs(json, "annotations"u8, action.Annotations);
             json.WriteEndObject();
         }
 
