@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text;
 using System.Text.Json;
+using Frusta.Contracts.Json;
 using Frusta.Contracts.Names;
 
 namespace Frusta.Contracts.Entities;
@@ -57,7 +58,7 @@ public static class DocumentCodec
     /// <exception cref="FormatException">A member is missing or of another type than the entity has.</exception>
     public static EntityDocument? Read(string documentId, string revision, ReadOnlySpan<byte> body)
     {
-        var reader = new Utf8JsonReader(body);
+        var reader = new Utf8JsonReader(body, JsonBounds.Envelope);
         using var parsed = JsonDocument.ParseValue(ref reader);
         var json = parsed.RootElement;
         if (json.ValueKind != JsonValueKind.Object)

@@ -14,6 +14,9 @@ public static class JsonBounds
     /// <summary>For a value that came from outside.</summary>
     public static JsonReaderOptions Value { get; } = new() { MaxDepth = MaxDepth };
 
+    /// <summary>For a value that came from outside and is read as a whole.</summary>
+    public static JsonDocumentOptions Document { get; } = new() { MaxDepth = MaxDepth };
+
     /// <summary>For a document of ours with such a value inside.</summary>
     public static JsonReaderOptions Envelope { get; } = new() { MaxDepth = MaxDepth + EnvelopeDepth };
 }

@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Diagnostics.CodeAnalysis;
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Entities;
@@ -18,7 +17,7 @@ public static class ActivationMessageCodec
     private static readonly JsonWriterOptions Options = new()
     {
         SkipValidation = true,
-        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, // It is never shown in a page, and names stay readable.
+        Encoder = LeastEscaping.Instance,
     };
 
     public static void Write(ActivationMessage message, IBufferWriter<byte> destination)

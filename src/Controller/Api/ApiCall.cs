@@ -24,7 +24,9 @@ public sealed class ApiCall(HttpContext context, Contracts.Entities.Identity cal
     /// Reads the whole body. A body over <paramref name="limitBytes"/> is refused with 413, a media type other than JSON with
     /// 415 (an empty body needs none), both as the answer in <see cref="BodyReading.Refusal"/>.
     /// </summary>
-    public ValueTask<BodyReading> ReadBodyAsync(long limitBytes) => RequestBody.ReadAsync(Context, limitBytes);
+    /// <param name="limitBytes">Bytes that it may have.</param>
+    /// <param name="required">True where an empty body is malformed: a media type other than JSON then counts before that.</param>
+    public ValueTask<BodyReading> ReadBodyAsync(long limitBytes, bool required = false) => RequestBody.ReadAsync(Context, limitBytes, required);
 }
 
 /// <summary>A body that was read, or why it was refused.</summary>

@@ -4,6 +4,8 @@ namespace Frusta.Controller.Api;
 public static class ApiTexts
 {
     public const string NoRoute = "The requested resource could not be found.";
+    public const string NoSuchMethod = "The request's method is none of HTTP's.";
+    public const string TargetTooLong = "The request's path and query are longer than 8192 bytes.";
     public const string NoCredentials = "The resource requires authentication, which was not supplied with the request";
     public const string BadCredentials = "The supplied authentication is invalid";
     public const string NotFound = "The requested resource does not exist.";

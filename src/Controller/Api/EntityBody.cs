@@ -1,5 +1,4 @@
 using System.Text;
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Entities;
@@ -12,10 +11,9 @@ namespace Frusta.Controller.Api;
 /// <summary>The parsed body of a PUT, with the members that all entities have. Numbers keep their text; of a member given twice the last counts.</summary>
 internal sealed class EntityBody : IDisposable
 {
-    private static readonly JsonDocumentOptions Parsing = new() { MaxDepth = JsonBounds.MaxDepth };
     private static readonly JsonWriterOptions Compact = new()
     {
-        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        Encoder = LeastEscaping.Instance,
         SkipValidation = true,
         MaxDepth = JsonBounds.MaxDepth + JsonBounds.EnvelopeDepth,
     };
@@ -44,27 +42,20 @@ internal sealed class EntityBody : IDisposable
     /// <summary>Reads the body up to the size check: what is read here is refused in any collection when it is malformed.</summary>
     public static async ValueTask<(EntityBody? Body, ApiAnswer? Refusal)> ReadAsync(ApiCall call, LimitsOptions limits, RuntimesManifest manifest)
     {
-        var (bytes, refusal) = await call.ReadBodyAsync(RequestBody.MaxBytes);
+        var (bytes, refusal) = await call.ReadBodyAsync(RequestBody.MaxBytes, required: true);
         if (refusal is not null)
         {
             return (null, refusal);
         }
 
-        var contentType = call.Context.Request.ContentType;
-        if (bytes!.Length == 0 && !string.IsNullOrEmpty(contentType) && RequestBody.RefuseType(contentType) is { } type)
-        {
-            bytes.Dispose();
-            return (null, type);
-        }
-
         EntityBody body;
         try
         {
-            body = new EntityBody(bytes, JsonDocument.Parse(bytes.Memory, Parsing));
+            body = new EntityBody(bytes!, JsonDocument.Parse(bytes!.Memory, JsonBounds.Document));
         }
         catch (JsonException exception)
         {
-            bytes.Dispose();
+            bytes!.Dispose();
             return (null, ApiAnswer.MalformedContent(exception.Message));
         }
 

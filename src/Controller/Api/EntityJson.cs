@@ -1,4 +1,3 @@
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Entities;
@@ -11,7 +10,7 @@ internal static class EntityJson
 {
     private static readonly JsonWriterOptions Options = new()
     {
-        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        Encoder = LeastEscaping.Instance,
         SkipValidation = true,
         MaxDepth = JsonBounds.MaxDepth + JsonBounds.EnvelopeDepth,
     };

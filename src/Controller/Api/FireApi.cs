@@ -1,6 +1,6 @@
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using Frusta.Contracts.Buffers;
+using Frusta.Contracts.Json;
 using Frusta.Contracts.Entities;
 using Frusta.Contracts.Limits;
 using Frusta.Contracts.Names;
@@ -13,7 +13,7 @@ namespace Frusta.Controller.Api;
 /// <summary><c>POST .../triggers/name</c>.</summary>
 public sealed class FireApi(Admit admit, CheckActivate check, FireTrigger fire, LimitsOptions limits, InvocationOptions options)
 {
-    private static readonly JsonWriterOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonWriterOptions Options = new() { Encoder = LeastEscaping.Instance };
 
     /// <summary>Answers a fire in OpenWhisk's order: throttle, entitlement, size, body, existence.</summary>
     public async ValueTask<ApiAnswer> FireAsync(ApiCall call, FullyQualifiedName trigger)

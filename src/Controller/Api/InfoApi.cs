@@ -163,6 +163,13 @@ public sealed class InfoApi
     private static byte[] Document(string name)
     {
         using var stream = typeof(InfoApi).Assembly.GetManifestResourceStream("Docs/" + name)!;
+        if (name.EndsWith(".json", StringComparison.Ordinal))
+        {
+            // It is written to be read; what is answered has no white space.
+            using var document = JsonDocument.Parse(stream);
+            return EntityBody.Minify(document.RootElement);
+        }
+
         var bytes = new byte[stream.Length];
         stream.ReadExactly(bytes);
         return bytes;

@@ -1,3 +1,5 @@
+using System.Net.Http.Headers;
+using System.Text;
 using Frusta.Contracts.Buffers;
 using Microsoft.AspNetCore.Http;
 
@@ -9,7 +11,7 @@ internal static class RequestBody
     /// <summary>OpenWhisk refuses more, whatever it is for.</summary>
     public const long MaxBytes = 50L * 1024 * 1024;
 
-    public static async ValueTask<BodyReading> ReadAsync(HttpContext context, long limitBytes)
+    public static async ValueTask<BodyReading> ReadAsync(HttpContext context, long limitBytes, bool required)
     {
         var request = context.Request;
         if (request.ContentLength > limitBytes)
@@ -43,7 +45,7 @@ internal static class RequestBody
             }
         }
 
-        if (body.Length > 0 && RefuseType(request.ContentType) is { } refusal)
+        if ((body.Length > 0 || (required && !string.IsNullOrEmpty(request.ContentType))) && RefuseType(request.ContentType) is { } refusal)
         {
             body.Dispose();
             return new BodyReading(null, refusal);
@@ -53,7 +55,7 @@ internal static class RequestBody
     }
 
     /// <summary>415 unless the media type is JSON; a body without one counts as bytes.</summary>
-    public static ApiAnswer? RefuseType(string? contentType)
+    private static ApiAnswer? RefuseType(string? contentType)
     {
         if (string.Equals(contentType, ApiAnswer.Json, StringComparison.OrdinalIgnoreCase))
         {
@@ -74,7 +76,20 @@ internal static class RequestBody
         }
 
         // What is no media type at all counts as bytes too.
-        var shown = media.IndexOf('/') > 0 ? type : "application/octet-stream";
+        var shown = MediaTypeHeaderValue.TryParse(type, out var parsed) ? Show(parsed) : "application/octet-stream";
         return ApiAnswer.Error(415, $"The request's Content-Type [{shown}] is not supported. Expected:\napplication/json");
+    }
+
+    /// <summary>Types are told apart without case, and shown in the spelling that they are registered with.</summary>
+    private static string Show(MediaTypeHeaderValue type)
+    {
+        var shown = new StringBuilder(type.MediaType!.ToLowerInvariant());
+        foreach (var parameter in type.Parameters)
+        {
+            var isCharset = string.Equals(parameter.Name, "charset", StringComparison.OrdinalIgnoreCase);
+            shown.Append("; ").Append(parameter.Name.ToLowerInvariant()).Append('=').Append(isCharset ? parameter.Value?.ToUpperInvariant() : parameter.Value);
+        }
+
+        return shown.ToString();
     }
 }

@@ -15,18 +15,21 @@ public sealed partial class RestApi(InfoApi info, Authenticate authenticate, Dis
 {
     private const string Root = "/api/v1";
     private const string Namespaces = Root + "/namespaces";
+    private const int MostTargetBytes = 8 * 1024;
 
     public async Task HandleAsync(HttpContext context)
     {
         // 1 The transaction id: the client's, unless it pretends to be the system's.
         var transactionId = TransactionId.Of(context.Request.Headers);
         var target = context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
-        var path = target.AsSpan(0, target.IndexOf('?', StringComparison.Ordinal) is var query and >= 0 ? query : target.Length).ToString();
+        var path = RequestPath.Of(target);
         var inApi = path.StartsWith(Root, StringComparison.Ordinal) && (path.Length == Root.Length || path[Root.Length] == '/');
         ApiAnswer answer;
         try
         {
-            answer = inApi ? await AnswerAsync(context, path, transactionId) : await info.AnswerAsync(context, path);
+            answer = target.Length > MostTargetBytes ? ApiAnswer.Error(414, ApiTexts.TargetTooLong)
+                : !IsMethod(context.Request.Method) ? ApiAnswer.Error(501, ApiTexts.NoSuchMethod)
+                : inApi ? await AnswerAsync(context, path, transactionId) : await info.AnswerAsync(context, path);
         }
         catch (BadHttpRequestException refused)
         {
@@ -52,6 +55,9 @@ public sealed partial class RestApi(InfoApi info, Authenticate authenticate, Dis
 
         ControllerMetrics.Answered(context.Request.Method, context.Response.StatusCode);
     }
+
+    /// <summary>Methods are told apart by case.</summary>
+    private static bool IsMethod(string method) => method is "GET" or "POST" or "PUT" or "DELETE" or "HEAD" or "OPTIONS" or "PATCH" or "TRACE" or "CONNECT";
 
     private ValueTask<ApiAnswer> AnswerAsync(HttpContext context, string path, string transactionId)
     {

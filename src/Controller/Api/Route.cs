@@ -35,7 +35,7 @@ public readonly record struct Route(string Namespace, Collection Collection, str
             return count < 1 ? NoRoute() : BadEscape();
         }
 
-        if (ns.Length == 0)
+        if (ns.Length == 0 || count < 2)
         {
             return NoRoute();
         }
@@ -45,7 +45,7 @@ public readonly record struct Route(string Namespace, Collection Collection, str
             return illegal;
         }
 
-        if (count < 2 || count > MostSegments || CollectionOf(path[ranges[1]]) is not { } collection)
+        if (count > MostSegments || CollectionOf(path[ranges[1]]) is not { } collection)
         {
             return NoRoute();
         }

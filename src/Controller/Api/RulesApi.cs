@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Frusta.Contracts.Entities;
+using Frusta.Contracts.Json;
 using Frusta.Contracts.Names;
 using Frusta.Controller.Entities;
 using Frusta.Controller.Entitlement;
@@ -100,7 +101,7 @@ public sealed class RulesApi(EntityWrites entities)
             return forbidden;
         }
 
-        var (body, refusal) = await call.ReadBodyAsync(InvokeApi.PayloadLimit(call.Caller, entities.Limits));
+        var (body, refusal) = await call.ReadBodyAsync(InvokeApi.PayloadLimit(call.Caller, entities.Limits), required: true);
         if (refusal is { } refused)
         {
             return refused;
@@ -147,7 +148,7 @@ public sealed class RulesApi(EntityWrites entities)
         JsonDocument document;
         try
         {
-            document = JsonDocument.Parse(json);
+            document = JsonDocument.Parse(json, JsonBounds.Document);
         }
         catch (JsonException exception)
         {

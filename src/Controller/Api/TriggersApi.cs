@@ -1,4 +1,5 @@
 using Frusta.Contracts.Entities;
+using Frusta.Contracts.Json;
 using Frusta.Contracts.Names;
 using Frusta.Controller.Entities;
 using Frusta.Controller.Entitlement;
@@ -117,7 +118,7 @@ public sealed class TriggersApi(EntityWrites entities)
             return true;
         }
 
-        using var value = System.Text.Json.JsonDocument.Parse(feed.Value);
+        using var value = System.Text.Json.JsonDocument.Parse(feed.Value, JsonBounds.Document);
         if (value.RootElement.ValueKind != System.Text.Json.JsonValueKind.String)
         {
             return false;

@@ -2,6 +2,7 @@ using System.IO.Pipelines;
 using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Json;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
 
 namespace Frusta.Controller.Api;
 
@@ -34,6 +35,12 @@ internal static class WriteAnswer
         var response = context.Response;
         var headers = response.Headers;
         response.StatusCode = answer.Status;
+        if (answer.Status is 413 or 422)
+        {
+            // The server's own words for these two are those of an older HTTP.
+            context.Features.GetRequiredFeature<IHttpResponseFeature>().ReasonPhrase = answer.Status == 413 ? "Content Too Large" : "Unprocessable Content";
+        }
+
         headers[RequestId] = transactionId;
         if (corsMethods is not null)
         {

@@ -1,5 +1,4 @@
 using System.Text;
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using Frusta.Bus;
 using Frusta.Contracts.Buffers;
@@ -45,7 +44,7 @@ public sealed class FireTrigger(
     IBus bus,
     TimeProvider clock)
 {
-    private static readonly JsonWriterOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonWriterOptions Options = new() { Encoder = LeastEscaping.Instance };
 
     public async ValueTask<FireAnswer> RunAsync(FireRequest request, CancellationToken cancellationToken)
     {

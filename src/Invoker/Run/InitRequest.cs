@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Entities;
@@ -11,7 +10,7 @@ namespace Frusta.Invoker.Run;
 /// <summary>Composes what <c>/init</c> takes (spec 02 section 1.3).</summary>
 internal static class InitRequest
 {
-    private static readonly JsonWriterOptions Compact = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true };
+    private static readonly JsonWriterOptions Compact = new() { Encoder = LeastEscaping.Instance, SkipValidation = true };
 
     /// <param name="message">The activation that the sandbox starts for: its environment is that of the sandbox.</param>
     /// <param name="action">The action.</param>
@@ -64,7 +63,7 @@ internal static class InitRequest
             return;
         }
 
-        using var content = JsonDocument.Parse(message.Content.Memory, new JsonDocumentOptions { MaxDepth = JsonBounds.MaxDepth });
+        using var content = JsonDocument.Parse(message.Content.Memory, JsonBounds.Document);
         foreach (var name in message.InitArguments)
         {
             if (content.RootElement.TryGetProperty(name, out var value))

@@ -12,9 +12,6 @@ namespace Frusta.Server.Http;
 /// <summary>One Kestrel on one address, with the bounds of <see cref="ServerOptions"/>.</summary>
 public sealed class ApiListener : IAsyncDisposable
 {
-    /// <summary>OpenWhisk's greatest request body, and with it the greatest code: 50 MiB.</summary>
-    private const long MaxBodyBytes = 50L * 1024 * 1024;
-
     private readonly KestrelServer _server;
     private readonly IPEndPoint _address;
 
@@ -23,7 +20,7 @@ public sealed class ApiListener : IAsyncDisposable
         _address = address;
         var kestrel = new KestrelServerOptions { AddServerHeader = false, AllowSynchronousIO = false };
         kestrel.Limits.MaxConcurrentConnections = options.MaxConnections;
-        kestrel.Limits.MaxRequestBodySize = MaxBodyBytes;
+        kestrel.Limits.MaxRequestBodySize = null; // the controller bounds what it takes; the rest is read and thrown away for some seconds, so that the 413 arrives
         kestrel.Limits.MaxRequestLineSize = 8 * 1024 + 64;
         kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromMilliseconds(options.HeadersTimeoutMs);
         kestrel.Limits.MinRequestBodyDataRate = options.MinBodyRate == 0
