@@ -14,13 +14,14 @@ const MAX_ENTRIES = 65536;
 function unpack(bytes, folder) {
   if (bytes.length > 4 && bytes.readUInt32LE(0) === 0x04034b50) {
     wrap('There was an error uncompressing the action Zip archive.', () => unzip(bytes, folder));
-  } else if (bytes.length > 4 && bytes[0] === 0x1f && bytes[1] === 0x8b && bytes[2] === 8) {
+  } else if (bytes.length > 4 && bytes.readUIntBE(0, 3) === 0x1f8b08 && (bytes[3] === 0 || bytes[3] === 8)) {
     wrap('There was an error uncompressing the action Tar GZ archive.', () => untar(bytes, folder));
   } else {
     throw 'There was an error uncompressing the action archive. The file type is unsupported';
   }
 }
 
+/** Of what is damaged OpenWhisk says no more than that; what is refused here on purpose has a reason. */
 function wrap(words, work) {
   try {
     work();
@@ -37,7 +38,7 @@ function unzip(bytes, folder) {
   const links = [];
   for (let i = 0; i < count; i++) {
     if (bytes.readUInt32LE(at) !== 0x02014b50) {
-      throw 'Its directory is damaged.';
+      throw new Error('Its directory is damaged.');
     }
 
     const flags = bytes.readUInt16LE(at + 8);
@@ -50,7 +51,7 @@ function unzip(bytes, folder) {
     const name = bytes.toString('utf8', at + 46, at + 46 + nameLength);
     at += 46 + nameLength + bytes.readUInt16LE(at + 30) + bytes.readUInt16LE(at + 32);
     if (flags & 1 || packed === 0xffffffff || size === 0xffffffff) {
-      throw 'It is encrypted or larger than supported.';
+      throw new Error('It is encrypted or larger than supported.');
     }
 
     if (name.endsWith('/')) {
@@ -63,7 +64,7 @@ function unzip(bytes, folder) {
     const raw = bytes.subarray(from, from + packed);
     const content = method === 0 ? raw : method === 8 ? zlib.inflateRawSync(raw, { maxOutputLength: Math.max(size, 1) }) : null;
     if (content === null || content.length !== size) {
-      throw 'An entry is damaged or packed in an unsupported way.';
+      throw new Error('An entry is damaged or packed in an unsupported way.');
     }
 
     if ((mode & 0o170000) === 0o120000) {
@@ -83,7 +84,7 @@ function findEnd(bytes) {
     }
   }
 
-  throw 'Its end is missing.';
+  throw new Error('Its end is missing.');
 }
 
 function untar(bytes, folder) {
@@ -98,7 +99,7 @@ function untar(bytes, folder) {
     const type = String.fromCharCode(tar[at + 156] || 48);
     const content = tar.subarray(at + 512, at + 512 + size);
     if (content.length !== size) {
-      throw 'It is cut short.';
+      throw new Error('It is cut short.');
     }
 
     const prefix = text(tar, at + 257, 5) === 'ustar' ? text(tar, at + 345, 155) : '';
@@ -157,7 +158,7 @@ function text(bytes, at, length) {
 function octal(bytes, at, length) {
   const value = parseInt(text(bytes, at, length).trim() || '0', 8);
   if (!(value >= 0 && value <= MAX_BYTES)) {
-    throw 'An entry is larger than supported.';
+    throw new Error('An entry is larger than supported.');
   }
 
   return value;

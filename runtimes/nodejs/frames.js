@@ -13,6 +13,10 @@ const utf8Write = uncurry(Buffer.prototype.utf8Write);
 const subarray = uncurry(Uint8Array.prototype.subarray);
 const setBytes = uncurry(Uint8Array.prototype.set);
 const socketWrite = uncurry(require('net').Socket.prototype.write);
+const encodeInto = uncurry(TextEncoder.prototype.encodeInto);
+const codePointAt = uncurry(String.prototype.codePointAt);
+const { fromCodePoint } = String;
+const encoder = new TextEncoder();
 const { byteLength, alloc, allocUnsafeSlow } = Buffer;
 const exit = process.reallyExit.bind(process);
 
@@ -123,14 +127,20 @@ function open(path, resultLimit, hello, receive) {
       return;
     }
 
-    // Over the limit: the length that it would have had, and the beginning, whole characters only.
+    // Over the limit: the length that it would have had, and the bytes up to the limit, be it in the middle of a character.
     const frame = allocUnsafeSlow(HEADER + 8 + resultLimit);
     setBytes(frame, subarray(out, 8, HEADER), 8);
-    const kept = utf8Write(frame, text, HEADER + 8);
+    const { read, written } = encodeInto(encoder, text, subarray(frame, HEADER + 8));
+    if (written < resultLimit) {
+      const next = allocUnsafeSlow(4);
+      utf8Write(next, fromCodePoint(codePointAt(text, read)), 0);
+      setBytes(frame, subarray(next, 0, resultLimit - written), HEADER + 8 + written);
+    }
+
     number(frame, HEADER, length % 0x100000000);
     number(frame, HEADER + 4, Math.floor(length / 0x100000000));
-    header(frame, 8 + kept, TYPE.truncated, flags);
-    write(subarray(frame, 0, HEADER + 8 + kept));
+    header(frame, 8 + resultLimit, TYPE.truncated, flags);
+    write(frame);
   }
 
   function header(frame, length, type, flags) {

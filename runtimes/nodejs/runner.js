@@ -10,14 +10,15 @@ const { serialize } = require('./serialize.js');
 
 const { parse, stringify } = JSON;
 const { keys } = Object;
-const { isArray } = Array;
 const print = console.error;
 
 const NOT_OK = 1;
+const INTERNAL_ERROR = 'Internal error.';
+const TURNS = 4; // besides the one for the result itself, and the one that this function's own promise takes
 
 let status = 'new'; // new, loading, ready, running, stopped
 let afterRun = 'ready'; // what a run leaves behind: new while a stem cell is primed
-let main = null;
+const runner = { userScriptMain: null }; // what `this` is in the function of an action
 
 const answer = open(process.argv[2], Number(process.argv[3]), stringify({ family: 'nodejs', version: process.versions.node }), receive);
 for (const file of keys(require.cache)) {
@@ -97,7 +98,7 @@ function initialize(init) {
 }
 
 function initialized(loaded) {
-  main = loaded;
+  runner.userScriptMain = loaded;
   afterRun = 'ready';
   status = 'ready';
   answer(0, '');
@@ -106,7 +107,14 @@ function initialized(loaded) {
 function failedToLoad(error) {
   status = 'stopped';
   print('Error during initialization:', error);
-  refuse(`Initialization has failed due to: ${error?.stack ? words(error.stack) : words(error)}`);
+  let shown = error;
+  try {
+    shown = error.stack || error;
+  } catch {
+    return refuse(INTERNAL_ERROR); // null and undefined have none
+  }
+
+  refuseFor('Initialization has failed due to: ', shown);
 }
 
 function run(message) {
@@ -128,45 +136,47 @@ function run(message) {
   }
 
   status = 'running';
+  settle(value);
+}
+
+/**
+ * The result is looked at only after as many turns of the microtask queue as OpenWhisk's runner takes: what the code left there, or
+ * for the next tick, is still a part of its run.
+ */
+async function settle(value) {
   let result;
   try {
-    result = main(value);
+    result = runner.userScriptMain(value);
   } catch (error) {
+    await turns();
     status = 'stopped';
     print(error);
-    return refuse(`An error has occurred: ${words(error)}`);
+    return refuseFor('An error has occurred: ', error);
   }
 
-  if (result !== null && (typeof result === 'object' || typeof result === 'function') && !isArray(result)) {
-    let then;
-    try {
-      then = result.then;
-    } catch (error) {
-      return rejected(error);
-    }
-
-    if (typeof then === 'function') {
-      settle(result);
-      return;
-    }
-  }
-
-  finish(result);
-}
-
-async function settle(promise) {
-  let result;
   try {
-    result = await promise;
-  } catch (error) {
-    return rejected(error);
+    result = await result;
+  } catch (reason) {
+    await turns();
+    return finish({ error: reasonOf(reason) });
   }
 
+  await turns();
   finish(result);
 }
 
-function rejected(error) {
-  finish({ error: error ? serialize(error) : {} });
+async function turns() {
+  for (let turn = 0; turn < TURNS; turn++) {
+    await undefined;
+  }
+}
+
+function reasonOf(reason) {
+  try {
+    return reason ? serialize(reason) : {};
+  } catch (failure) {
+    return failure.message;
+  }
 }
 
 function finish(result) {
@@ -184,36 +194,35 @@ function finish(result) {
   try {
     text = stringify(result) ?? '';
   } catch {
-    return refuse('Internal error.'); // cycles, BigInt, a toJSON that throws
+    return refuse(INTERNAL_ERROR); // cycles, BigInt, a toJSON that throws
   }
 
   answer(0, text);
 }
 
-/** Any thrown thing as text; some have none. */
-function words(error) {
+/** Words and what was thrown; some things have no text. */
+function refuseFor(words, error) {
+  let text;
   try {
-    return `${error}`;
+    text = `${words}${error}`;
   } catch {
-    try {
-      return String(error);
-    } catch {
-      return 'unknown error';
-    }
+    text = INTERNAL_ERROR;
   }
+
+  refuse(text);
 }
 
 /** One dummy init and run in a stem cell: warms what they pass through and leaves nothing behind that user code could see. */
 function prime(text) {
   const before = keys(environment);
   const code = 'async function later(a) { return a; }\nfunction main(a) { return a.later ? later(a) : a; }';
-  main = load({ code, binary: false, main: 'main' });
+  runner.userScriptMain = load({ code, binary: false, main: 'main' });
   process.stdout.write('');
   process.stderr.write('');
   status = 'ready';
   afterRun = 'new'; // also when the dummy's promise is kept only later
   run(parse(text));
-  main = null;
+  runner.userScriptMain = null;
   for (const variable of keys(environment)) {
     if (!before.includes(variable)) {
       delete environment[variable];

@@ -1,10 +1,14 @@
 'use strict';
 
-// What a rejected promise becomes in {"error": ...}: an Error, which JSON would show as {}, gets its name, message, and
-// stack besides its own members, at any depth; cycles are named instead of followed.
+// What a rejected promise becomes in {"error": ...}, as the npm package serialize-error 9 has it, which OpenWhisk's runner uses: an Error,
+// which JSON would show as {}, gets its name, message, and stack besides its own members, at any depth; cycles are named instead of
+// followed. What throws in here is for the caller to show.
 
-const { keys } = Object;
+const { entries } = Object;
 const { isArray } = Array;
+const { isBuffer } = Buffer;
+
+const UNDER_WAY = Symbol('.toJSON was called');
 
 function serialize(value) {
   if (typeof value === 'function') {
@@ -15,17 +19,24 @@ function serialize(value) {
 }
 
 function copy(value, above) {
-  const result = isArray(value) ? [] : {};
-  for (const key of keys(value)) {
-    const member = value[key];
-    if (typeof member === 'function') {
-      continue;
-    }
+  if (typeof value.toJSON === 'function' && value[UNDER_WAY] !== true) {
+    value[UNDER_WAY] = true; // it may itself ask for this
+    const own = value.toJSON();
+    delete value[UNDER_WAY];
+    return own;
+  }
 
-    if (typeof member !== 'object' || member === null || typeof member.toJSON === 'function') {
+  const result = isArray(value) ? [] : {};
+  const seen = [...above, value];
+  for (const [key, member] of entries(value)) {
+    if (isBuffer(member)) {
+      result[key] = '[object Buffer]';
+    } else if (typeof member === 'object' && typeof member.pipe === 'function') { // null has no pipe: the package fails there too
+      result[key] = '[object Stream]';
+    } else if (typeof member === 'object') {
+      result[key] = seen.includes(member) ? '[Circular]' : copy(member, seen);
+    } else if (typeof member !== 'function') {
       result[key] = member;
-    } else {
-      result[key] = member === value || above.includes(member) ? '[Circular]' : copy(member, [...above, value]);
     }
   }
 

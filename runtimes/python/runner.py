@@ -22,6 +22,7 @@ HEADER = struct.Struct("<IBBBB16s")
 VERSION = 1
 HELLO, INIT, RUN, RESULT, TRUNCATED, PRIME = 1, 2, 3, 4, 5, 6
 OK, NOT_OK = 0, 1
+ONLY_PARSE = 0x400  # ast.PyCF_ONLY_AST
 MAX_PAYLOAD = 128 * 1024 * 1024
 MAX_UNPACKED = 512 * 1024 * 1024
 MAX_ENTRIES = 65536
@@ -91,20 +92,8 @@ class Channel:
         length = len(payload)
         if length > self._limit:
             kind = TRUNCATED
-            payload = struct.pack("<q", length) + whole_characters(payload[: self._limit])
+            payload = struct.pack("<q", length) + payload[: self._limit]
         self._socket.sendall(HEADER.pack(len(payload), VERSION, kind, flags, 0, identity) + payload)
-
-
-def whole_characters(payload):
-    """Without the beginning of a UTF-8 character that was cut."""
-    end = len(payload)
-    while end > 0 and payload[end - 1] & 0xC0 == 0x80:
-        end -= 1
-    try:
-        payload[end - 1 :].decode("utf-8")
-        return payload
-    except UnicodeDecodeError:
-        return payload[: end - 1]
 
 
 def error(words):
@@ -145,7 +134,9 @@ class Environment:
 class Runner:
     def __init__(self):
         self.main = None
+        self.ready = False
         self.initialized = False
+        self.process = os.getpid()
         self.environment = Environment()
         self.encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
         self.decode = json.loads
@@ -164,6 +155,7 @@ class Runner:
             os.environ[name] = text if isinstance(text, str) else json.dumps(text, separators=(",", ":"))
         try:
             self.main = load(code, value.get("binary") is True, value.get("main") or "main")
+            self.ready = True
         except NotLoaded as failure:
             print(failure, file=self.stderr)
             raise Refused(failure.answer) from None
@@ -172,7 +164,7 @@ class Runner:
 
     def run(self, payload):
         """The answer's body; raises Refused."""
-        if self.main is None:
+        if not self.ready:
             raise Refused("no action defined yet")
         message = self.decode(payload)
         value = message.pop("value", {})
@@ -184,18 +176,23 @@ class Runner:
             except Exception as raised:
                 print_exception(raised, self.stderr)
                 result = {"error": str(raised)}
+            self.end_copy(0)
             return self.text_of(result)
         except Refused:
             raise
         except BaseException as raised:  # sys.exit, or a result without JSON form: the launcher dies of them
-            if not isinstance(raised, SystemExit):
-                print_exception(raised, self.stderr, once=True)
-            elif raised.code is not None and not isinstance(raised.code, int):
-                print(raised.code, file=self.stderr)
-            self.main = None
+            code = say_why(raised, self.stderr)
+            self.end_copy(code)
+            self.ready = False
             raise Refused(EXITED) from None
         finally:
             self.flush()
+
+    def end_copy(self, code):
+        """A process that user code forked off ends where the run does: the answer is its parent's."""
+        if os.getpid() != self.process:
+            self.flush()
+            os._exit(code)
 
     def text_of(self, result):
         try:
@@ -220,10 +217,12 @@ class Runner:
         scope = {"__name__": "main__"}
         exec(compile("def main(args):\n    return args\n", "main__.py", "exec"), scope)
         self.main = scope["main"]
+        self.ready = True
         try:
             return self.run(payload)
         finally:
             self.main = None
+            self.ready = False
             for name in set(os.environ) - before:
                 del os.environ[name]
 
@@ -239,6 +238,17 @@ def print_exception(raised, stream, once=False):
     print(text, file=stream, end="" if once else "\n")
 
 
+def say_why(raised, stream):
+    """Prints what ends a Python program, and gives its exit code."""
+    if not isinstance(raised, SystemExit):
+        print_exception(raised, stream, once=True)
+        return 1
+    if raised.code is None or isinstance(raised.code, int):
+        return raised.code or 0
+    print(raised.code, file=stream)
+    return 1
+
+
 # What follows turns code into the function to call, as the proxy, the compile script, and the launcher do in three steps.
 
 
@@ -250,38 +260,47 @@ def load(code, binary, name):
     entry = os.path.join(folder, "main__.py")
     if binary and source[:2] in (b"PK", b"\x1f\x8b"):
         unpack(source, folder)
-        given = os.path.join(folder, "__main__.py")
-        if not os.path.isfile(given):
-            raise NotLoaded("Zip file does not include main__", FAILED_TO_GENERATE)
-        os.replace(given, entry)
+        for name_in_zip in ("exec", "__main__.py"):
+            given = os.path.join(folder, name_in_zip)
+            if os.path.isfile(given):
+                os.replace(given, entry)
+                break
+        else:
+            package = os.path.join(folder, "main__", "__init__.py")
+            entry = entry if os.path.isfile(entry) else package
+            if not os.path.isfile(entry):
+                raise NotLoaded("Zip file does not include main__\n", FAILED_TO_GENERATE)
         with open(entry, "rb") as file:
             source = file.read()
         add_packages(folder)
     else:
         with open(entry, "wb") as file:
             file.write(source)
+    compiled = refusal = None
     try:
         compiled = compile(source, entry, "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as raised:
-        import traceback
-
-        words = "".join(traceback.format_exception_only(type(raised), raised)).rstrip("\n")
-        raise NotLoaded(words, FAILED_TO_GENERATE) from None
+        refusal = raised
+        try:
+            compile(source, entry, "exec", flags=ONLY_PARSE, dont_inherit=True)
+        except (SyntaxError, ValueError) as raised:
+            raise NotLoaded(getattr(raised, "msg", None) or str(raised), FAILED_TO_GENERATE) from None
     os.chdir(folder)
     sys.path.insert(0, folder)
     module = type(sys)("main__")
     module.__file__ = entry
+    if entry.endswith("__init__.py"):
+        module.__path__ = [os.path.dirname(entry)]
     sys.modules["main__"] = module
     try:
+        if refusal is not None:
+            raise refusal  # what only the compiler finds, such as a return outside of a function, comes up when the code is started
         exec(compiled, module.__dict__)
         if not hasattr(module, name):
             raise ImportError(f"cannot import name {name!r} from 'main__' ({entry})")
         return getattr(module, name)
     except BaseException as raised:
-        if not isinstance(raised, SystemExit):
-            print_exception(raised, sys.stderr, once=True)
-        elif raised.code is not None and not isinstance(raised.code, int):
-            print(raised.code, file=sys.stderr)
+        say_why(raised, sys.stderr)
         raise NotLoaded("Command exited abruptly during initialization.", CANNOT_START) from None
 
 
@@ -356,7 +375,7 @@ def add_packages(folder):
                 with open(activation, "rb") as file:
                     exec(compile(file.read(), activation, "exec"), {"__file__": activation, "__name__": "activate_this"})
                 return
-        raise NotLoaded("Invalid virtualenv. Zip file does not include 'activate_this.py'.", FAILED_TO_GENERATE)
+        raise NotLoaded("Invalid virtualenv. Zip file does not include 'activate_this.py'.\n", FAILED_TO_GENERATE)
     if os.path.isfile(requirements):
         import subprocess
 

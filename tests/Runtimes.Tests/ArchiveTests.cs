@@ -120,6 +120,28 @@ public sealed class ArchiveTests(RuntimeFixture runtimes)
     }
 
     [Theory]
+    [InlineData("lib/work.js", "lib/work.main")]
+    [InlineData("work.js", "work.all[0]")]
+    public async Task A_main_of_a_node_archive_names_a_file_and_an_expression_on_what_it_exports(string file, string main)
+    {
+        await using var node = await runtimes.StartNodeAsync();
+        var entries = Zip(("package.json", "{}"), (file, "exports.main = () => ({is: 'there'}); exports.all = [exports.main];"));
+        Assert.True((await node.InitAsync(entries, main, binary: true)).Ok);
+        Assert.Equal("{\"is\":\"there\"}", (await node.RunAsync()).Body);
+    }
+
+    [Theory]
+    [InlineData("main__.py")]
+    [InlineData("exec")]
+    [InlineData("main__/__init__.py")]
+    public async Task A_python_archive_may_name_its_code_as_the_launcher_does(string file)
+    {
+        await using var python = await runtimes.StartPythonAsync();
+        Assert.True((await python.InitAsync(Zip((file, "def main(a):\n    return {'is': 'there'}\n")), binary: true)).Ok);
+        Assert.Equal("{\"is\": \"there\"}\n", (await python.RunAsync()).Body);
+    }
+
+    [Theory]
     [InlineData("other.py", "stderr: Zip file does not include main__")]
     [InlineData("virtualenv/readme", "stderr: Invalid virtualenv. Zip file does not include 'activate_this.py'.")]
     public async Task Archives_that_python_cannot_use_are_explained_in_the_log(string name, string line)
@@ -130,7 +152,7 @@ public sealed class ArchiveTests(RuntimeFixture runtimes)
         var said = await python.InitAsync(Zip(entries), binary: true);
 
         Assert.Equal("{\"error\":\"The action failed to generate or locate a binary. See logs for details.\"}\n", said.Body);
-        Assert.Equal([line], python.Logs);
+        Assert.Equal([line, "stderr: "], python.Logs);
     }
 
     /// <summary>A content that begins with an arrow makes a symbolic link.</summary>

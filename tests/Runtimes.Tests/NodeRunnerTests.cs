@@ -17,7 +17,18 @@ public sealed class NodeRunnerTests(RuntimeFixture runtimes)
     [InlineData("function main() { throw new Error('boom 1'); }", false, """{"error":"An error has occurred: Error: boom 1"}""")]
     [InlineData("function main() { throw {code: 1}; }", false, """{"error":"An error has occurred: [object Object]"}""")]
     [InlineData("function main() { throw null; }", false, """{"error":"An error has occurred: null"}""")]
-    [InlineData("function main() { throw Object.create(null); }", false, """{"error":"An error has occurred: unknown error"}""")]
+    [InlineData("function main() { throw Object.create(null); }", false, """{"error":"Internal error."}""")]
+    [InlineData("function main() { throw Symbol('s'); }", false, """{"error":"Internal error."}""")]
+    [InlineData("function main() { const r = {}; Promise.resolve().then(() => { r.micro = 1; }); process.nextTick(() => { r.tick = 2; }); return r; }", true, """{"tick":2,"micro":1}""")]
+    [InlineData("function main() { const r = {n: 0}; let p = Promise.resolve(); for (let i = 0; i < 8; i++) p = p.then(() => r.n++); return r; }", true, """{"n":6}""")]
+    [InlineData("async function main() { const r = {n: 0}; let p = Promise.resolve(); for (let i = 0; i < 8; i++) p = p.then(() => r.n++); return r; }", true, """{"n":6}""")]
+    [InlineData("'use strict'; function main() { this.calls = (this.calls || 0) + 1; return {calls: this.calls}; }", true, """{"calls":1}""")]
+    [InlineData("function main() { return {join: path.join('a', 'b'), fs: typeof fs.readFileSync, gc: typeof global.gc, sep: module.require('path').sep}; }", true, """{"join":"a/b","fs":"function","gc":"function","sep":"/"}""")]
+    [InlineData("function main() { const a = []; a.then = y => y({from: 'array'}); return a; }", true, """{"from":"array"}""")]
+    [InlineData("function main() { return Promise.reject({a: null}); }", true, """{"error":"Cannot read properties of null (reading 'pipe')"}""")]
+    [InlineData("function main() { return Promise.reject({a: 1, at: new Date(0), toJSON() { return {at: this.at}; }}); }", true, """{"error":{"at":"1970-01-01T00:00:00.000Z"}}""")]
+    [InlineData("function main() { return Promise.reject({b: Buffer.from('x'), s: {pipe() {}}, d: new Date(0)}); }", true, """{"error":{"b":"[object Buffer]","s":"[object Stream]","d":"1970-01-01T00:00:00.000Z"}}""")]
+    [InlineData("function main() { return Promise.reject({get a() { throw new Error('getter'); }}); }", true, """{"error":"getter"}""")]
     [InlineData("function main() { return Promise.reject('nope'); }", true, """{"error":"nope"}""")]
     [InlineData("function main() { return Promise.reject(0); }", true, """{"error":{}}""")]
     [InlineData("function main() { return new Promise((y, n) => setTimeout(() => n({late: true}), 20)); }", true, """{"error":{"late":true}}""")]
@@ -37,6 +48,31 @@ public sealed class NodeRunnerTests(RuntimeFixture runtimes)
         var said = await node.InitAndRunAsync(code, new JsonObject { ["name"] = "Jane" });
 
         Assert.Equal(new Said(RuntimeAnswerKind.Answered, ok, body, body.Length), said);
+    }
+
+    [Theory]
+    [InlineData("function größe() { return {by: 'name'}; }", "größe", "name")]
+    [InlineData("const h = [() => ({by: 'index'})];", " h[0] ", "index")]
+    [InlineData("function f() { return {by: this.x}; }", "f.bind({x: 7})", "7")]
+    [InlineData("const ns = {inner: {run: () => ({by: 'member'})}};", "ns.inner.run", "member")]
+    [InlineData("exports.run = () => ({by: 'export'});", "run", "export")]
+    public async Task A_main_of_a_text_is_any_expression(string code, string main, string by)
+    {
+        await using var node = await runtimes.StartNodeAsync();
+        Assert.True((await node.InitAsync(code, main)).Ok);
+        Assert.Equal(by, JsonNode.Parse((await node.RunAsync()).Body!)!["by"]!.ToString());
+    }
+
+    [Theory]
+    [InlineData("var main; exports.main = () => ({});", "main", "Action entrypoint 'main' is not a function.")]
+    [InlineData("const ns = {};", "ns.a.b", "TypeError: Cannot read properties of undefined (reading 'b')")]
+    [InlineData("throw null;", "main", null)]
+    public async Task A_main_that_cannot_be_had_is_refused_in_the_words_of_the_language(string code, string main, string? words)
+    {
+        await using var node = await runtimes.StartNodeAsync();
+        var said = await node.InitAsync(code, main);
+        Assert.False(said.Ok);
+        Assert.StartsWith(words is null ? "{\"error\":\"Internal error.\"}" : "{\"error\":\"Initialization has failed due to: " + words, said.Body, StringComparison.Ordinal);
     }
 
     [Fact]

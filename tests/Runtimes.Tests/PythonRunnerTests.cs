@@ -24,6 +24,8 @@ public sealed class PythonRunnerTests(RuntimeFixture runtimes)
     [InlineData("return {'x': 1 / 0}", true, "{\"error\": \"division by zero\"}\n")]
     [InlineData("return {'x': a['nope']}", true, "{\"error\": \"'nope'\"}\n")]
     [InlineData("import sys; sys.exit(3)", false, Exited)]
+    [InlineData("import os, sys\n    pid = os.fork()\n    if pid == 0: sys.exit(3)\n    return {'child': os.waitpid(pid, 0)[1] >> 8}", true, "{\"child\": 3}\n")]
+    [InlineData("import os\n    pid = os.fork()\n    if pid: os.waitpid(pid, 0)\n    return {'mine': pid > 0}", true, "{\"mine\": true}\n")]
     public async Task A_result_is_answered_as_the_proxy_and_its_launcher_answer(string body, bool ok, string answer)
     {
         await using var python = await runtimes.StartPythonAsync();
@@ -34,7 +36,8 @@ public sealed class PythonRunnerTests(RuntimeFixture runtimes)
     }
 
     [Theory]
-    [InlineData("def main(a)\n    return {}\n", FailedToGenerate, "stderr: SyntaxError: expected ':'")]
+    [InlineData("def main(a)\n    return {}\n", FailedToGenerate, "stderr: expected ':'")]
+    [InlineData("return 5\n", CannotStart, "stderr: Command exited abruptly during initialization.")]
     [InlineData("import no_such_module_zz\ndef main(a):\n    return {}\n", CannotStart, "stderr: Command exited abruptly during initialization.")]
     [InlineData("import sys\nsys.exit(3)\n", CannotStart, "stderr: Command exited abruptly during initialization.")]
     [InlineData("def other(a):\n    return {}\n", CannotStart, "stderr: Command exited abruptly during initialization.")]
@@ -47,6 +50,17 @@ public sealed class PythonRunnerTests(RuntimeFixture runtimes)
 
         Assert.Equal((RuntimeAnswerKind.Answered, false, answer), (said.Kind, said.Ok, said.Body));
         Assert.Equal(lastLine, python.Logs.LastOrDefault());
+    }
+
+    [Fact]
+    public async Task A_main_that_is_no_function_fails_each_run_and_leaves_the_sandbox_as_it_is()
+    {
+        await using var python = await runtimes.StartPythonAsync();
+
+        var said = await python.InitAndRunAsync("main = None\n");
+
+        Assert.Equal((true, "{\"error\": \"'NoneType' object is not callable\"}\n"), (said.Ok, said.Body));
+        Assert.Equal(said, await python.RunAsync());
     }
 
     [Fact]

@@ -1,7 +1,7 @@
 using System.Text.Json;
 using Frusta.Contracts.Buffers;
-using Frusta.Contracts.Json;
 using Frusta.Contracts.Entities;
+using Frusta.Contracts.Json;
 using Frusta.Contracts.Limits;
 using Frusta.Contracts.Names;
 using Frusta.Controller.Entitlement;

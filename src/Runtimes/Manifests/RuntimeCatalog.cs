@@ -47,7 +47,7 @@ public sealed class RuntimeCatalog
         catalog.Add(NodeKinds, node, runners is null ? "the runners are missing" : noNode, (kind, found) => new RuntimeRecipe(
             kind,
             RuntimeFamily.NodeJs,
-            [found.Path, "--max-old-space-size={heap}", Path.Combine(runners!, NodeRunner), "{channel}", limit],
+            [found.Path, "--expose-gc", "--max-old-space-size={heap}", Path.Combine(runners!, NodeRunner), "{channel}", limit],
             NodeEnvironment(options, found, modules, apiHost),
             Mounts(found, Path.Combine(runners!, "nodejs"), modules),
             AddressSpaceMayBeLimited: false));

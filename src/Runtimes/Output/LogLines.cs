@@ -17,6 +17,8 @@ internal sealed class LogLines(TimeProvider clock)
     private static readonly SearchValues<byte> Plain = SearchValues.Create(
         [.. Enumerable.Range(0x20, 0x7f - 0x20).Select(static value => (byte)value).Where(static value => !"\"\\<>&"u8.Contains(value))]);
 
+    private static ReadOnlySpan<byte> Sentinel => "XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX"u8;
+
     private PooledBuffer? _json;
     private long _limit;
     private bool _truncated;
@@ -33,13 +35,15 @@ internal sealed class LogLines(TimeProvider clock)
         _truncated = false;
     }
 
-    /// <summary>Adds a line without its end, unless it or one before it exceeds the limit.</summary>
+    /// <summary>Adds a line without its end, unless it or one before it exceeds the limit. What OpenWhisk's runtimes end an activation with is no line.</summary>
     public void Add(ReadOnlySpan<byte> text, bool isError)
     {
-        if (_truncated || _limit == 0)
+        if (_truncated || _limit == 0 || (text.Length >= Sentinel.Length && text.IndexOf(Sentinel) >= 0))
         {
             return;
         }
+
+        text = text.EndsWith("\r"u8) ? text[..^1] : text;
 
         var plain = text.IndexOfAnyExcept(Plain) < 0;
         var size = WrappingBytes + (plain ? text.Length : EscapedLength(text));
