@@ -75,5 +75,6 @@ public sealed class FireApi(Admit admit, CheckActivate check, FireTrigger fire, 
     private static bool IsLeftOut(string name) =>
         name.Equals("Content-Type", StringComparison.OrdinalIgnoreCase)
         || name.Equals("Content-Length", StringComparison.OrdinalIgnoreCase)
+        || name.Equals("Transfer-Encoding", StringComparison.OrdinalIgnoreCase)
         || name.Equals("X-OW-EXTRA-LOGGING", StringComparison.OrdinalIgnoreCase);
 }
