@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
 """Cold starts: stem-cell hit and miss for Node and Python, beside a bare node process to its first line, and a burst of 50.
 
-  cold.py [--rounds 50] [--burst 50]
+  cold.py [--rounds 15] [--burst 50]
 
 Each first call of a new action is timed from the client. A hit is taken when stem cells are ready; for a miss Frusta runs
-without stem cells, and a third of the rounds. Prints p50 and the greatest. The server's own code is compiled during the first dozens of rounds.
+without stem cells, and a third of the rounds. Prints p50 and the greatest. With so few rounds the server still compiles its own code.
 """
 import argparse, subprocess, threading, time
 from peers import Frusta, median
 
 options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-options.add_argument("--rounds", type=int, default=50)
+options.add_argument("--rounds", type=int, default=15)
 options.add_argument("--burst", type=int, default=50)
 given = options.parse_args()
 misses = max(1, given.rounds // 3)

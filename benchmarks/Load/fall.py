@@ -1,0 +1,41 @@
+#!/usr/bin/env python3
+"""Whether requests a second fall with the number of clients: slices at two numbers of connections in turn, on Frusta and on a bare Node server.
+
+  fall.py [--pairs 25] [--few 16] [--many 256]
+
+Prints for both the medians, their ratio, and the median of the pairs' ratios. Stays on loopback and stops by itself.
+"""
+import argparse, tempfile
+from peers import BareNode, Frusta, median, warm_up, wrk, wrk_script
+
+options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+options.add_argument("--pairs", type=int, default=25)
+options.add_argument("--few", type=int, default=16)
+options.add_argument("--many", type=int, default=256)
+given = options.parse_args()
+
+folder = tempfile.mkdtemp(prefix="frusta-fall-")
+frusta, node = Frusta(), BareNode()
+errors = 0
+try:
+    frusta.put_action("fall")
+    path = "/api/v1/namespaces/_/actions/fall?blocking=true&result=true"
+    loads = {"bare node": (wrk_script(folder, ["/"]), node.port, "/"), "frusta": (wrk_script(folder, [path, path]), frusta.port, path)}
+    warm_up(*loads["frusta"], 1)
+    wrk(*loads["frusta"], given.many, 3)
+    rates = {(name, connections): [] for name in loads for connections in (given.few, given.many)}
+    for pair in range(given.pairs):
+        for connections in (given.few, given.many) if pair % 2 == 0 else (given.many, given.few):
+            for name, load in loads.items():
+                slice = wrk(*load, connections, 1)
+                rates[name, connections].append(slice[0])
+                errors += slice[3]
+    for name in loads:
+        few, many = rates[name, given.few], rates[name, given.many]
+        print("%-10s c=%d %6.0f/s  c=%d %6.0f/s  ratio %.3f  median of the pairs' ratios %.3f" % (
+            name, given.few, median(few), given.many, median(many), median(many) / median(few), median([m / f for f, m in zip(few, many)])))
+    print("errors: %d" % errors)
+finally:
+    frusta.stop()
+    node.stop()
+raise SystemExit(1 if errors else 0)
