@@ -59,8 +59,11 @@ internal sealed class ActivationTail
     /// <summary>Adds the entries that match to the list.</summary>
     public void Collect(ActivationQuery query, List<TailEntry> found)
     {
-        for (var block = _first; block is not null; block = block.Next)
+        Block? next;
+        for (var block = _first; block is not null; block = next)
         {
+            // The successor first: a block that has one is full, so that nothing is left out between two blocks.
+            next = block.Next;
             foreach (ref readonly var entry in block.Entries.AsSpan(0, block.Published))
             {
                 if (entry.Kept && entry.StartMs >= (query.SinceMs ?? long.MinValue) && entry.StartMs <= (query.UptoMs ?? long.MaxValue)
