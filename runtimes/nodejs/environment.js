@@ -6,13 +6,9 @@
 
 const { defineProperty } = Object;
 const { set: setOn } = Reflect;
-const toUpperCase = Function.prototype.call.bind(String.prototype.toUpperCase);
-
-const OF_ONE_RUN = { __proto__: null, activation_id: true, transaction_id: true, deadline: true };
 
 const native = process.env;
 const mirror = { ...native };
-const variables = { __proto__: null }; // member of /run -> its variable; the members are few, and always the same
 
 const environment = new Proxy(mirror, {
   set(target, name, value, receiver) {
@@ -40,14 +36,27 @@ const environment = new Proxy(mirror, {
 
 process.env = environment;
 
-/** Sets the variable of a member of /run: `__OW_NAME`. */
-function setOfRun(member, text) {
-  const variable = (variables[member] ??= { name: `__OW_${toUpperCase(member)}`, ofOneRun: OF_ONE_RUN[member] === true });
-  if (variable.ofOneRun) {
-    mirror[variable.name] = text;
-  } else if (mirror[variable.name] !== text) {
-    environment[variable.name] = text;
+/** Sets the variables of a run. They are named one by one: see frames.js. */
+function setOfRun({ namespace, action_name, action_version, api_key, activation_id, transaction_id, deadline }) {
+  if (mirror.__OW_NAMESPACE !== namespace) {
+    environment.__OW_NAMESPACE = namespace;
   }
+
+  if (mirror.__OW_ACTION_NAME !== action_name) {
+    environment.__OW_ACTION_NAME = action_name;
+  }
+
+  if (mirror.__OW_ACTION_VERSION !== action_version) {
+    environment.__OW_ACTION_VERSION = action_version;
+  }
+
+  if (api_key !== undefined && mirror.__OW_API_KEY !== api_key) {
+    environment.__OW_API_KEY = api_key;
+  }
+
+  mirror.__OW_ACTIVATION_ID = activation_id;
+  mirror.__OW_TRANSACTION_ID = transaction_id;
+  mirror.__OW_DEADLINE = deadline;
 }
 
 module.exports = { environment, setOfRun };

@@ -31,10 +31,18 @@ const SMALL = Math.floor((CHUNK - HEADER) / 3);
 // The host sends nothing larger: 48 MiB of code, escaped in JSON, and its environment.
 const MAX_PAYLOAD = 128 * 1024 * 1024;
 
+// What most calls pass through is kept short and makes next to nothing (docs/decisions/0006-short-runs-in-cold-processes.md). So the headers
+// are read and written in words (the processors that Frusta runs on are little-endian, as frames are), and the two buffers that live
+// long have their methods as members of their own.
+
 /** Connects; `receive(type, payloadText)` is called for each frame, and answers it exactly once through `answer`. */
 function open(path, resultLimit, hello, receive) {
   const out = alloc(CHUNK); // zeroed: its first bytes go out with the hello
   const incoming = allocUnsafeSlow(CHUNK);
+  const wordsOut = new Int32Array(out.buffer);
+  const wordsIn = new Int32Array(incoming.buffer);
+  incoming.utf8Slice = Buffer.prototype.utf8Slice;
+  out.utf8Write = Buffer.prototype.utf8Write;
   let partial = null; // a frame that did not come in one piece
   let have = 0;
   let fd = -1;
@@ -50,14 +58,17 @@ function open(path, resultLimit, hello, receive) {
   function onRead(count, buffer) {
     let at = 0;
     while (at < count) {
-      if (partial === null && count - at >= HEADER) {
-        const length = lengthAt(buffer, at);
+      const word = at >> 2;
+      if (partial === null && count - at >= HEADER && word << 2 === at) {
+        const length = wordsIn[word] >>> 0;
         if (count - at - HEADER >= length) {
-          const type = buffer[at + 5];
-          setBytes(out, subarray(buffer, at + 8, at + HEADER), 8);
-          const text = utf8Slice(buffer, at + HEADER, at + HEADER + length);
-          at += HEADER + length;
-          receive(type, text);
+          wordsOut[2] = wordsIn[word + 2];
+          wordsOut[3] = wordsIn[word + 3];
+          wordsOut[4] = wordsIn[word + 4];
+          wordsOut[5] = wordsIn[word + 5];
+          const end = at + HEADER + length;
+          receive((wordsIn[word + 1] >> 8) & 0xff, incoming.utf8Slice(at + HEADER, end));
+          at = end;
           continue;
         }
       }
@@ -109,10 +120,11 @@ function open(path, resultLimit, hello, receive) {
 
   function send(type, flags, text) {
     if (text.length <= SMALL) {
-      const length = utf8Write(out, text, HEADER);
+      const length = out.utf8Write(text, HEADER);
       if (length <= resultLimit) {
-        header(out, length, type, flags);
-        write(subarray(out, 0, HEADER + length));
+        wordsOut[0] = length;
+        wordsOut[1] = VERSION | (type << 8) | (flags << 16);
+        write(out, HEADER + length);
         return;
       }
     }
@@ -123,7 +135,7 @@ function open(path, resultLimit, hello, receive) {
       setBytes(frame, subarray(out, 8, HEADER), 8);
       utf8Write(frame, text, HEADER);
       header(frame, length, type, flags);
-      write(frame);
+      write(frame, frame.length);
       return;
     }
 
@@ -140,7 +152,7 @@ function open(path, resultLimit, hello, receive) {
     number(frame, HEADER, length % 0x100000000);
     number(frame, HEADER + 4, Math.floor(length / 0x100000000));
     header(frame, 8 + resultLimit, TYPE.truncated, flags);
-    write(frame);
+    write(frame, frame.length);
   }
 
   function header(frame, length, type, flags) {
@@ -161,19 +173,19 @@ function open(path, resultLimit, hello, receive) {
   // One system call instead of a stream's machinery; only what does not fit into the socket goes through the stream,
   // which copies nothing, so `out` must not be reused: large frames have buffers of their own, and a small one that is
   // cut is copied.
-  function write(frame) {
+  function write(frame, length) {
     let written = 0;
     try {
-      written = writeSync(fd, frame);
+      written = writeSync(fd, frame, 0, length);
     } catch (error) {
       if (error.code !== 'EAGAIN') {
         exit(1);
       }
     }
 
-    if (written < frame.length) {
-      const rest = allocUnsafeSlow(frame.length - written);
-      setBytes(rest, subarray(frame, written), 0);
+    if (written < length) {
+      const rest = allocUnsafeSlow(length - written);
+      setBytes(rest, subarray(frame, written, length), 0);
       socketWrite(socket, rest);
     }
   }

@@ -11,13 +11,20 @@ const { serialize } = require('./serialize.js');
 const { parse, stringify } = JSON;
 const { keys } = Object;
 const print = console.error;
+const uncurry = Function.prototype.bind.bind(Function.prototype.call);
+const then = uncurry(Promise.prototype.then);
+const resolve = Promise.resolve.bind(Promise);
+const settled = resolve();
 
 const NOT_OK = 1;
 const INTERNAL_ERROR = 'Internal error.';
-const TURNS = 4; // besides the one for the result itself, and the one that this function's own promise takes
+const TURNS = 5;
 
 let status = 'new'; // new, loading, ready, running, stopped
 let afterRun = 'ready'; // what a run leaves behind: new while a stem cell is primed
+let turns = 0; // that are left before the outcome is looked at
+let look = null;
+let outcome;
 const runner = { userScriptMain: null }; // what `this` is in the function of an action
 
 const answer = open(process.argv[2], Number(process.argv[3]), stringify({ family: 'nodejs', version: process.versions.node }), receive);
@@ -127,48 +134,64 @@ function run(message) {
     return refuse(`Internal system error: the argument must be a dictionary but has type '${typeof value}'.`);
   }
 
-  const members = keys(message);
-  for (let i = 0; i < members.length; i++) {
-    const member = members[i];
-    if (member !== 'value') {
-      setOfRun(member, message[member]);
-    }
-  }
-
+  setOfRun(message);
   status = 'running';
   settle(value);
 }
 
 /**
- * The result is looked at only after as many turns of the microtask queue as OpenWhisk's runner takes: what the code left there, or
- * for the next tick, is still a part of its run.
+ * The outcome is looked at only after as many turns of the microtask queue as OpenWhisk's runner takes: what the code left there, or
+ * for the next tick, is still a part of its run. A chain of our own, since each `await` makes five times as many objects.
  */
-async function settle(value) {
+function settle(value) {
   let result;
   try {
     result = runner.userScriptMain(value);
   } catch (error) {
-    await turns();
-    status = 'stopped';
-    print(error);
-    return refuseFor('An error has occurred: ', error);
+    return afterTurns(thrown, error);
   }
 
   try {
-    result = await result;
+    then(resolve(result), fulfilled, rejected);
   } catch (reason) {
-    await turns();
-    return finish({ error: reasonOf(reason) });
+    rejected(reason); // a promise that does not let itself be asked
   }
-
-  await turns();
-  finish(result);
 }
 
-async function turns() {
-  for (let turn = 0; turn < TURNS; turn++) {
-    await undefined;
+function fulfilled(result) {
+  afterTurns(finish, result);
+}
+
+function rejected(reason) {
+  afterTurns(refused, reason);
+}
+
+function afterTurns(next, of) {
+  turns = TURNS;
+  look = next;
+  outcome = of;
+  nextTurn();
+}
+
+function nextTurn() {
+  if (turns-- > 0) {
+    then(settled, nextTurn);
+    return;
   }
+
+  const of = outcome;
+  outcome = undefined; // it may be large
+  look(of);
+}
+
+function thrown(error) {
+  status = 'stopped';
+  print(error);
+  refuseFor('An error has occurred: ', error);
+}
+
+function refused(reason) {
+  finish({ error: reasonOf(reason) });
 }
 
 function reasonOf(reason) {

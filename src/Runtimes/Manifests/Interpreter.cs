@@ -21,8 +21,13 @@ internal sealed record Interpreter(string Path, Version Version)
     }
 
     /// <summary>Asks the program for its version; the text says why it cannot be used.</summary>
+    /// <param name="path">The program.</param>
+    /// <param name="least">The oldest version that will do.</param>
+    /// <param name="flags">What it will be started with, and must know.</param>
+    /// <param name="clock">For the bound on the probe.</param>
+    /// <param name="cancellationToken">Ends the probe.</param>
     public static async Task<(Interpreter? Found, string Reason)> ProbeAsync(
-        string path, Version least, TimeProvider clock, CancellationToken cancellationToken)
+        string path, Version least, string[] flags, TimeProvider clock, CancellationToken cancellationToken)
     {
         if (!File.Exists(path))
         {
@@ -34,13 +39,13 @@ internal sealed record Interpreter(string Path, Version Version)
         {
             using var timeout = new CancellationTokenSource(ProbeTimeout, clock);
             using var both = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
-            using var process = Process.Start(new ProcessStartInfo(full, "--version") { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false })!;
+            using var process = Process.Start(new ProcessStartInfo(full, [.. flags, "--version"]) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false })!;
             var said = await process.StandardOutput.ReadToEndAsync(both.Token);
             await process.WaitForExitAsync(both.Token);
             var digits = said.AsSpan(said.AsSpan().IndexOfAnyInRange('0', '9') is >= 0 and var at ? at : 0).Trim();
             if (!Version.TryParse(digits, out var version))
             {
-                return (null, $"{full} does not tell its version");
+                return (null, $"{string.Join(' ', [full, .. flags])} does not tell its version");
             }
 
             return version < least
