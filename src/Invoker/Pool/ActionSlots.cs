@@ -1,3 +1,5 @@
+using System.Diagnostics.CodeAnalysis;
+
 namespace Frusta.Invoker.Pool;
 
 /// <summary>What became of an activation that arrived.</summary>
@@ -35,12 +37,13 @@ internal enum Need : byte
 /// The sandboxes and the queue of one action for one namespace. Event in, answer out; no clock and no I/O. Its lock is a
 /// leaf: whoever holds it takes no other, and a warm take and return need only this one.
 /// </summary>
-internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules rules, RoomLedger ledger, string family, long limitBytes, int maxInstances)
+internal sealed class ActionSlots
 {
     private readonly Lock _lock = new();
-    private readonly Queue<Waiting> _waiting = new();
-    private readonly List<Slot> _idle = [];
-    private readonly StartRule _rule = new(rules, ledger, maxInstances);
+    private readonly RoomRules _rules;
+    private readonly StartRule _rule;
+    private readonly ActionQueue _waiting;
+    private readonly IdleSlots _idle;
     private int _initialising;
     private int _starting;
     private int _yields;
@@ -49,13 +52,22 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
     private bool _closed;
     private long _lastSeenUs;
 
-    public PoolKey Key { get; } = key;
+    public ActionSlots(PoolKey key, NamespaceShare share, RoomRules rules, RoomLedger ledger, string family, long limitBytes, int maxInstances)
+    {
+        (Key, Share, Family, LimitBytes) = (key, share, family, limitBytes);
+        _rules = rules;
+        _rule = new StartRule(rules, ledger, maxInstances);
+        _waiting = new ActionQueue(share, rules, ledger, _rule);
+        _idle = new IdleSlots(rules, ledger);
+    }
 
-    public NamespaceShare Share { get; } = share;
+    public PoolKey Key { get; }
 
-    public string Family { get; } = family;
+    public NamespaceShare Share { get; }
 
-    public long LimitBytes { get; } = limitBytes;
+    public string Family { get; }
+
+    public long LimitBytes { get; }
 
     /// <summary>Microseconds that a cold start of this family costs, without loading the code; set by the room.</summary>
     public long ColdStartUs
@@ -131,10 +143,10 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
             if (_waiting.Count > 0)
             {
                 BeginRun(slot, nowUs);
-                return Dequeue(nowUs);
+                return _waiting.Dequeue(nowUs);
             }
 
-            BecomeIdle(slot, nowUs);
+            _idle.Add(slot, nowUs);
             return null;
         }
     }
@@ -186,7 +198,7 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
                 return Need.Start;
             }
 
-            wakeBytes = LimitBytes - _idle[^1].ChargedBytes;
+            wakeBytes = _idle.WakeBytes;
             return Need.Wake;
         }
     }
@@ -198,7 +210,7 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
         {
             while (_waiting.Count > 0 && TryTakeIdle(nowUs, out var slot))
             {
-                actions.Add(new PoolAction(PoolActionKind.Run, slot, Dequeue(nowUs)));
+                actions.Add(new PoolAction(PoolActionKind.Run, slot, _waiting.Dequeue(nowUs)));
             }
         }
     }
@@ -224,14 +236,14 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
             _rule.NumberChanged(nowUs);
             if (_waiting.Count == 0)
             {
-                BecomeIdle(slot, nowUs);
+                _idle.Add(slot, nowUs);
                 return;
             }
 
             slot.State = SlotState.Initialising;
             slot.SinceUs = nowUs;
             _initialising++;
-            actions.Add(new PoolAction(PoolActionKind.Run, slot, Dequeue(nowUs)));
+            actions.Add(new PoolAction(PoolActionKind.Run, slot, _waiting.Dequeue(nowUs)));
         }
     }
 
@@ -242,16 +254,13 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
         {
             _starting--;
             _failedStarts++;
-            if (_failedStarts < rules.StartTries || Total > 0)
+            if (_failedStarts < _rules.StartTries || Total > 0)
             {
                 return;
             }
 
             _failedStarts = 0;
-            while (_waiting.Count > 0)
-            {
-                actions.Add(new PoolAction(PoolActionKind.RefuseNoSandbox, null, Dequeue(nowUs)));
-            }
+            _waiting.RefuseAll(nowUs, actions);
         }
     }
 
@@ -260,11 +269,7 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
     {
         lock (_lock)
         {
-            while (_waiting.Count > 0 && nowUs - _waiting.Peek().ReceivedUs > rules.MaxWaitUs)
-            {
-                actions.Add(new PoolAction(PoolActionKind.RefuseTooOld, null, Dequeue(nowUs)));
-            }
-
+            _waiting.Expire(nowUs, actions);
             _rule.LookAtQueue(_waiting.Count, Coming, coreIdles, nowUs);
             if (_yields == 0 && _rule.HasSurplus(coreIdles, nowUs))
             {
@@ -287,19 +292,7 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
     {
         lock (_lock)
         {
-            while (_idle.Count > 0 && nowUs - _idle[0].SinceUs > rules.IdleTimeoutUs)
-            {
-                expired.Add(RemoveIdle(0));
-            }
-
-            foreach (var slot in _idle)
-            {
-                if (slot.ChargedBytes == slot.LimitBytes && !slot.MeasureAsked && nowUs - slot.SinceUs > rules.MeasureAfterUs)
-                {
-                    slot.MeasureAsked = true;
-                    actions.Add(new PoolAction(PoolActionKind.Measure, slot, null));
-                }
-            }
+            _idle.Expire(nowUs, expired, actions);
         }
     }
 
@@ -308,7 +301,7 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
     {
         lock (_lock)
         {
-            return _idle.Count > 0 && _waiting.Count == 0 ? _idle[0].SinceUs : long.MaxValue;
+            return _waiting.Count == 0 ? _idle.OldestUs : long.MaxValue;
         }
     }
 
@@ -317,7 +310,7 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
     {
         lock (_lock)
         {
-            return _idle.Count > 0 ? RemoveIdle(0) : null;
+            return _idle.RemoveOldest();
         }
     }
 
@@ -326,13 +319,7 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
     {
         lock (_lock)
         {
-            var at = _idle.IndexOf(slot);
-            if (at >= 0)
-            {
-                RemoveIdle(at);
-            }
-
-            return at >= 0;
+            return _idle.Remove(slot);
         }
     }
 
@@ -345,7 +332,7 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
             if (bytes > 0)
             {
                 slot.MeasuredBytes = bytes;
-                Cool(slot);
+                _idle.Cool(slot);
             }
         }
     }
@@ -355,13 +342,7 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
     {
         lock (_lock)
         {
-            long freed = 0;
-            foreach (var slot in _idle)
-            {
-                freed += Cool(slot);
-            }
-
-            return freed;
+            return _idle.CoolAll();
         }
     }
 
@@ -433,7 +414,7 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
         {
             lock (_lock)
             {
-                return _waiting.Count > 0 ? _waiting.Peek().ReceivedUs : long.MaxValue;
+                return _waiting.HeadReceivedUs;
             }
         }
     }
@@ -455,84 +436,41 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
     {
         lock (_lock)
         {
-            _closed = Total == 0 && _waiting.Count == 0 && nowUs - _lastSeenUs > rules.IdleTimeoutUs;
+            _closed = Total == 0 && _waiting.Count == 0 && nowUs - _lastSeenUs > _rules.IdleTimeoutUs;
             return _closed;
         }
     }
 
     private Arrival Enqueue(Waiting item, long nowUs)
     {
-        if (_waiting.Count >= rules.MaxQueuedPerAction || !Share.TryQueue(item.SizeBytes, rules))
+        var arrival = _waiting.Enqueue(item, nowUs);
+        if (arrival != Arrival.Queued || _asked || !WantsMore(nowUs))
         {
-            return Arrival.NamespaceFull;
-        }
-
-        if (!ledger.TryQueue(item.SizeBytes))
-        {
-            Share.Dequeue(item.SizeBytes);
-            return Arrival.Full;
-        }
-
-        if (_waiting.Count == 0)
-        {
-            _rule.QueueEmptyUntil(nowUs);
-        }
-
-        _waiting.Enqueue(item);
-        if (_asked || !WantsMore(nowUs))
-        {
-            return Arrival.Queued;
+            return arrival;
         }
 
         _asked = true;
         return Arrival.QueuedAsk;
     }
 
-    private Waiting Dequeue(long nowUs)
-    {
-        var item = _waiting.Dequeue();
-        Share.Dequeue(item.SizeBytes);
-        ledger.Dequeue(item.SizeBytes);
-        if (_waiting.Count == 0)
-        {
-            _rule.QueueEmptyUntil(nowUs);
-        }
-
-        return item;
-    }
-
     private bool WantsMore(long nowUs) => _rule.WantsMore(_waiting.Count, _idle.Count, Coming, nowUs);
 
-    private bool TryTakeIdle(long nowUs, out Slot? slot)
+    private bool TryTakeIdle(long nowUs, [NotNullWhen(true)] out Slot? slot)
     {
-        slot = null;
-        if (_idle.Count == 0)
+        slot = _idle.TryTake();
+        if (slot is null)
         {
             return false;
         }
 
-        // The last one used: its pages are warm, and the first ones grow old enough to be ended.
-        var last = _idle[^1];
-        if (last.ChargedBytes < last.LimitBytes)
+        if (slot.Initialised)
         {
-            if (!ledger.TryReserve(last.LimitBytes - last.ChargedBytes))
-            {
-                return false;
-            }
-
-            last.ChargedBytes = last.LimitBytes;
-        }
-
-        _idle.RemoveAt(_idle.Count - 1);
-        slot = last;
-        if (last.Initialised)
-        {
-            BeginRun(last, nowUs);
+            BeginRun(slot, nowUs);
         }
         else
         {
-            last.State = SlotState.Initialising;
-            last.SinceUs = nowUs;
+            slot.State = SlotState.Initialising;
+            slot.SinceUs = nowUs;
             _initialising++;
         }
 
@@ -555,38 +493,5 @@ internal sealed class ActionSlots(PoolKey key, NamespaceShare share, RoomRules r
         }
 
         _rule.RunEnded(slot, nowUs);
-    }
-
-    private void BecomeIdle(Slot slot, long nowUs)
-    {
-        slot.State = SlotState.Idle;
-        slot.SinceUs = nowUs;
-        _idle.Add(slot);
-        if (ledger.Tight)
-        {
-            Cool(slot);
-        }
-    }
-
-    private long Cool(Slot slot)
-    {
-        var counted = slot.MeasuredBytes + rules.IdleMarginBytes;
-        if (slot.State != SlotState.Idle || slot.MeasuredBytes == 0 || counted >= slot.ChargedBytes)
-        {
-            return 0;
-        }
-
-        var freed = slot.ChargedBytes - counted;
-        slot.ChargedBytes = counted;
-        ledger.Release(freed);
-        return freed;
-    }
-
-    private Slot RemoveIdle(int at)
-    {
-        var slot = _idle[at];
-        _idle.RemoveAt(at);
-        slot.State = SlotState.Stopping;
-        return slot;
     }
 }
