@@ -7,7 +7,7 @@ Each first call of a new action is timed from the client. A hit is taken when st
 without stem cells, and a third of the rounds. Prints p50 and the greatest. With so few rounds the server still compiles its own code.
 """
 import argparse, subprocess, threading, time
-from peers import Frusta, median
+from peers import PLAIN_ENVIRONMENT, Frusta, median
 
 options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 options.add_argument("--rounds", type=int, default=15)
@@ -47,7 +47,7 @@ def bare(command):
     times = []
     for _ in range(misses):
         began = time.monotonic()
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, env=PLAIN_ENVIRONMENT) as process:
             process.stdout.readline()
             times.append((time.monotonic() - began) * 1000)
     return median(times)

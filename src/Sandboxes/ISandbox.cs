@@ -72,6 +72,9 @@ public interface ISandboxMaker : IAsyncDisposable
     /// <summary>What this maker isolates and limits on this host, and what it could not, in words for the start screen.</summary>
     IsolationReport Report { get; }
 
+    /// <summary>Says that starts with these mounts and this environment will come, whatever their memory and command, so that what can be done ahead is.</summary>
+    void Expect(SandboxSpec spec);
+
     /// <summary>Starts a sandbox and waits until its process has connected to the channel.</summary>
     /// <exception cref="SandboxStartException">It did not start or did not connect in time.</exception>
     ValueTask<ISandbox> StartAsync(SandboxSpec spec, CancellationToken cancellationToken);

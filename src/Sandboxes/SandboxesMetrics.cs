@@ -10,6 +10,7 @@ internal static class SandboxesMetrics
     private static readonly Counter<long> StartFailures = Meter.CreateCounter<long>("sandbox_start_failures", description: "Sandboxes that did not come up.");
     private static readonly Counter<long> Stops = Meter.CreateCounter<long>("sandbox_stops", description: "Sandboxes that were ended and given back.");
     private static readonly UpDownCounter<long> Running = Meter.CreateUpDownCounter<long>("sandbox_running", description: "Sandboxes that run.");
+    private static readonly UpDownCounter<long> Vacant = Meter.CreateUpDownCounter<long>("sandbox_vacant", description: "Sandboxes that were built ahead and have no program yet.");
 
     internal static void Started(TimeSpan duration)
     {
@@ -18,6 +19,10 @@ internal static class SandboxesMetrics
     }
 
     internal static void StartFailed() => StartFailures.Add(1);
+
+    internal static void VacantReady() => Vacant.Add(1);
+
+    internal static void VacantTaken() => Vacant.Add(-1);
 
     internal static void Stopped()
     {

@@ -35,6 +35,9 @@ public sealed class SandboxesOptions
     /// <summary>Starts that may wait for their turn; more are refused at once. 1 to 100000.</summary>
     public int WaitingStarts { get; set; } = 4096;
 
+    /// <summary>Isolated sandboxes without a program that are kept for each interpreter; a start that finds one has only its program to wait for. Kept only where cgroups bound memory. 0 to 64.</summary>
+    public int Vacant { get; set; } = 3;
+
     /// <summary>Milliseconds. How often the memory of sandboxes is summed where no cgroup bounds it. 10 to 60000.</summary>
     public int WatchdogIntervalMs { get; set; } = 200;
 
@@ -89,6 +92,7 @@ public sealed class SandboxesOptions
             (nameof(StartTimeoutMs), StartTimeoutMs, 100, 600_000),
             (nameof(ConcurrentStarts), ConcurrentStarts, 1, 256),
             (nameof(WaitingStarts), WaitingStarts, 1, 100_000),
+            (nameof(Vacant), Vacant, 0, 64),
             (nameof(WatchdogIntervalMs), WatchdogIntervalMs, 10, 60_000),
             (nameof(StopTimeoutMs), StopTimeoutMs, 100, 60_000),
             (nameof(TmpMb), TmpMb, 1, 65_536),

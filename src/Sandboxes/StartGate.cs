@@ -6,6 +6,9 @@ internal sealed class StartGate(SandboxesOptions options) : IDisposable
     private readonly SemaphoreSlim _free = new(options.ConcurrentStarts);
     private int _waiting;
 
+    /// <summary>True when nothing is in the making and nothing waits.</summary>
+    internal bool IsIdle => _free.CurrentCount == options.ConcurrentStarts && Volatile.Read(ref _waiting) == 0;
+
     /// <exception cref="SandboxStartException">Too many wait already.</exception>
     internal async Task EnterAsync(CancellationToken cancellationToken)
     {

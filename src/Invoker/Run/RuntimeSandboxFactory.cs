@@ -15,6 +15,9 @@ public sealed class RuntimeSandboxFactory : ISandboxFactory
     private static readonly byte[] AtOnce = Priming("""{"later":false}""");
     private static readonly byte[] Later = Priming("""{"later":true}""");
 
+    // OpenWhisk's default for an action. What is made ahead is given the bound of its action when there is one.
+    private const int UsualMemoryMb = 256;
+
     private readonly RuntimeCatalog _catalog;
     private readonly ISandboxMaker _maker;
     private readonly EventLoops _loops;
@@ -42,7 +45,10 @@ public sealed class RuntimeSandboxFactory : ISandboxFactory
         _maxResultBytes = maxResultBytes;
         foreach (var recipe in catalog.Recipes)
         {
-            _families.TryAdd(FamilyOf(recipe.Kind), recipe);
+            if (_families.TryAdd(FamilyOf(recipe.Kind), recipe))
+            {
+                maker.Expect(recipe.ToSpec(UsualMemoryMb));
+            }
         }
     }
 

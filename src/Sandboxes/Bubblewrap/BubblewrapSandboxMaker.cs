@@ -27,14 +27,13 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
     private readonly MemoryWatchdog _watchdog;
     private readonly string _program;
 
-    // A process may always lower its own limits; lowering another user's takes a right that root does not have everywhere.
-    private readonly string? _limiter = Tool.Find("prlimit");
     private readonly string? _filter;
     private readonly UserRange? _users;
     private readonly CgroupHierarchy? _cgroups;
     private readonly EgressNetwork? _network;
     private readonly BubblewrapArguments _arguments;
     private readonly MountSources _sources;
+    private readonly VacantSandboxes? _vacant;
     private readonly ConcurrentDictionary<string, BubblewrapSandbox> _running = new(StringComparer.Ordinal);
     private int _number;
 
@@ -61,10 +60,16 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
 
         var settings = SystemFiles.WriteSettings(instance, network?.Gateway.ToString());
         _arguments = new BubblewrapArguments(options, settings, _filter is null ? null : SeccompDescriptor);
+
+        // Without a cgroup the bound on memory is set on each process, and must be known before the first one is there.
+        _vacant = _cgroups is null ? null : new VacantSandboxes(options.Vacant, (spec, ended) => BuildAsync(spec, vacant: true, ended), EndAsync, () => !_gate.IsIdle, time);
         Report = Describe(cgroupReason, networkReason);
     }
 
     public IsolationReport Report { get; }
+
+    /// <summary>How many sandboxes wait for a program.</summary>
+    internal int Vacant => _vacant?.Count ?? 0;
 
     /// <summary>Where the server must listen for calls of functions to the platform, or null where sandboxes have no network. It serves <c>/api/v1</c> alone.</summary>
     public IPEndPoint? ApiEndpoint => _network?.ApiEndpoint;
@@ -94,15 +99,16 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
         return (new BubblewrapSandboxMaker(options, time, log, instance, spawner, program, users, network, networkReason), "");
     }
 
+    public void Expect(SandboxSpec spec) => _vacant?.Expect(spec);
+
     public async ValueTask<ISandbox> StartAsync(SandboxSpec spec, CancellationToken cancellationToken)
     {
         var began = _time.GetTimestamp();
-        var label = string.Create(CultureInfo.InvariantCulture, $"{spec.Purpose}-{Interlocked.Increment(ref _number)}");
         await _gate.EnterAsync(cancellationToken);
         try
         {
-            var sandbox = await StartAsync(label, spec, cancellationToken);
-            _running[label] = sandbox;
+            var sandbox = await StartInsideAsync(spec, cancellationToken);
+            _running[sandbox.Label] = sandbox;
             if (_cgroups is null)
             {
                 _watchdog.Add(sandbox);
@@ -110,22 +116,28 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
 
             var elapsed = _time.GetElapsedTime(began);
             SandboxesMetrics.Started(elapsed);
-            LogDebugStarted(label, elapsed);
+            LogDebugStarted(sandbox.Label, elapsed);
             return sandbox;
         }
         catch (Exception failure) when (failure is SandboxStartException or IOException or UnauthorizedAccessException)
         {
             SandboxesMetrics.StartFailed();
-            throw new SandboxStartException($"Sandbox {label} did not start. {failure.Message}", failure);
+            throw new SandboxStartException($"A sandbox for {spec.Purpose} did not start. {failure.Message}", failure);
         }
         finally
         {
             _gate.Leave();
+            _vacant?.Fill();
         }
     }
 
     public async ValueTask DisposeAsync()
     {
+        if (_vacant is not null)
+        {
+            await _vacant.DisposeAsync();
+        }
+
         await Task.WhenAll(_running.Values.Select(static sandbox => sandbox.StopAsync().AsTask()));
         await _watchdog.DisposeAsync();
         if (_network is not null)
@@ -170,30 +182,82 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
         }
     }
 
-    /// <summary>Starts one: take what it needs, start bubblewrap, bound it while it waits for its arguments, send them, await the connection.</summary>
-    private async Task<BubblewrapSandbox> StartAsync(string label, SandboxSpec spec, CancellationToken cancellationToken)
+    /// <summary>Starts one: have a vacant one become the program or build one with it, and await the connection.</summary>
+    private async Task<BubblewrapSandbox> StartInsideAsync(SandboxSpec spec, CancellationToken cancellationToken)
     {
-        var holdings = await TakeAsync(label, spec, cancellationToken);
-        SpawnedProcess? process = null;
+        var launched = await TakeVacantAsync(spec);
+        var vacant = launched is not null;
+        launched ??= await BuildAsync(spec, vacant: false, cancellationToken);
         try
         {
-            using var listener = new ChannelListener(holdings.Folder, holdings.User);
-            process = await LaunchAsync(spec, holdings);
-            var channel = await Handshake.ConnectAsync(listener, process, holdings.User ?? Libc.EffectiveUser(), _options, _time, cancellationToken);
-            return new BubblewrapSandbox(holdings, spec, process, channel, this);
+            if (vacant)
+            {
+                Occupy(launched, spec);
+            }
+
+            var channel = await launched.ConnectAsync(_options, _time, cancellationToken);
+            launched.Dispose();
+            return new BubblewrapSandbox(launched.Holdings, spec, launched.Process, channel, this);
         }
         catch
         {
-            if (process is not null)
+            await EndAsync(launched);
+            throw;
+        }
+    }
+
+    private static void Occupy(LaunchedSandbox vacant, SandboxSpec spec)
+    {
+        if (vacant.MemoryMb != spec.MemoryMb)
+        {
+            vacant.Holdings.Cgroup!.LimitMemory(spec.MemoryMb);
+        }
+
+        vacant.Become(BubblewrapArguments.Command(spec));
+    }
+
+    private async Task<LaunchedSandbox?> TakeVacantAsync(SandboxSpec spec)
+    {
+        while (_vacant?.TryTake(spec) is { } vacant)
+        {
+            if (vacant.IsUp)
             {
-                BubblewrapSandbox.KillFirstInside(process);
-                await process.Exited;
-                process.Dispose();
+                return vacant;
             }
 
+            await EndAsync(vacant);
+        }
+
+        return null;
+    }
+
+    /// <summary>Builds one: take what it needs, start bubblewrap, bound it while it waits for its arguments, send them.</summary>
+    private async Task<LaunchedSandbox> BuildAsync(SandboxSpec spec, bool vacant, CancellationToken cancellationToken)
+    {
+        var label = string.Create(CultureInfo.InvariantCulture, $"{spec.Purpose}-{Interlocked.Increment(ref _number)}");
+        var holdings = await TakeAsync(label, spec, cancellationToken);
+        ChannelListener? listener = null;
+        try
+        {
+            listener = new ChannelListener(holdings.Folder, holdings.User);
+            var (process, input) = await LaunchAsync(spec, vacant, holdings);
+            return new LaunchedSandbox(holdings, process, listener, input, spec.MemoryMb);
+        }
+        catch
+        {
+            listener?.Dispose();
             await GiveBackAsync(holdings);
             throw;
         }
+    }
+
+    private async Task EndAsync(LaunchedSandbox launched)
+    {
+        launched.Dispose();
+        BubblewrapSandbox.KillFirstInside(launched.Process);
+        await launched.Process.Exited;
+        launched.Process.Dispose();
+        await GiveBackAsync(launched.Holdings);
     }
 
     private async Task<SandboxHoldings> TakeAsync(string label, SandboxSpec spec, CancellationToken cancellationToken)
@@ -222,52 +286,57 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
         }
     }
 
-    private async Task<SpawnedProcess> LaunchAsync(SandboxSpec spec, SandboxHoldings holdings)
+    private async Task<(SpawnedProcess Process, SafeFileHandle? Input)> LaunchAsync(SandboxSpec spec, bool vacant, SandboxHoldings holdings)
     {
+        var countProcesses = holdings.User is not null;
         var (argumentsRead, argumentsWrite) = Libc.OpenPipe();
+        var (inputRead, inputWrite) = vacant ? Libc.OpenPipe() : default((SafeFileHandle?, SafeFileHandle?));
         using var filter = _filter is null ? null : File.OpenHandle(_filter);
         using (argumentsRead)
         using (argumentsWrite)
+        using (inputRead)
         {
             SafeFileHandle[] inherited = filter is null ? [argumentsRead] : [filter, argumentsRead];
-            var process = await _spawner.StartAsync(new SpawnRequest
-            {
-                Program = _limiter ?? _program,
-                Arguments =
-                [
-                    .. _limiter is null ? (ReadOnlySpan<string>)[] : [.. ResourceLimits.Words(_options, countProcesses: holdings.User is not null), _program],
-                    "--args", (2 + inherited.Length).ToString(CultureInfo.InvariantCulture), "--", .. BubblewrapArguments.Command(spec),
-                ],
-                Descriptors = inherited,
-                UserId = holdings.User,
-                NetworkNamespace = holdings.Network?.Namespace,
-            });
+            SpawnedProcess? process = null;
             try
             {
+                process = await _spawner.StartAsync(new SpawnRequest
+                {
+                    Program = _program,
+                    Arguments =
+                    [
+                        "--args", (2 + inherited.Length).ToString(CultureInfo.InvariantCulture), "--",
+                        .. vacant ? [LaunchedSandbox.Shell] : BubblewrapArguments.Command(spec),
+                    ],
+                    StandardInput = inputRead,
+                    Descriptors = inherited,
+                    UserId = holdings.User,
+                    NetworkNamespace = holdings.Network?.Namespace,
+                    AsItsUser = pid => ResourceLimits.Apply(pid, _options, countProcesses),
+                });
                 Bound(process.Pid, spec, holdings);
                 OutputPipe.Write(argumentsWrite, _arguments.Write(spec, holdings.Folder, _sources, ownNetwork: holdings.Network is null));
-                return process;
+                return (process, inputWrite);
             }
             catch
             {
-                process.Signal(Libc.SigKill);
-                await process.Exited;
-                process.Dispose();
+                inputWrite?.Dispose();
+                if (process is not null)
+                {
+                    process.Signal(Libc.SigKill);
+                    await process.Exited;
+                    process.Dispose();
+                }
+
                 throw;
             }
         }
     }
 
-    private void Bound(int pid, SandboxSpec spec, SandboxHoldings holdings)
+    private static void Bound(int pid, SandboxSpec spec, SandboxHoldings holdings)
     {
         holdings.Cgroup?.Attach(pid);
         File.WriteAllText($"/proc/{pid}/oom_score_adj", OomScore);
-
-        if (_limiter is null)
-        {
-            ResourceLimits.Apply(pid, _options, countProcesses: holdings.User is not null);
-        }
-
         if (holdings.Cgroup is null)
         {
             ResourceLimits.LimitMemory(pid, spec.MemoryMb, spec.AddressSpaceMayBeLimited);

@@ -25,6 +25,9 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
     private readonly ILogger _log;
     private readonly Channel<NetworkSlot> _ready;
     private readonly Channel<NetworkSlot> _used;
+
+    // Says that less than half is ready. What several cost together is little more than what one costs.
+    private readonly Channel<bool> _low = Channel.CreateBounded<bool>(1);
     private readonly CancellationTokenSource _stopping = new();
     private readonly NameForwarder _names;
     private readonly Task _filling;
@@ -72,7 +75,16 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
     }
 
     /// <summary>A ready network. An empty pool is waited for; a network is never shared.</summary>
-    internal ValueTask<NetworkSlot> TakeAsync(CancellationToken cancellationToken) => _ready.Reader.ReadAsync(cancellationToken);
+    internal async ValueTask<NetworkSlot> TakeAsync(CancellationToken cancellationToken)
+    {
+        var slot = await _ready.Reader.ReadAsync(cancellationToken);
+        if (_ready.Reader.Count <= _options.Network.Ready / 2)
+        {
+            _low.Writer.TryWrite(true);
+        }
+
+        return slot;
+    }
 
     /// <summary>Takes back a network whose sandbox has ended. It is removed, not used again.</summary>
     internal void GiveBack(NetworkSlot slot) => _used.Writer.TryWrite(slot);
@@ -148,21 +160,24 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
         var pause = TimeSpan.FromMilliseconds(50);
         try
         {
-            while (await _ready.Writer.WaitToWriteAsync(_stopping.Token))
+            do
             {
-                var missing = _options.Network.Ready - _ready.Reader.Count;
-                var made = await MakeAsync(missing);
-                foreach (var slot in made)
+                while (_ready.Reader.Count < _options.Network.Ready)
                 {
-                    await _ready.Writer.WriteAsync(slot, _stopping.Token);
-                }
+                    var made = await MakeAsync(_options.Network.Ready - _ready.Reader.Count);
+                    foreach (var slot in made)
+                    {
+                        await _ready.Writer.WriteAsync(slot, _stopping.Token);
+                    }
 
-                if (made.Count == 0)
-                {
-                    // No address is free, or the kernel refuses: what ends gives some back.
-                    await Task.Delay(pause, _time, _stopping.Token);
+                    if (made.Count == 0)
+                    {
+                        // No address is free, or the kernel refuses: what ends gives some back.
+                        await Task.Delay(pause, _time, _stopping.Token);
+                    }
                 }
             }
+            while (await _low.Reader.ReadAsync(_stopping.Token));
         }
         catch (OperationCanceledException)
         {

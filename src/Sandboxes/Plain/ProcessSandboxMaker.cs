@@ -39,6 +39,11 @@ public sealed partial class ProcessSandboxMaker : ISandboxMaker
             "bubblewrap (bwrap) on Linux would isolate them.",
         ]);
 
+    public void Expect(SandboxSpec spec)
+    {
+        // A process is all there is to it.
+    }
+
     public async ValueTask<ISandbox> StartAsync(SandboxSpec spec, CancellationToken cancellationToken)
     {
         var began = _time.GetTimestamp();

@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace Frusta.Sandboxes.Processes;
 
 /// <summary>Bounds that the kernel keeps for one process and hands on to its children.</summary>
@@ -13,23 +15,19 @@ internal static class ResourceLimits
     // Node reserves writable memory that it never touches, thread stacks above all (8 MB for each of about ten threads).
     private const int NodeReserveMb = 256;
 
-    /// <summary>What every sandbox gets, with or without a cgroup.</summary>
-    internal static unsafe void Apply(int pid, SandboxesOptions options, bool countProcesses)
+    private const int NoSuchProcess = 3;
+
+    /// <summary>What every sandbox gets, with or without a cgroup. That on processes counts by user, so it is for sandboxes that have one of their own.</summary>
+    /// <exception cref="IOException">The kernel refused.</exception>
+    internal static void Apply(int pid, SandboxesOptions options, bool countProcesses)
     {
-        Set(pid, Core, 0);
-        Set(pid, FileSize, (ulong)options.FileSizeMb << 20);
-        Set(pid, OpenFiles, (ulong)options.OpenFiles);
+        Lower(pid, Core, 0);
+        Lower(pid, FileSize, (ulong)options.FileSizeMb << 20);
+        Lower(pid, OpenFiles, (ulong)options.OpenFiles);
         if (countProcesses)
         {
-            Set(pid, UserProcesses, (ulong)options.Processes);
+            Lower(pid, UserProcesses, (ulong)options.Processes);
         }
-    }
-
-    /// <summary>The same bounds as arguments of <c>prlimit</c>. That on processes counts by user, so it is for sandboxes that have one of their own.</summary>
-    internal static string[] Words(SandboxesOptions options, bool countProcesses)
-    {
-        string[] always = ["--core=0", $"--fsize={(long)options.FileSizeMb << 20}", $"--nofile={options.OpenFiles}"];
-        return countProcesses ? [.. always, $"--nproc={options.Processes}"] : always;
     }
 
     /// <summary>Bounds memory by what a process may reserve, where no cgroup counts what it uses. The limit may be changed later, up or down.</summary>
@@ -42,6 +40,26 @@ internal static class ResourceLimits
         else
         {
             Set(pid, Data, (ulong)(megabytes + NodeReserveMb) << 20);
+        }
+    }
+
+    /// <summary>Sets a bound that nobody inside can raise again; one that is narrower already stays.</summary>
+    private static unsafe void Lower(int pid, int resource, ulong value)
+    {
+        ResourceLimit now;
+        if (Libc.SetLimit(pid, resource, null, &now) == 0)
+        {
+            var wanted = Math.Min(value, now.Greatest);
+            var limit = new ResourceLimit { Current = wanted, Greatest = wanted };
+            if (Libc.SetLimit(pid, resource, &limit, null) == 0)
+            {
+                return;
+            }
+        }
+
+        if (Marshal.GetLastPInvokeError() != NoSuchProcess)
+        {
+            throw Libc.Failure("prlimit");
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 
 namespace Frusta.Sandboxes.Processes;
@@ -93,17 +94,16 @@ internal sealed class Spawner : IDisposable
     {
         var (output, childOutput) = OpenOutput(request.UserId);
         var (error, childError) = OpenOutput(request.UserId);
-        var copies = new List<SafeFileHandle>(request.Descriptors.Count);
+        var copies = new List<SafeFileHandle>(1 + request.Descriptors.Count);
         try
         {
             Span<int> descriptors = stackalloc int[3 + request.Descriptors.Count];
-            descriptors[0] = Number(_nothing);
+            descriptors[0] = request.StandardInput is { } input ? Copy(input) : Number(_nothing);
             descriptors[1] = Number(childOutput);
             descriptors[2] = Number(childError);
             for (var i = 0; i < request.Descriptors.Count; i++)
             {
-                copies.Add(Libc.DuplicateHigh((int)request.Descriptors[i].DangerousGetHandle()));
-                descriptors[3 + i] = Number(copies[i]);
+                descriptors[3 + i] = Copy(request.Descriptors[i]);
             }
 
             var pid = StartAs(request, descriptors);
@@ -129,6 +129,12 @@ internal sealed class Spawner : IDisposable
             childError.Dispose();
             copies.ForEach(static copy => copy.Dispose());
         }
+
+        int Copy(SafeHandle descriptor)
+        {
+            copies.Add(Libc.DuplicateHigh((int)descriptor.DangerousGetHandle()));
+            return Number(copies[^1]);
+        }
     }
 
     /// <summary>Puts this thread where the child is to be, starts it, and comes back.</summary>
@@ -153,7 +159,18 @@ internal sealed class Spawner : IDisposable
                 }
             }
 
-            return PosixSpawn.Start(request.Program, arguments, request.Environment, request.Folder, descriptors);
+            var pid = PosixSpawn.Start(request.Program, arguments, request.Environment, request.Folder, descriptors);
+            try
+            {
+                request.AsItsUser?.Invoke(pid);
+                return pid;
+            }
+            catch (IOException)
+            {
+                _ = Libc.Kill(pid, Libc.SigKill);
+                _ = Libc.WaitPid(pid, out _, 0);
+                throw;
+            }
         }
         finally
         {

@@ -1,0 +1,181 @@
+namespace Frusta.Sandboxes.Bubblewrap;
+
+/// <summary>Keeps a few vacant sandboxes, so that a start has only its program to wait for.</summary>
+/// <remarks>
+/// They are built when it has been quiet for a moment: what has just started is given its first call then, and building takes the cores
+/// that it needs. What is mounted and set inside is fixed when one is built, so each look has a shelf.
+/// </remarks>
+internal sealed class VacantSandboxes : IAsyncDisposable
+{
+    private static readonly TimeSpan Quiet = TimeSpan.FromMilliseconds(100);
+
+    private readonly Func<SandboxSpec, CancellationToken, Task<LaunchedSandbox>> _build;
+    private readonly Func<LaunchedSandbox, Task> _end;
+    private readonly Func<bool> _isBusy;
+    private readonly int _kept;
+    private readonly TimeProvider _time;
+    private readonly Dictionary<string, Shelf> _shelves = new(StringComparer.Ordinal);
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly Lock _lock = new();
+    private Task _filling = Task.CompletedTask;
+    private bool _isFilling;
+    private long _lastStart;
+
+    /// <param name="kept">How many of each look.</param>
+    /// <param name="build">Builds one.</param>
+    /// <param name="end">Ends one and gives back what it had.</param>
+    /// <param name="isBusy">True while sandboxes are being started.</param>
+    /// <param name="time">The clock.</param>
+    internal VacantSandboxes(
+        int kept, Func<SandboxSpec, CancellationToken, Task<LaunchedSandbox>> build, Func<LaunchedSandbox, Task> end, Func<bool> isBusy, TimeProvider time)
+    {
+        (_kept, _build, _end, _isBusy, _time) = (kept, build, end, isBusy, time);
+    }
+
+    /// <summary>How many wait now.</summary>
+    internal int Count
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _shelves.Values.Sum(static shelf => shelf.Ready.Count(static vacant => vacant.IsUp));
+            }
+        }
+    }
+
+    /// <summary>From now on some that look like this are kept.</summary>
+    internal void Expect(SandboxSpec spec)
+    {
+        lock (_lock)
+        {
+            _shelves.TryAdd(LookOf(spec), new Shelf(spec));
+        }
+
+        Fill();
+    }
+
+    /// <summary>One that looks as this start needs it, or null.</summary>
+    internal LaunchedSandbox? TryTake(SandboxSpec spec)
+    {
+        lock (_lock)
+        {
+            if (!_shelves.TryGetValue(LookOf(spec), out var shelf) || !shelf.Ready.TryDequeue(out var vacant))
+            {
+                return null;
+            }
+
+            SandboxesMetrics.VacantTaken();
+            return vacant;
+        }
+    }
+
+    /// <summary>To be called when a start has ended: the shelves are filled in the background once it is quiet.</summary>
+    internal void Fill()
+    {
+        lock (_lock)
+        {
+            _lastStart = _time.GetTimestamp();
+            if (!_isFilling && !_stopping.IsCancellationRequested && FindGap() is not null)
+            {
+                _isFilling = true;
+                _filling = Task.Run(FillAsync, CancellationToken.None);
+            }
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stopping.CancelAsync();
+        Task filling;
+        lock (_lock)
+        {
+            filling = _filling;
+        }
+
+        await filling;
+        foreach (var shelf in _shelves.Values)
+        {
+            while (TryTake(shelf.Spec) is { } vacant)
+            {
+                await _end(vacant);
+            }
+        }
+
+        _stopping.Dispose();
+    }
+
+    private async Task FillAsync()
+    {
+        try
+        {
+            do
+            {
+                await AwaitQuietAsync();
+            }
+            while (await TryFillGapAsync());
+        }
+        catch (Exception failure) when (failure is SandboxStartException or IOException or UnauthorizedAccessException or OperationCanceledException)
+        {
+            // Whoever needs one builds it, and is told what is wrong; after that it is tried again.
+            lock (_lock)
+            {
+                _isFilling = false;
+            }
+        }
+    }
+
+    private async Task AwaitQuietAsync()
+    {
+        while ((_isBusy() ? Quiet : Quiet - _time.GetElapsedTime(Interlocked.Read(ref _lastStart))) is var left && left > TimeSpan.Zero)
+        {
+            await Task.Delay(left, _time, _stopping.Token);
+        }
+    }
+
+    /// <summary>Builds one where one is missing; false when none is, and the filling has ended.</summary>
+    private async Task<bool> TryFillGapAsync()
+    {
+        Shelf? shelf;
+        lock (_lock)
+        {
+            shelf = FindGap();
+            _isFilling = shelf is not null;
+        }
+
+        if (shelf is null)
+        {
+            return false;
+        }
+
+        var vacant = await _build(shelf.Spec, _stopping.Token);
+        lock (_lock)
+        {
+            shelf.Ready.Enqueue(vacant);
+        }
+
+        SandboxesMetrics.VacantReady();
+        return true;
+    }
+
+    private Shelf? FindGap()
+    {
+        foreach (var shelf in _shelves.Values)
+        {
+            if (shelf.Ready.Count < _kept)
+            {
+                return shelf;
+            }
+        }
+
+        return null;
+    }
+
+    private static string LookOf(SandboxSpec spec) => string.Join(
+        '\0', spec.Mounts.SelectMany(static mount => (string[])[mount.HostPath, mount.InsidePath]).Concat(spec.Environment.SelectMany(static variable => (string[])[variable.Key, variable.Value])));
+
+    private sealed record Shelf(SandboxSpec Spec)
+    {
+        internal Queue<LaunchedSandbox> Ready { get; } = new();
+    }
+}
