@@ -7,28 +7,8 @@ of many, and Frusta with one action and with as many.
 All take turns in each slice. Prints, for each number of connections, the median requests a second, the ratio to the bare server, many
 beside one, and Frusta's many beside the relay's. Needs a C compiler (Debian's gcc) and wrk. Stays on loopback and stops by itself.
 """
-import argparse, os, subprocess, tempfile
-from peers import ROOT, BareNode, Frusta, free_port, median, warm_up, wrk, wrk_script
-
-RUNNER = """
-const { open } = require(process.argv[1]);
-const answer = open(process.argv[2], 1 << 20, '{}', (type, text) => answer(0, JSON.stringify(JSON.parse(text).value)));
-"""
-FRAMES = os.path.join(ROOT, "runtimes", "nodejs", "frames.js")
-
-
-class Relay:
-    def __init__(self, program, folder, runners):
-        self.port = free_port()
-        socket = os.path.join(folder, "runners-%d" % runners)
-        self.process = subprocess.Popen([program, str(self.port), socket, str(runners)], stdout=subprocess.PIPE)
-        self.process.stdout.readline()
-        self.runners = [subprocess.Popen(["node", "-e", RUNNER, FRAMES, socket]) for _ in range(runners)]
-
-    def stop(self):
-        for process in [self.process, *self.runners]:
-            process.kill()
-            process.wait()
+import argparse, tempfile
+from peers import BareNode, Frusta, Relay, median, warm_up, wrk, wrk_script
 
 
 class Actions:
@@ -55,11 +35,9 @@ options.add_argument("--runners", type=int, default=100)
 given = options.parse_args()
 
 folder = tempfile.mkdtemp(prefix="frusta-floor-")
-program = os.path.join(folder, "floor")
-subprocess.run(["gcc", "-O2", "-Wall", "-o", program, os.path.join(ROOT, "benchmarks", "Load", "floor.c")], check=True)
 script = wrk_script(folder, ["/"])
 bare = BareNode()
-relays = [Relay(program, folder, runners) for runners in (1, given.runners)]
+relays = [Relay(folder, runners) for runners in (1, given.runners)]
 actions = [Actions(folder, runners) for runners in (1, given.runners)]
 loads = [(script, peer.port, "/") for peer in (bare, *relays)] + [(peer.script, peer.port, peer.paths[0]) for peer in actions]
 try:

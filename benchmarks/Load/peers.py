@@ -102,6 +102,32 @@ class BareNode:
         self.process.wait()
 
 
+RELAY_RUNNER = """
+const { open } = require(process.argv[1]);
+const answer = open(process.argv[2], 1 << 20, '{}', (type, text) => answer(0, JSON.stringify(JSON.parse(text).value)));
+"""
+
+
+class Relay:
+    """floor.c: takes HTTP requests, hands them to so many Node runners over frames, and does nothing else. Needs a C compiler (Debian's gcc)."""
+
+    def __init__(self, folder, runners):
+        program = os.path.join(folder, "floor")
+        if not os.path.exists(program):
+            subprocess.run(["gcc", "-O2", "-Wall", "-o", program, os.path.join(ROOT, "benchmarks", "Load", "floor.c")], check=True)
+        self.port = free_port()
+        socket = os.path.join(folder, "runners-%d" % runners)
+        self.process = subprocess.Popen([program, str(self.port), socket, str(runners)], stdout=subprocess.PIPE)
+        self.process.stdout.readline()
+        frames = os.path.join(ROOT, "runtimes", "nodejs", "frames.js")
+        self.runners = [subprocess.Popen(["node", "-e", RELAY_RUNNER, frames, socket], env=PLAIN_ENVIRONMENT) for _ in range(runners)]
+
+    def stop(self):
+        for process in [self.process, *self.runners]:
+            process.kill()
+            process.wait()
+
+
 def wrk_script(folder, paths, authorization=AUTHORIZATION):
     """A wrk script that posts {} to the paths in turn."""
     file = os.path.join(folder, "post-%d.lua" % len(paths))

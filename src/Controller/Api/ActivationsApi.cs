@@ -75,7 +75,7 @@ public sealed class ActivationsApi(IActivationStore store, LimitsOptions limits)
     /// <summary>The whole record.</summary>
     public async ValueTask<ApiAnswer> GetAsync(ApiCall call, string namespaceName, ActivationId id) =>
         await store.GetAsync(namespaceName, id, call.Aborted) is { } record
-            ? new ApiAnswer { Status = 200, Static = record, ContentType = ApiAnswer.Json }
+            ? new ApiAnswer { Status = 200, Static = record }
             : ApiAnswer.Error(404);
 
     /// <summary>The member <c>response</c> alone, always with 200.</summary>

@@ -4,7 +4,7 @@ using Frusta.Contracts.Names;
 namespace Frusta.Controller.Api;
 
 /// <summary>What one request is answered with: a status and a body, not yet on the wire.</summary>
-public readonly record struct ApiAnswer
+public sealed record ApiAnswer
 {
     /// <summary>HTTP status.</summary>
     public required int Status { get; init; }
@@ -16,7 +16,7 @@ public readonly record struct ApiAnswer
     public ReadOnlyMemory<byte> Static { get; init; }
 
     /// <summary>Media type of the body.</summary>
-    public string ContentType { get; init; }
+    public string ContentType { get; init; } = Json;
 
     /// <summary>For a JSON error: its text. The body is made when it is written, since it carries the transaction id.</summary>
     public string? ErrorText { get; init; }
@@ -36,15 +36,17 @@ public readonly record struct ApiAnswer
     public const string Json = "application/json";
     public const string PlainText = "text/plain; charset=UTF-8";
 
+    /// <summary>A handler has written the answer itself.</summary>
+    public static ApiAnswer Written { get; } = new() { Status = 0 };
+
     /// <summary>200 with a JSON body.</summary>
-    public static ApiAnswer Ok(PooledBuffer body) => new() { Status = 200, Body = body, ContentType = Json };
+    public static ApiAnswer Ok(PooledBuffer body) => new() { Status = 200, Body = body };
 
     /// <summary>A refusal in the error form. An empty text is the status' default one.</summary>
     public static ApiAnswer Error(int status, string text = "") => new()
     {
         Status = status,
         ErrorText = text.Length > 0 ? text : ApiTexts.Default(status),
-        ContentType = Json,
     };
 
     /// <summary>400 for a body that does not have the right form.</summary>
@@ -57,5 +59,5 @@ public readonly record struct ApiAnswer
     /// <summary>A bare status with a text, as rules and CORS have it.</summary>
     public static ApiAnswer Text(ReadOnlyMemory<byte> text) => new() { Status = 200, Static = text, ContentType = PlainText, IgnoresAccept = true };
 
-    public static ApiAnswer NoContent() => new() { Status = 204, ContentType = Json, IgnoresAccept = true };
+    public static ApiAnswer NoContent() => new() { Status = 204, IgnoresAccept = true };
 }

@@ -96,7 +96,7 @@ public sealed class InfoApi
                 return HttpMethods.IsGet(method) ? ApiAnswer.Text("pong"u8.ToArray()) with { IgnoresAccept = false } : NotAllowed("GET, OPTIONS");
             case "/metrics":
                 await _operations.WriteMetricsAsync(context);
-                return default;
+                return ApiAnswer.Written;
             case "/api-docs" or "/api-docs/":
                 return Json(Document("root.json"));
             case "/docs":
@@ -151,7 +151,7 @@ public sealed class InfoApi
     private static ApiAnswer NotAllowed(string methods) =>
         ApiAnswer.Error(405, $"HTTP method not allowed, supported methods: {methods}") with { Header = ("Allow", methods) };
 
-    private static ApiAnswer Json(byte[] body) => new() { Status = 200, Static = body, ContentType = ApiAnswer.Json };
+    private static ApiAnswer Json(byte[] body) => new() { Status = 200, Static = body };
 
     private static byte[] Number(long value) => Encoding.UTF8.GetBytes(value.ToString(CultureInfo.InvariantCulture));
 

@@ -71,7 +71,7 @@ public sealed class InvokeApi(
         body.Write("{\"activationId\":"u8);
         Contracts.Json.JsonText.WriteId(body, id);
         body.Write("}"u8);
-        return new ApiAnswer { Status = 202, Body = body, ContentType = ApiAnswer.Json, ActivationId = id };
+        return new ApiAnswer { Status = 202, Body = body, ActivationId = id };
     }
 
     /// <summary>What is answered when there is no activation.</summary>
@@ -115,7 +115,6 @@ public sealed class InvokeApi(
                 {
                     Status = FinishedAnswer.StatusCode(finished.Status),
                     Body = body,
-                    ContentType = ApiAnswer.Json,
                     ActivationId = answer.Id,
                 };
             case InvokeOutcome.NamespaceFull:

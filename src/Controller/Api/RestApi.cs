@@ -45,8 +45,8 @@ public sealed partial class RestApi(InfoApi info, Authenticate authenticate, Dis
             answer = ApiAnswer.Error(500);
         }
 
-        // 6 The answer. A handler that has written it itself, as the metrics' does, leaves nothing to write.
-        if (answer.Status != 0)
+        // 6 The answer.
+        if (!ReferenceEquals(answer, ApiAnswer.Written))
         {
             var options = HttpMethods.IsOptions(context.Request.Method);
             var cors = inApi ? WriteAnswer.ApiMethods : options || InfoApi.IsOperators(path) ? WriteAnswer.OtherMethods : null;
@@ -68,8 +68,7 @@ public sealed partial class RestApi(InfoApi info, Authenticate authenticate, Dis
         }
 
         // 3 Authenticate: before the path is even looked at, so that nobody learns what exists.
-        var caller = authenticate.Identify(context.Request.Headers.Authorization, out var refusal);
-        if (caller is null)
+        if (!authenticate.TryIdentify(context.Request.Headers.Authorization, out var caller, out var refusal))
         {
             return new ValueTask<ApiAnswer>(refusal);
         }

@@ -1,4 +1,5 @@
 using System.Buffers.Text;
+using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using Frusta.Controller.Api;
 
@@ -15,22 +16,24 @@ public sealed class Authenticate(Subjects subjects)
     private static readonly (string, string) Challenge = ("WWW-Authenticate", "Basic realm=\"OpenWhisk secure realm\",charset=UTF-8");
 
     /// <summary>The identity, or the 401 that says why not.</summary>
-    public Contracts.Entities.Identity? Identify(string? authorization, out ApiAnswer refusal)
+    public bool TryIdentify(string? authorization, [NotNullWhen(true)] out Contracts.Entities.Identity? identity, [NotNullWhen(false)] out ApiAnswer? refusal)
     {
-        refusal = default;
+        identity = null;
+        refusal = null;
         if (string.IsNullOrEmpty(authorization) || !authorization.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase))
         {
             refusal = ApiAnswer.Error(401, ApiTexts.NoCredentials) with { Header = Challenge };
-            return null;
+            return false;
         }
 
-        if (Find(authorization.AsSpan(Scheme.Length).Trim()) is { } identity)
+        identity = Find(authorization.AsSpan(Scheme.Length).Trim());
+        if (identity is not null)
         {
-            return identity;
+            return true;
         }
 
         refusal = ApiAnswer.Error(401, ApiTexts.BadCredentials) with { Header = Challenge };
-        return null;
+        return false;
     }
 
     private Contracts.Entities.Identity? Find(ReadOnlySpan<char> base64)
