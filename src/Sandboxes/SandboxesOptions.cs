@@ -62,7 +62,7 @@ public sealed class SandboxesOptions
     /// <summary>First host user id for sandboxes; each running one has an id of its own. Used where the server is root. 1000 to 4000000000.</summary>
     public uint FirstUserId { get; set; } = 200_000;
 
-    /// <summary>How many user ids from the first may be used, which bounds the number of isolated sandboxes. 1 to 60000.</summary>
+    /// <summary>How many user ids from the first may be used, which bounds the number of isolated sandboxes, vacant ones included. 1 to 60000.</summary>
     public int UserIds { get; set; } = 10_000;
 
     /// <summary>Path of bubblewrap; empty means the first <c>bwrap</c> on the path.</summary>

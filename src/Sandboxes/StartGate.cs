@@ -6,8 +6,8 @@ internal sealed class StartGate(SandboxesOptions options) : IDisposable
     private readonly SemaphoreSlim _free = new(options.ConcurrentStarts);
     private int _waiting;
 
-    /// <summary>True when nothing is in the making and nothing waits.</summary>
-    internal bool IsIdle => _free.CurrentCount == options.ConcurrentStarts && Volatile.Read(ref _waiting) == 0;
+    /// <summary>True while a sandbox is in the making.</summary>
+    internal bool IsBusy => _free.CurrentCount < options.ConcurrentStarts;
 
     /// <exception cref="SandboxStartException">Too many wait already.</exception>
     internal async Task EnterAsync(CancellationToken cancellationToken)

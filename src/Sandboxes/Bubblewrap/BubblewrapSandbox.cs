@@ -1,20 +1,10 @@
 using System.Globalization;
 using System.Net.Sockets;
-using Frusta.Sandboxes.Cgroups;
-using Frusta.Sandboxes.Network;
 using Frusta.Sandboxes.Plain;
 using Frusta.Sandboxes.Processes;
 using Microsoft.Win32.SafeHandles;
 
 namespace Frusta.Sandboxes.Bubblewrap;
-
-/// <summary>What one sandbox has from the host while it runs.</summary>
-/// <param name="Label">Its name.</param>
-/// <param name="Folder">Folder of its channel.</param>
-/// <param name="User">Host user of its own, or null where it is ours.</param>
-/// <param name="Cgroup">Its cgroup, or null where there is none.</param>
-/// <param name="Network">Its prepared network, or null for an empty one.</param>
-internal sealed record SandboxHoldings(string Label, string Folder, uint? User, Cgroup? Cgroup, NetworkSlot? Network);
 
 /// <summary>A process tree in namespaces of its own. The process that we know is bubblewrap; it ends when the first process inside does.</summary>
 internal sealed class BubblewrapSandbox : ISandbox, MemoryWatchdog.IWatched

@@ -13,6 +13,7 @@ internal sealed class LaunchedSandbox : IDisposable
 
     private readonly ChannelListener _listener;
     private readonly SafeFileHandle? _input;
+    private readonly int _memoryMb;
 
     /// <param name="holdings">What it has from the host.</param>
     /// <param name="process">The bubblewrap around it.</param>
@@ -21,23 +22,26 @@ internal sealed class LaunchedSandbox : IDisposable
     /// <param name="memoryMb">Memory bound that it was built with.</param>
     internal LaunchedSandbox(SandboxHoldings holdings, SpawnedProcess process, ChannelListener listener, SafeFileHandle? input, int memoryMb)
     {
-        (Holdings, Process, _listener, _input, MemoryMb) = (holdings, process, listener, input, memoryMb);
+        (Holdings, Process, _listener, _input, _memoryMb) = (holdings, process, listener, input, memoryMb);
     }
 
     internal SandboxHoldings Holdings { get; }
 
     internal SpawnedProcess Process { get; }
 
-    internal int MemoryMb { get; }
-
     /// <summary>False when something ended it while it waited.</summary>
     internal bool IsUp => !Process.Exited.IsCompleted;
 
-    /// <summary>Has the shell of a vacant one become the program, whose standard input is empty.</summary>
-    internal void Become(IEnumerable<string> command)
+    /// <summary>Bounds a vacant one's memory for the program and has the shell become it. Its standard input is empty.</summary>
+    internal void Become(SandboxSpec spec)
     {
+        if (_memoryMb != spec.MemoryMb)
+        {
+            Holdings.Cgroup!.LimitMemory(spec.MemoryMb);
+        }
+
         var line = new StringBuilder("exec");
-        foreach (var word in command)
+        foreach (var word in BubblewrapArguments.Command(spec))
         {
             line.Append(" '").Append(word.Replace("'", "'\\''", StringComparison.Ordinal)).Append('\'');
         }

@@ -9,9 +9,8 @@ internal sealed class VacantSandboxes : IAsyncDisposable
 {
     private static readonly TimeSpan Quiet = TimeSpan.FromMilliseconds(100);
 
-    private readonly Func<SandboxSpec, CancellationToken, Task<LaunchedSandbox>> _build;
-    private readonly Func<LaunchedSandbox, Task> _end;
-    private readonly Func<bool> _isBusy;
+    private readonly SandboxBuilder _builder;
+    private readonly StartGate _gate;
     private readonly int _kept;
     private readonly TimeProvider _time;
     private readonly Dictionary<string, Shelf> _shelves = new(StringComparer.Ordinal);
@@ -22,14 +21,12 @@ internal sealed class VacantSandboxes : IAsyncDisposable
     private long _lastStart;
 
     /// <param name="kept">How many of each look.</param>
-    /// <param name="build">Builds one.</param>
-    /// <param name="end">Ends one and gives back what it had.</param>
-    /// <param name="isBusy">True while sandboxes are being started.</param>
+    /// <param name="builder">Builds and ends them.</param>
+    /// <param name="gate">Knows whether sandboxes are being started.</param>
     /// <param name="time">The clock.</param>
-    internal VacantSandboxes(
-        int kept, Func<SandboxSpec, CancellationToken, Task<LaunchedSandbox>> build, Func<LaunchedSandbox, Task> end, Func<bool> isBusy, TimeProvider time)
+    internal VacantSandboxes(int kept, SandboxBuilder builder, StartGate gate, TimeProvider time)
     {
-        (_kept, _build, _end, _isBusy, _time) = (kept, build, end, isBusy, time);
+        (_kept, _builder, _gate, _time) = (kept, builder, gate, time);
     }
 
     /// <summary>How many wait now.</summary>
@@ -56,18 +53,19 @@ internal sealed class VacantSandboxes : IAsyncDisposable
     }
 
     /// <summary>One that looks as this start needs it, or null.</summary>
-    internal LaunchedSandbox? TryTake(SandboxSpec spec)
+    internal async ValueTask<LaunchedSandbox?> TakeAsync(SandboxSpec spec)
     {
-        lock (_lock)
+        while (TryTake(LookOf(spec)) is { } vacant)
         {
-            if (!_shelves.TryGetValue(LookOf(spec), out var shelf) || !shelf.Ready.TryDequeue(out var vacant))
+            if (vacant.IsUp)
             {
-                return null;
+                return vacant;
             }
 
-            SandboxesMetrics.VacantTaken();
-            return vacant;
+            await _builder.EndAsync(vacant);
         }
+
+        return null;
     }
 
     /// <summary>To be called when a start has ended: the shelves are filled in the background once it is quiet.</summary>
@@ -94,15 +92,29 @@ internal sealed class VacantSandboxes : IAsyncDisposable
         }
 
         await filling;
-        foreach (var shelf in _shelves.Values)
+        foreach (var look in _shelves.Keys)
         {
-            while (TryTake(shelf.Spec) is { } vacant)
+            while (TryTake(look) is { } vacant)
             {
-                await _end(vacant);
+                await _builder.EndAsync(vacant);
             }
         }
 
         _stopping.Dispose();
+    }
+
+    private LaunchedSandbox? TryTake(string look)
+    {
+        lock (_lock)
+        {
+            if (!_shelves.TryGetValue(look, out var shelf) || !shelf.Ready.TryDequeue(out var vacant))
+            {
+                return null;
+            }
+
+            SandboxesMetrics.VacantTaken();
+            return vacant;
+        }
     }
 
     private async Task FillAsync()
@@ -127,7 +139,7 @@ internal sealed class VacantSandboxes : IAsyncDisposable
 
     private async Task AwaitQuietAsync()
     {
-        while ((_isBusy() ? Quiet : Quiet - _time.GetElapsedTime(Interlocked.Read(ref _lastStart))) is var left && left > TimeSpan.Zero)
+        while ((_gate.IsBusy ? Quiet : Quiet - _time.GetElapsedTime(Interlocked.Read(ref _lastStart))) is var left && left > TimeSpan.Zero)
         {
             await Task.Delay(left, _time, _stopping.Token);
         }
@@ -148,7 +160,7 @@ internal sealed class VacantSandboxes : IAsyncDisposable
             return false;
         }
 
-        var vacant = await _build(shelf.Spec, _stopping.Token);
+        var vacant = await _builder.BuildAsync(shelf.Spec, vacant: true, _stopping.Token);
         lock (_lock)
         {
             shelf.Ready.Enqueue(vacant);

@@ -1,0 +1,197 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using Frusta.Sandboxes.Cgroups;
+using Frusta.Sandboxes.Layout;
+using Frusta.Sandboxes.Network;
+using Frusta.Sandboxes.Processes;
+using Microsoft.Extensions.Logging;
+using Microsoft.Win32.SafeHandles;
+
+namespace Frusta.Sandboxes.Bubblewrap;
+
+/// <summary>What one sandbox has from the host while it runs.</summary>
+/// <param name="Label">Its name.</param>
+/// <param name="Folder">Folder of its channel.</param>
+/// <param name="User">Host user of its own, or null where it is ours.</param>
+/// <param name="Cgroup">Its cgroup, or null where there is none.</param>
+/// <param name="Network">Its prepared network, or null for an empty one.</param>
+internal sealed record SandboxHoldings(string Label, string Folder, uint? User, Cgroup? Cgroup, NetworkSlot? Network);
+
+/// <summary>Builds sandboxes with what the host can give, and gives it back when one has ended.</summary>
+internal sealed partial class SandboxBuilder
+{
+    private const int SeccompDescriptor = 3;
+    private const string OomScore = "800";
+
+    private readonly SandboxesOptions _options;
+    private readonly TimeProvider _time;
+    private readonly ILogger _log;
+    private readonly InstanceFolder _instance;
+    private readonly Spawner _spawner;
+    private readonly string _program;
+    private readonly string? _filter;
+    private readonly UserRange? _users;
+    private readonly CgroupHierarchy? _cgroups;
+    private readonly EgressNetwork? _network;
+    private readonly BubblewrapArguments _arguments;
+    private readonly MountSources _sources;
+    private int _number;
+
+    internal SandboxBuilder(
+        SandboxesOptions options, TimeProvider time, ILogger log, InstanceFolder instance, Spawner spawner, string program, UserRange? users, CgroupHierarchy? cgroups, EgressNetwork? network)
+    {
+        (_options, _time, _log, _instance, _spawner, _program) = (options, time, log, instance, spawner, program);
+        (_users, _cgroups, _network) = (users, cgroups, network);
+        _sources = new MountSources(instance);
+        if (SystemCallFilter.Build(RuntimeInformation.ProcessArchitecture) is { } filter)
+        {
+            _filter = Path.Combine(instance.Path, "seccomp.bpf");
+            File.WriteAllBytes(_filter, filter);
+        }
+
+        var settings = SystemFiles.WriteSettings(instance, network?.Gateway.ToString());
+        _arguments = new BubblewrapArguments(options, settings, _filter is null ? null : SeccompDescriptor);
+    }
+
+    /// <summary>False where no system call filter is known for the processor.</summary>
+    internal bool Filters => _filter is not null;
+
+    /// <summary>Builds one: take what it needs, start bubblewrap, bound it while it waits for its arguments, send them.</summary>
+    internal async Task<LaunchedSandbox> BuildAsync(SandboxSpec spec, bool vacant, CancellationToken cancellationToken)
+    {
+        var label = string.Create(CultureInfo.InvariantCulture, $"{spec.Purpose}-{Interlocked.Increment(ref _number)}");
+        var holdings = await TakeAsync(label, spec, cancellationToken);
+        ChannelListener? listener = null;
+        try
+        {
+            listener = new ChannelListener(holdings.Folder, holdings.User);
+            var (process, input) = await LaunchAsync(spec, vacant, holdings);
+            return new LaunchedSandbox(holdings, process, listener, input, spec.MemoryMb);
+        }
+        catch
+        {
+            listener?.Dispose();
+            await GiveBackAsync(holdings);
+            throw;
+        }
+    }
+
+    /// <summary>Ends one whose program has not connected.</summary>
+    internal async Task EndAsync(LaunchedSandbox launched)
+    {
+        launched.Dispose();
+        BubblewrapSandbox.KillFirstInside(launched.Process);
+        await launched.Process.Exited;
+        launched.Process.Dispose();
+        await GiveBackAsync(launched.Holdings);
+    }
+
+    /// <summary>Gives back what a sandbox had, in the order in which nothing can be used by two: processes first, user and address last.</summary>
+    internal async Task GiveBackAsync(SandboxHoldings holdings)
+    {
+        var ended = holdings.Cgroup is null || await holdings.Cgroup.EndAsync(TimeSpan.FromMilliseconds(_options.StopTimeoutMs), _time);
+        Directory.Delete(holdings.Folder, recursive: true);
+        if (!ended)
+        {
+            // Its user and network are not given to anybody else: something may still run as them.
+            LogErrorStuck(holdings.Label, _options.StopTimeoutMs);
+            return;
+        }
+
+        if (holdings.Network is { } network)
+        {
+            _network!.GiveBack(network);
+        }
+
+        if (holdings.User is { } user)
+        {
+            _users!.GiveBack(user);
+        }
+    }
+
+    private async Task<SandboxHoldings> TakeAsync(string label, SandboxSpec spec, CancellationToken cancellationToken)
+    {
+        var network = _network is null ? null : await _network.TakeAsync(cancellationToken);
+        uint? user = null;
+        try
+        {
+            user = _users?.Take();
+            var folder = _instance.CreateSandboxFolder(label, user);
+            return new SandboxHoldings(label, folder, user, _cgroups?.Create(label, spec.MemoryMb), network);
+        }
+        catch
+        {
+            if (user is { } unused)
+            {
+                _users!.GiveBack(unused);
+            }
+
+            if (network is not null)
+            {
+                _network!.GiveBack(network);
+            }
+
+            throw;
+        }
+    }
+
+    private async Task<(SpawnedProcess Process, SafeFileHandle? Input)> LaunchAsync(SandboxSpec spec, bool vacant, SandboxHoldings holdings)
+    {
+        var countProcesses = holdings.User is not null;
+        var (argumentsRead, argumentsWrite) = Libc.OpenPipe();
+        var (inputRead, inputWrite) = vacant ? Libc.OpenPipe() : default((SafeFileHandle?, SafeFileHandle?));
+        using var filter = _filter is null ? null : File.OpenHandle(_filter);
+        using (argumentsRead)
+        using (argumentsWrite)
+        using (inputRead)
+        {
+            SafeFileHandle[] inherited = filter is null ? [argumentsRead] : [filter, argumentsRead];
+            SpawnedProcess? process = null;
+            try
+            {
+                process = await _spawner.StartAsync(new SpawnRequest
+                {
+                    Program = _program,
+                    Arguments =
+                    [
+                        "--args", (2 + inherited.Length).ToString(CultureInfo.InvariantCulture), "--",
+                        .. vacant ? [LaunchedSandbox.Shell] : BubblewrapArguments.Command(spec),
+                    ],
+                    StandardInput = inputRead,
+                    Descriptors = inherited,
+                    UserId = holdings.User,
+                    NetworkNamespace = holdings.Network?.Namespace,
+                    AsItsUser = pid => ResourceLimits.Apply(pid, _options, countProcesses),
+                });
+                Bound(process.Pid, spec, holdings);
+                OutputPipe.Write(argumentsWrite, _arguments.Write(spec, holdings.Folder, _sources, ownNetwork: holdings.Network is null));
+                return (process, inputWrite);
+            }
+            catch
+            {
+                inputWrite?.Dispose();
+                if (process is not null)
+                {
+                    process.Signal(Libc.SigKill);
+                    await process.Exited;
+                    process.Dispose();
+                }
+
+                throw;
+            }
+        }
+    }
+
+    private static void Bound(int pid, SandboxSpec spec, SandboxHoldings holdings)
+    {
+        holdings.Cgroup?.Attach(pid);
+        File.WriteAllText($"/proc/{pid}/oom_score_adj", OomScore);
+        if (holdings.Cgroup is null)
+        {
+            ResourceLimits.LimitMemory(pid, spec.MemoryMb, spec.AddressSpaceMayBeLimited);
+        }
+    }
+
+    [LoggerMessage(EventId = 5022, Level = LogLevel.Error, Message = "Sandbox {Label}: its processes did not end within {TimeoutMs} ms; its user and network stay out of use")]
+    private partial void LogErrorStuck(string label, int timeoutMs);
+}
