@@ -161,12 +161,12 @@ internal sealed class VacantSandboxes : IAsyncDisposable
         }
 
         var vacant = await _builder.BuildAsync(shelf.Spec, vacant: true, _stopping.Token);
+        SandboxesMetrics.VacantReady();
         lock (_lock)
         {
             shelf.Ready.Enqueue(vacant);
         }
 
-        SandboxesMetrics.VacantReady();
         return true;
     }
 

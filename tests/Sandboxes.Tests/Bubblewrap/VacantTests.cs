@@ -1,5 +1,6 @@
 using Frusta.Sandboxes.Bubblewrap;
 using Frusta.Sandboxes.Processes;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Frusta.Sandboxes.Tests.Bubblewrap;
 
@@ -15,11 +16,14 @@ public sealed class VacantTests(IsolatedHost host) : IClassFixture<IsolatedHost>
     ];
 
     [Fact]
-    public async Task A_program_cannot_tell_whether_its_sandbox_was_built_ahead()
+    public async Task A_program_finds_what_it_finds_in_one_that_was_built_for_it()
     {
         var spec = Workload.Python();
-        await using var built = await host.StartAsync(spec);
         await FillAsync(spec);
+        using var other = new RunFolder();
+        other.Options.Vacant = 0;
+        await using var maker = await MakeAsync(other.Options, "10.95.0.0/16");
+        await using var built = await maker.StartAsync(spec, TestContext.Current.CancellationToken);
         var before = host.Maker.Vacant;
         await using var occupied = await host.StartAsync(spec);
         Assert.Equal(before - 1, host.Maker.Vacant);
@@ -83,10 +87,7 @@ public sealed class VacantTests(IsolatedHost host) : IClassFixture<IsolatedHost>
         using (var other = new RunFolder())
         {
             folder = other.Options.RunFolder;
-            other.Options.Network.Subnet = "10.94.0.0/16";
-            var (maker, reason) = await BubblewrapSandboxMaker.TryCreateAsync(
-                other.Options, TimeProvider.System, Microsoft.Extensions.Logging.Abstractions.NullLogger<BubblewrapSandboxMaker>.Instance, TestContext.Current.CancellationToken);
-            Assert.True(maker is not null, reason);
+            var maker = await MakeAsync(other.Options, "10.94.0.0/16");
             await using (maker)
             {
                 maker.Expect(Workload.Python());
@@ -99,6 +100,15 @@ public sealed class VacantTests(IsolatedHost host) : IClassFixture<IsolatedHost>
         }
 
         Assert.Empty((await WaitingAsync()).Intersect(waiting));
+    }
+
+    private static async Task<BubblewrapSandboxMaker> MakeAsync(SandboxesOptions options, string subnet)
+    {
+        options.Network.Subnet = subnet;
+        var (maker, reason) = await BubblewrapSandboxMaker.TryCreateAsync(
+            options, TimeProvider.System, NullLogger<BubblewrapSandboxMaker>.Instance, TestContext.Current.CancellationToken);
+        Assert.True(maker is not null, reason);
+        return maker;
     }
 
     private async Task FillAsync(SandboxSpec spec)
