@@ -35,7 +35,7 @@ public sealed class SandboxesOptions
     /// <summary>Starts that may wait for their turn; more are refused at once. 1 to 100000.</summary>
     public int WaitingStarts { get; set; } = 4096;
 
-    /// <summary>Isolated sandboxes without a program that are kept for each interpreter; a start that finds one has only its program to wait for. Kept only where cgroups bound memory. 0 to 64.</summary>
+    /// <summary>Isolated sandboxes without a program that are kept for each interpreter; a start that finds one has only its program to wait for. Kept only where cgroups bound memory, and at most one of each for every sixteen of `Sandboxes:UserIds`. 0 to 64.</summary>
     public int Vacant { get; set; } = 3;
 
     /// <summary>Milliseconds. How often the memory of sandboxes is summed where no cgroup bounds it. 10 to 60000.</summary>
@@ -64,6 +64,9 @@ public sealed class SandboxesOptions
 
     /// <summary>How many user ids from the first may be used, which bounds the number of isolated sandboxes, vacant ones included. 1 to 60000.</summary>
     public int UserIds { get; set; } = 10_000;
+
+    /// <summary>Vacant sandboxes of each interpreter: where users are few they are left to those with a program.</summary>
+    internal int VacantKept => Math.Min(Vacant, UserIds / 16);
 
     /// <summary>Path of bubblewrap; empty means the first <c>bwrap</c> on the path.</summary>
     public string Bubblewrap { get; set; } = "";

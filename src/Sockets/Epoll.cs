@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 
@@ -40,6 +41,7 @@ public static unsafe partial class Epoll
     public static bool Change(SafeFileHandle epoll, SafeHandle descriptor, long data, uint events) => Control(epoll, ChangeOperation, descriptor, data, events);
 
     /// <summary>Waits for events and tells how many there are; -1 milliseconds waits without end.</summary>
+    [SkipLocalsInit] // the kernel fills what is read
     public static int Wait(SafeFileHandle epoll, Span<EpollEvent> events, int milliseconds)
     {
         var buffer = stackalloc byte[Size * events.Length];

@@ -4,6 +4,13 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Frusta.Sockets;
 
+/// <summary>What a loop tells that something happened.</summary>
+internal interface IWatched
+{
+    /// <param name="what">A set of <see cref="Epoll.Readable"/> and the like.</param>
+    void Happened(uint what);
+}
+
 /// <summary>The threads that wait for sockets. What became possible is done on the spot, so that a warm call changes threads nowhere in this process.</summary>
 /// <remarks>Code between a socket and its next wait must not block: on these threads it holds up everybody.</remarks>
 public sealed class EventLoops : IDisposable
@@ -37,7 +44,7 @@ public sealed class EventLoops : IDisposable
 
         private readonly SafeFileHandle _epoll = Epoll.Create();
         private readonly SafeFileHandle _wake = Epoll.CreateEvent();
-        private readonly ConcurrentDictionary<long, ReadySocket> _watched = new();
+        private readonly ConcurrentDictionary<long, IWatched> _watched = new();
         private readonly Thread _thread;
         private long _number;
         private bool _stopped;
@@ -62,11 +69,14 @@ public sealed class EventLoops : IDisposable
             _wake.Dispose();
         }
 
-        /// <summary>Watches from now on. A number is never given twice, so that an event of a socket that is gone meets nobody.</summary>
+        /// <summary>True on the thread of this loop.</summary>
+        public bool IsCurrent => Environment.CurrentManagedThreadId == _thread.ManagedThreadId;
+
+        /// <summary>Watches from now on.</summary>
+        /// <exception cref="IOException">The host has no room for that.</exception>
         public long Watch(ReadySocket socket, SafeHandle handle, uint events)
         {
-            var number = Interlocked.Increment(ref _number);
-            _watched[number] = socket;
+            var number = NumberOf(socket);
             if (Epoll.Watch(_epoll, handle, number, events))
             {
                 return number;
@@ -76,9 +86,32 @@ public sealed class EventLoops : IDisposable
             throw new IOException("A socket cannot be watched: the host has no more room for that.");
         }
 
+        /// <summary>Watches for one arrival on each of the descriptors; again, when they have their number already. False when they cannot be watched.</summary>
+        public bool TryWatchOnce(QuietWatch watch, ref long number, SafeHandle[] descriptors)
+        {
+            const uint Once = Epoll.Readable | Epoll.OneShot;
+            var isNew = number == 0;
+            number = isNew ? NumberOf(watch) : number;
+            var watched = true;
+            foreach (var descriptor in descriptors)
+            {
+                watched &= isNew ? Epoll.Watch(_epoll, descriptor, number, Once) : Epoll.Change(_epoll, descriptor, number, Once);
+            }
+
+            return watched;
+        }
+
         public void Change(long number, SafeHandle handle, uint events) => Epoll.Change(_epoll, handle, number, events);
 
         public void Forget(long number) => _watched.TryRemove(number, out _);
+
+        /// <summary>A number is never given twice, so that an event of something that is gone meets nobody.</summary>
+        private long NumberOf(IWatched watched)
+        {
+            var number = Interlocked.Increment(ref _number);
+            _watched[number] = watched;
+            return number;
+        }
 
         private void Run()
         {
@@ -88,9 +121,9 @@ public sealed class EventLoops : IDisposable
                 var count = Epoll.Wait(_epoll, events, -1);
                 foreach (var happened in events[..count])
                 {
-                    if (_watched.TryGetValue(happened.Data, out var socket))
+                    if (_watched.TryGetValue(happened.Data, out var watched))
                     {
-                        socket.Happened(happened.What);
+                        watched.Happened(happened.What);
                     }
                 }
             }

@@ -8,7 +8,7 @@ namespace Frusta.Sockets;
 /// The kernel reports changes, not states (edge-triggered). A receive that did not fill its buffer took all there was, so that
 /// the next is not tried before the next report: the usual second receive that finds nothing is not made.
 /// </remarks>
-public abstract unsafe partial class ReadySocket : IDisposable
+public abstract unsafe partial class ReadySocket : IWatched, IDisposable
 {
     /// <summary>Nothing to receive now, or no room to send.</summary>
     protected const int WouldBlock = -1;
@@ -59,6 +59,9 @@ public abstract unsafe partial class ReadySocket : IDisposable
     protected virtual void OnOtherSideClosed()
     {
     }
+
+    /// <summary>A watch over two descriptors on the loop of this socket. It says nothing before <see cref="QuietWatch.Arm"/>.</summary>
+    public QuietWatch Beside(SafeHandle one, SafeHandle other) => new(_loop, one, other);
 
     /// <summary>Frees the socket: nothing is reported from here on.</summary>
     public void Dispose()
@@ -177,7 +180,7 @@ public abstract unsafe partial class ReadySocket : IDisposable
         }
     }
 
-    internal void Happened(uint what)
+    void IWatched.Happened(uint what)
     {
         var closed = (what & Epoll.Closed) != 0;
         if (closed)

@@ -80,6 +80,58 @@ public sealed class LogsTests(RuntimeFixture runtimes)
         Assert.True(node.LogsTruncated);
     }
 
+    /// <summary>Whatever it is written with, and however many silent runs were before (docs/decisions/0008-quiet-output.md).</summary>
+    [Theory]
+    [InlineData("console.log(a.line)")]
+    [InlineData("console.error(a.line)")]
+    [InlineData("require('fs').writeSync(1, a.line + '\\n')")]
+    [InlineData("require('child_process').spawnSync('echo', [a.line], { stdio: 'inherit' })")]
+    public async Task Each_run_has_the_line_that_it_wrote_after_any_number_of_silent_ones(string write)
+    {
+        await using var node = await runtimes.StartNodeAsync();
+        await node.InitAsync($"function main(a) {{ if (a.line) {{ {write}; }} return {{}}; }}");
+        var isError = write.StartsWith("console.error", StringComparison.Ordinal);
+        for (var silent = 0; silent < 24; silent++)
+        {
+            for (var run = 0; run < silent; run++)
+            {
+                await node.RunAsync();
+                Assert.Empty(node.Logs);
+            }
+
+            for (var run = 0; run < 1 + (silent % 3); run++)
+            {
+                await node.RunAsync(new JsonObject { ["line"] = $"line {silent}.{run}" });
+                Assert.Equal([$"{(isError ? "stderr" : "stdout")}: line {silent}.{run}"], node.Logs);
+            }
+        }
+    }
+
+    [Fact]
+    public async Task A_python_function_that_was_silent_for_long_has_its_line_too()
+    {
+        await using var python = await runtimes.StartPythonAsync();
+        await python.InitAsync("""
+            import os
+            def main(a):
+                if 'line' in a:
+                    os.write(2, a['line'].encode())
+                    print(a['line'])
+                return {}
+            """);
+        for (var silent = 0; silent < 20; silent++)
+        {
+            for (var run = 0; run < silent; run++)
+            {
+                await python.RunAsync();
+                Assert.Empty(python.Logs);
+            }
+
+            await python.RunAsync(new JsonObject { ["line"] = $"line {silent}" });
+            Assert.Equal([$"stdout: line {silent}", $"stderr: line {silent}"], python.Logs);
+        }
+    }
+
     [Fact]
     public async Task Without_a_limit_for_logs_nothing_is_kept()
     {

@@ -69,7 +69,7 @@ public sealed class LiveRuntime : IAsyncDisposable
         Client = new FramesClient(sandbox.Channel, family, RuntimeFixture.MaxResultBytes, loops);
         Client.Closed = _ => Closed.TrySetResult();
         Client.Start();
-        _output = new OutputCollector(sandbox.StandardOutput, sandbox.StandardError, pump, TimeProvider.System);
+        _output = new OutputCollector(sandbox.StandardOutput, sandbox.StandardError, Client, pump, TimeProvider.System);
     }
 
     public ISandbox Sandbox { get; }

@@ -5,6 +5,13 @@ public sealed class SandboxesOptionsTests
     [Fact]
     public void The_defaults_hold() => Assert.Null(new SandboxesOptions().Validate());
 
+    [Theory]
+    [InlineData(10_000, 3)]
+    [InlineData(40, 2)]
+    [InlineData(15, 0)]
+    public void Users_that_are_few_are_left_to_sandboxes_with_a_program(int users, int kept) =>
+        Assert.Equal(kept, new SandboxesOptions { UserIds = users }.VacantKept);
+
     [Fact]
     public void A_broken_rule_is_named_with_key_and_value()
     {

@@ -106,7 +106,7 @@ public sealed class RuntimeSandboxFactory : ISandboxFactory
         {
             Sandbox = sandbox;
             Client = new FramesClient(sandbox.Channel, family, maxResultBytes, loops);
-            _output = new OutputCollector(sandbox.StandardOutput, sandbox.StandardError, pump, time);
+            _output = new OutputCollector(sandbox.StandardOutput, sandbox.StandardError, Client, pump, time);
         }
 
         public FramesClient Client { get; }

@@ -1,4 +1,5 @@
 using Frusta.Contracts.Buffers;
+using Frusta.Sockets;
 using Microsoft.Win32.SafeHandles;
 
 namespace Frusta.Runtimes.Output;
@@ -11,28 +12,36 @@ public readonly record struct LogsResult(PooledBuffer? Json, bool Truncated);
 /// <summary>Turns what one sandbox writes to its standard output and error into the logs of its activations.</summary>
 /// <remarks>
 /// A runner flushes before it answers, so that after an answer both pipes hold everything: they are read until they would
-/// block, and no sentinel is needed. An activation that writes nothing costs one call. One that runs for longer is
-/// read along by the pump, so that a full pipe never stops user code. What is written between two activations belongs to the next
+/// block, and no sentinel is needed. A sandbox that usually writes nothing costs nothing: the loop of its channel says when that changes
+/// (docs/decisions/0008-quiet-output.md). An activation that runs for longer is read along by the pump, so that a full pipe never stops user code. What is written between two activations belongs to the next
 /// one, as what is written while code is loaded belongs to the first.
 /// </remarks>
 public sealed class OutputCollector : IDisposable
 {
+    // Two calls of the kernel watch the pipes anew, each report wakes the loop, and a look is one call: so only what stays quiet is watched.
+    private const int EmptyLooksBeforeWatch = 8;
+
     private readonly Lock _gate = new();
     private readonly OutputPump _pump;
+    private readonly QuietWatch _quiet;
     private readonly LogLines _lines;
     private readonly OutputStream _standardOutput;
     private readonly OutputStream _standardError;
     private readonly long _number;
+    private int _emptyLooks;
     private bool _watched;
     private bool _closed;
 
     /// <param name="standardOutput">Read end, non-blocking; stays the sandbox's.</param>
     /// <param name="standardError">Read end, non-blocking; stays the sandbox's.</param>
+    /// <param name="channel">The socket over which the sandbox answers.</param>
     /// <param name="pump">The one pump of this process.</param>
     /// <param name="clock">Gives the lines their time.</param>
-    public OutputCollector(SafeFileHandle standardOutput, SafeFileHandle standardError, OutputPump pump, TimeProvider clock)
+    public OutputCollector(SafeFileHandle standardOutput, SafeFileHandle standardError, ReadySocket channel, OutputPump pump, TimeProvider clock)
     {
         _pump = pump;
+        _quiet = channel.Beside(standardOutput, standardError);
+        _quiet.Arm();
         _lines = new LogLines(clock);
         _standardOutput = new OutputStream(standardOutput, isError: false);
         _standardError = new OutputStream(standardError, isError: true);
@@ -90,6 +99,7 @@ public sealed class OutputCollector : IDisposable
         lock (_gate)
         {
             _closed = true;
+            _quiet.Dispose();
             _standardOutput.Close();
             _standardError.Close();
             _lines.End(failed: false).Json?.Dispose();
@@ -124,11 +134,22 @@ public sealed class OutputCollector : IDisposable
 
     private void Read()
     {
-        if (OutputStream.AreEmpty(_standardOutput, _standardError))
+        if (_quiet.IsQuiet)
         {
-            return; // one call instead of two, for the many that write nothing
+            return;
         }
 
+        if (OutputStream.AreEmpty(_standardOutput, _standardError))
+        {
+            if (++_emptyLooks % EmptyLooksBeforeWatch == 0 && !_closed)
+            {
+                _quiet.Arm();
+            }
+
+            return;
+        }
+
+        _emptyLooks = 0;
         _standardOutput.Read(_lines);
         _standardError.Read(_lines);
     }

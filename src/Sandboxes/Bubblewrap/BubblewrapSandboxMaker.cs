@@ -40,7 +40,7 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
         _builder = new SandboxBuilder(options, time, log, instance, spawner, program, users, _cgroups, network);
 
         // Without a cgroup the bound on memory is set on each process, and must be known before the first one is there.
-        _vacant = _cgroups is null ? null : new VacantSandboxes(options.Vacant, _builder, _gate, time);
+        _vacant = _cgroups is null ? null : new VacantSandboxes(options.VacantKept, _builder, _gate, time);
         Report = Describe(users is not null, cgroupReason, networkReason);
     }
 
