@@ -9,8 +9,13 @@ LEAST_NODE=20
 say() { printf 'frusta: %s\n' "$*" >&2; }
 
 need_dotnet() {
-  local version
-  version=$(dotnet --version 2>/dev/null || true)
+  local words version=''
+  if words=$(dotnet --version 2>&1); then
+    version=${words##*$'\n'} # greetings come before it
+  elif command -v dotnet > /dev/null; then
+    say "dotnet is here, but fails: $words"
+  fi
+
   if [ "${version%%.*}" != 10 ] && [ "${version%%.*}" != 11 ]; then
     say "the .NET SDK 10 is needed${version:+ (found $version)}. On Debian: apt-get install dotnet-sdk-10.0 from Microsoft's package feed,"
     say "or unpack the SDK archive from https://dotnet.microsoft.com/download/dotnet/10.0 and put it on the PATH."
