@@ -13,8 +13,8 @@ public readonly record struct LogsResult(PooledBuffer? Json, bool Truncated);
 /// <remarks>
 /// A runner flushes before it answers, so that after an answer both pipes hold everything: they are read until they would
 /// block, and no sentinel is needed. A sandbox that usually writes nothing costs nothing: the loop of its channel says when that changes
-/// (docs/decisions/0008-quiet-output.md). An activation that runs for longer is read along by the pump, so that a full pipe never stops user code. What is written between two activations belongs to the next
-/// one, as what is written while code is loaded belongs to the first.
+/// (docs/decisions/0008-quiet-output.md). An activation that runs for longer is read along by the pump, so that a full pipe never
+/// stops user code. What is written between two activations belongs to the next one, as what is written while code is loaded belongs to the first.
 /// </remarks>
 public sealed class OutputCollector : IDisposable
 {
@@ -66,6 +66,9 @@ public sealed class OutputCollector : IDisposable
         }
     }
 
+    /// <summary>True on the loop's thread when nothing was written since the pipes were watched.</summary>
+    internal bool IsQuiet => _quiet.IsQuiet;
+
     /// <summary>An activation begins: before its init if it has one, otherwise before its run.</summary>
     /// <param name="limitBytes">Bytes of raw log that it may write; 0 keeps nothing.</param>
     public void Begin(long limitBytes)
@@ -85,7 +88,11 @@ public sealed class OutputCollector : IDisposable
         Volatile.Write(ref BeganAt, 0);
         lock (_gate)
         {
-            Read();
+            if (!_quiet.IsQuiet)
+            {
+                Look();
+            }
+
             _standardOutput.EndLine(_lines);
             _standardError.EndLine(_lines);
             return _lines.End(failed);
@@ -127,30 +134,36 @@ public sealed class OutputCollector : IDisposable
         {
             if (Volatile.Read(ref BeganAt) != 0)
             {
-                Read();
+                TryRead();
             }
         }
     }
 
-    private void Read()
+    /// <summary>
+    /// Reads, and has the pipes watched when nothing came for long. Only here, where no activation runs: one that wrote and answered while the
+    /// watch began would have its answer reported before its output.
+    /// </summary>
+    private void Look()
     {
-        if (_quiet.IsQuiet)
+        if (TryRead())
         {
-            return;
+            _emptyLooks = 0;
         }
+        else if (++_emptyLooks % EmptyLooksBeforeWatch == 0 && !_closed)
+        {
+            _quiet.Arm();
+        }
+    }
 
+    private bool TryRead()
+    {
         if (OutputStream.AreEmpty(_standardOutput, _standardError))
         {
-            if (++_emptyLooks % EmptyLooksBeforeWatch == 0 && !_closed)
-            {
-                _quiet.Arm();
-            }
-
-            return;
+            return false;
         }
 
-        _emptyLooks = 0;
         _standardOutput.Read(_lines);
         _standardError.Read(_lines);
+        return true;
     }
 }

@@ -1,0 +1,108 @@
+using System.Net.Sockets;
+using System.Threading.Channels;
+using Frusta.Runtimes.Output;
+using Frusta.Sockets;
+using Microsoft.Win32.SafeHandles;
+
+namespace Frusta.Runtimes.Tests;
+
+public sealed class OutputCollectorTests
+{
+    /// <summary>
+    /// A watch that began in the middle of a run could be reported after the answer of that run, whose output would go to the next one.
+    /// </summary>
+    [Fact]
+    public async Task The_pipes_are_watched_again_only_between_runs()
+    {
+        using var loops = new EventLoops(1);
+        using var pump = new OutputPump(new RuntimesOptions());
+        using var output = new SandboxPipe();
+        using var error = new SandboxPipe();
+        using var client = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        using var channel = await LoopSide.ConnectAsync(client, loops);
+        using var collector = new OutputCollector(output.ReadEnd, error.ReadEnd, channel, pump, TimeProvider.System);
+        channel.Collector = collector;
+        Assert.True(await IsQuietAsync());
+
+        output.Write("loud\n");
+        error.Write("loud\n"); // what is empty is not read: these pipes would block
+        collector.Begin(limitBytes: 1000);
+        collector.Collect(failed: false).Json!.Dispose();
+        Assert.False(await IsQuietAsync());
+
+        collector.Begin(limitBytes: 1000);
+        for (var look = 0; look < 100; look++)
+        {
+            collector.ReadAlong();
+        }
+
+        Assert.False(await IsQuietAsync());
+        for (var run = 0; run < 8; run++)
+        {
+            collector.Collect(failed: false);
+            collector.Begin(limitBytes: 1000);
+        }
+
+        Assert.True(await IsQuietAsync());
+
+        async Task<bool> IsQuietAsync()
+        {
+            client.Send("?"u8);
+            return await channel.Seen.Reader.ReadAsync(TestContext.Current.CancellationToken);
+        }
+    }
+
+    /// <summary>Says on the loop's thread what the collector says there.</summary>
+    private sealed class LoopSide(Socket socket, EventLoops loops) : ReadySocket(socket, loops)
+    {
+        private readonly byte[] _received = new byte[16];
+
+        public OutputCollector? Collector { get; set; }
+
+        public Channel<bool> Seen { get; } = Channel.CreateBounded<bool>(1);
+
+        public static async Task<LoopSide> ConnectAsync(Socket client, EventLoops loops)
+        {
+            var path = Path.Combine(Path.GetTempPath(), Path.GetRandomFileName());
+            using var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+            listener.Bind(new UnixDomainSocketEndPoint(path));
+            listener.Listen();
+            await client.ConnectAsync(new UnixDomainSocketEndPoint(path), TestContext.Current.CancellationToken);
+            var channel = new LoopSide(await listener.AcceptAsync(TestContext.Current.CancellationToken), loops);
+            File.Delete(path);
+            channel.Watch();
+            channel.OnReadable();
+            return channel;
+        }
+
+        protected override void OnReadable()
+        {
+            do
+            {
+                while (Receive(_received) > 0)
+                {
+                    Seen.Writer.TryWrite(Collector!.IsQuiet);
+                }
+            }
+            while (!TryAwait());
+        }
+    }
+
+    /// <summary>A pipe with the kind of handle that a sandbox gives.</summary>
+    private sealed class SandboxPipe : IDisposable
+    {
+        private readonly System.IO.Pipes.AnonymousPipeServerStream _writer = new(System.IO.Pipes.PipeDirection.Out);
+
+        public SandboxPipe() => ReadEnd = File.OpenHandle($"/proc/self/fd/{_writer.ClientSafePipeHandle.DangerousGetHandle()}");
+
+        public SafeFileHandle ReadEnd { get; }
+
+        public void Write(string text) => _writer.Write(System.Text.Encoding.UTF8.GetBytes(text));
+
+        public void Dispose()
+        {
+            ReadEnd.Dispose();
+            _writer.Dispose();
+        }
+    }
+}
