@@ -47,6 +47,7 @@ public sealed class EventLoops : IDisposable
         private readonly ConcurrentDictionary<long, IWatched> _watched = new();
         private readonly Thread _thread;
         private long _number;
+        private long _drains;
         private bool _stopped;
 
         public Loop(int number)
@@ -71,6 +72,9 @@ public sealed class EventLoops : IDisposable
 
         /// <summary>True on the thread of this loop.</summary>
         public bool IsCurrent => Environment.CurrentManagedThreadId == _thread.ManagedThreadId;
+
+        /// <summary>How often the kernel had no more reports than it gave.</summary>
+        public long Drains => Volatile.Read(ref _drains);
 
         /// <summary>Watches from now on.</summary>
         /// <exception cref="IOException">The host has no room for that.</exception>
@@ -119,6 +123,11 @@ public sealed class EventLoops : IDisposable
             while (!Volatile.Read(ref _stopped))
             {
                 var count = Epoll.Wait(_epoll, events, -1);
+                if (count < EventsAtOnce)
+                {
+                    Volatile.Write(ref _drains, _drains + 1);
+                }
+
                 foreach (var happened in events[..count])
                 {
                     if (_watched.TryGetValue(happened.Data, out var watched))

@@ -22,6 +22,9 @@ public abstract unsafe partial class ReadySocket : IWatched, IDisposable
     private const int Interrupted = 4;
     private const int TryAgain = 11;
 
+    /// <summary>A drain that is under way may have passed by what is queued now; the next does not.</summary>
+    private const int DrainsToOrder = 2;
+
     private const int Quiet = 0;
     private const int Ready = 1;
     private const int Awaited = 2;
@@ -33,6 +36,7 @@ public abstract unsafe partial class ReadySocket : IWatched, IDisposable
     private int _state = Ready; // what came before the watch is looked for
     private int _closed;
     private int _writableAwaited;
+    private long _inOrderFrom;
     private volatile bool _otherSideClosed;
 
     /// <param name="socket">Connected; from now on this one's.</param>
@@ -43,6 +47,9 @@ public abstract unsafe partial class ReadySocket : IWatched, IDisposable
         _handle = socket.SafeHandle;
         _loop = loops.Next();
     }
+
+    /// <summary>From this one of the loop's drains on, a report is surely of bytes that came after it.</summary>
+    internal long InOrderFrom => Volatile.Read(ref _inOrderFrom);
 
     /// <summary>False when <see cref="Receive"/> would find nothing.</summary>
     protected internal bool MayReceive => Volatile.Read(ref _state) == Ready;
@@ -61,7 +68,7 @@ public abstract unsafe partial class ReadySocket : IWatched, IDisposable
     }
 
     /// <summary>A watch over two descriptors on the loop of this socket. It says nothing before <see cref="QuietWatch.Arm"/>.</summary>
-    public QuietWatch Beside(SafeHandle one, SafeHandle other) => new(_loop, one, other);
+    public QuietWatch Beside(SafeHandle one, SafeHandle other) => new(_loop, this, one, other);
 
     /// <summary>Frees the socket: nothing is reported from here on.</summary>
     public void Dispose()
@@ -81,7 +88,11 @@ public abstract unsafe partial class ReadySocket : IWatched, IDisposable
     }
 
     /// <summary>Begins to watch the socket.</summary>
-    protected void Watch() => _number = _loop.Watch(this, _handle, WhileReading);
+    protected void Watch()
+    {
+        MayBeOutOfOrder();
+        _number = _loop.Watch(this, _handle, WhileReading);
+    }
 
     /// <summary>Receives what is there: the number of bytes, 0 at the end, <see cref="WouldBlock"/> or <see cref="Broken"/>. One caller at a time.</summary>
     protected int Receive(Span<byte> buffer)
@@ -120,6 +131,7 @@ public abstract unsafe partial class ReadySocket : IWatched, IDisposable
             return count < 0 ? Broken : (int)count;
         }
 
+        MayBeOutOfOrder();
         Interlocked.CompareExchange(ref _state, Ready, Quiet); // there may be more, or the end
         return count < 0 ? Broken : (int)count;
     }
@@ -213,8 +225,14 @@ public abstract unsafe partial class ReadySocket : IWatched, IDisposable
         }
     }
 
+    /// <summary>
+    /// What comes may be received before its report from now on: the report is then left in the kernel's queue, and what comes later takes its place there.
+    /// </summary>
+    private void MayBeOutOfOrder() => Volatile.Write(ref _inOrderFrom, _loop.Drains + DrainsToOrder);
+
     private void ChangeWatch(uint events)
     {
+        MayBeOutOfOrder();
         try
         {
             _loop.Change(_number, _handle, events);

@@ -15,30 +15,26 @@ public sealed class QuietWatchTests
     public async Task What_came_before_the_bytes_of_a_socket_is_known_when_they_are_received(int seed)
     {
         var random = new Random(seed);
-        using var loops = new EventLoops(1);
-        using var pipes = new TwoPipes();
-        var (client, peer) = await ConnectAsync(loops, pipes.One, pipes.Other);
-        using var clientEnd = client;
-        using var serverEnd = peer;
+        using var scene = await Scene.OpenAsync();
         var isArmed = false;
         for (var round = 0; round < 4000; round++)
         {
             if (!isArmed || random.Next(3) == 0)
             {
-                pipes.Drain();
-                peer.Quiet.Arm();
-                isArmed = true;
+                scene.Pipes.Drain();
+                scene.Peer.Quiet.Arm();
             }
 
+            scene.Peer.Quiet.Begin();
             var isWritten = random.Next(2) == 0;
             if (isWritten)
             {
-                pipes.Write(random.Next(2));
+                scene.Pipes.Write(random.Next(2));
             }
 
-            client.Send("x"u8);
+            scene.Send();
 
-            var isQuiet = await peer.Seen.Reader.ReadAsync(TestContext.Current.CancellationToken);
+            var isQuiet = await scene.IsQuietAsync();
             Assert.True(isQuiet == !isWritten, $"Round {round}: written {isWritten}, quiet {isQuiet}.");
             isArmed = isQuiet;
         }
@@ -47,71 +43,161 @@ public sealed class QuietWatchTests
     [Fact]
     public async Task What_was_there_when_the_watch_began_is_known_too()
     {
+        using var scene = await Scene.OpenAsync();
+        scene.Pipes.Write(1);
+        scene.Peer.Quiet.Arm();
+        scene.Peer.Quiet.Begin();
+
+        scene.Send();
+
+        Assert.False(await scene.IsQuietAsync());
+    }
+
+    [Fact]
+    public async Task The_report_of_bytes_that_were_taken_without_it_does_not_vouch_for_the_pipes()
+    {
         using var loops = new EventLoops(1);
-        using var pipes = new TwoPipes();
-        var (client, peer) = await ConnectAsync(loops, pipes.One, pipes.Other);
-        using var clientEnd = client;
-        using var serverEnd = peer;
-        pipes.Write(1);
+        using var other = await Scene.OpenAsync(loops);
+        using var held = new ManualResetEventSlim();
+        other.Peer.Received = _ => held.Wait(TestContext.Current.CancellationToken);
+        other.Send();
+        await other.IsQuietAsync(); // the loop's thread is held up, so that it takes no report for now
 
-        peer.Quiet.Arm();
-        client.Send("x"u8);
+        using var scene = await Scene.OpenAsync(loops, hasSpoken: true);
+        await scene.IsQuietAsync();
+        scene.Peer.Quiet.Arm();
+        scene.Peer.Quiet.Begin();
+        scene.Pipes.Write(1);
+        scene.Send();
+        held.Set();
 
-        Assert.False(await peer.Seen.Reader.ReadAsync(TestContext.Current.CancellationToken));
+        Assert.False(await scene.IsQuietAsync());
+    }
+
+    [Fact]
+    public async Task Bytes_that_are_received_without_a_report_do_not_vouch_for_the_pipes()
+    {
+        using var scene = await Scene.OpenAsync();
+        scene.Peer.Quiet.Arm();
+        scene.Peer.Received = count =>
+        {
+            if (count == Peer.BufferBytes)
+            {
+                scene.Peer.Quiet.Begin();
+                scene.Pipes.Write(0);
+                scene.Send();
+            }
+        };
+        scene.Send(Peer.BufferBytes);
+        await scene.IsQuietAsync();
+
+        Assert.False(await scene.IsQuietAsync());
     }
 
     [Fact]
     public async Task Nobody_but_the_thread_of_the_loop_is_told_that_it_is_quiet()
     {
-        using var loops = new EventLoops(1);
-        using var pipes = new TwoPipes();
-        var (client, peer) = await ConnectAsync(loops, pipes.One, pipes.Other);
-        using var clientEnd = client;
-        using var serverEnd = peer;
-        peer.Quiet.Arm();
-        client.Send("x"u8);
+        using var scene = await Scene.OpenAsync();
+        scene.Peer.Quiet.Arm();
+        scene.Peer.Quiet.Begin();
 
-        Assert.True(await peer.Seen.Reader.ReadAsync(TestContext.Current.CancellationToken));
-        Assert.False(peer.Quiet.IsQuiet);
+        scene.Send();
+
+        Assert.True(await scene.IsQuietAsync());
+        Assert.False(scene.Peer.Quiet.IsQuiet);
     }
 
     [Fact]
-    public async Task What_the_kernel_cannot_watch_is_never_quiet_and_neither_is_a_watch_that_has_ended()
+    public async Task What_the_kernel_cannot_watch_is_never_quiet()
     {
-        using var loops = new EventLoops(1);
-        using var pipes = new TwoPipes();
         using var file = File.OpenHandle(typeof(QuietWatchTests).Assembly.Location);
-        var (client, peer) = await ConnectAsync(loops, pipes.One, file);
-        using var clientEnd = client;
-        using var serverEnd = peer;
-        peer.Quiet.Arm();
-        client.Send("x"u8);
-        Assert.False(await peer.Seen.Reader.ReadAsync(TestContext.Current.CancellationToken));
+        using var scene = await Scene.OpenAsync(second: file);
+        scene.Peer.Quiet.Arm();
+        scene.Peer.Quiet.Begin();
 
-        var (another, second) = await ConnectAsync(loops, pipes.One, pipes.Other);
-        using var anotherEnd = another;
-        using var secondEnd = second;
-        second.Quiet.Arm();
-        second.Quiet.Dispose();
-        another.Send("x"u8);
+        scene.Send();
 
-        Assert.False(await second.Seen.Reader.ReadAsync(TestContext.Current.CancellationToken));
+        Assert.False(await scene.IsQuietAsync());
     }
 
-    private static async Task<(Socket Client, Peer Peer)> ConnectAsync(EventLoops loops, SafeHandle one, SafeHandle other)
+    [Fact]
+    public async Task A_watch_that_has_ended_is_not_quiet()
     {
-        using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        listener.Listen();
-        var client = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        await client.ConnectAsync(listener.LocalEndPoint!, TestContext.Current.CancellationToken);
-        return (client, new Peer(await listener.AcceptAsync(TestContext.Current.CancellationToken), loops, one, other));
+        using var scene = await Scene.OpenAsync();
+        scene.Peer.Quiet.Arm();
+        scene.Peer.Quiet.Dispose();
+        scene.Peer.Quiet.Begin();
+
+        scene.Send();
+
+        Assert.False(await scene.IsQuietAsync());
+    }
+
+    /// <summary>Two connected sockets, and two pipes that are watched beside one of them.</summary>
+    private sealed class Scene : IDisposable
+    {
+        private readonly Socket _client;
+        private readonly EventLoops? _ownLoops;
+
+        private Scene(Socket client, Socket accepted, EventLoops? loops, SafeHandle? second)
+        {
+            _client = client;
+            _ownLoops = loops is null ? new EventLoops(1) : null;
+            Peer = new Peer(accepted, loops ?? _ownLoops!, Pipes.One, second ?? Pipes.Other);
+        }
+
+        public TwoPipes Pipes { get; } = new();
+
+        public Peer Peer { get; }
+
+        /// <param name="loops">Whose loop watches; null for one of its own.</param>
+        /// <param name="second">What is watched in place of the second pipe.</param>
+        /// <param name="hasSpoken">Bytes are there before the peer begins to watch. Otherwise it has received so often that what is reported to it is in order.</param>
+        public static async Task<Scene> OpenAsync(EventLoops? loops = null, SafeHandle? second = null, bool hasSpoken = false)
+        {
+            using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+            listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+            listener.Listen();
+            var client = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+            await client.ConnectAsync(listener.LocalEndPoint!, TestContext.Current.CancellationToken);
+            var accepted = await listener.AcceptAsync(TestContext.Current.CancellationToken);
+            if (hasSpoken)
+            {
+                client.Send("x"u8);
+                accepted.Poll(Timeout.InfiniteTimeSpan, SelectMode.SelectRead);
+                return new Scene(client, accepted, loops, second);
+            }
+
+            var scene = new Scene(client, accepted, loops, second);
+            for (var i = 0; i < 2; i++)
+            {
+                scene.Send();
+                Assert.False(await scene.IsQuietAsync());
+            }
+
+            return scene;
+        }
+
+        public void Send(int bytes = 1) => _client.Send(new byte[bytes].AsSpan());
+
+        /// <summary>What the peer was told when it next received something.</summary>
+        public ValueTask<bool> IsQuietAsync() => Peer.Seen.Reader.ReadAsync(TestContext.Current.CancellationToken);
+
+        public void Dispose()
+        {
+            _ownLoops?.Dispose();
+            Peer.Dispose();
+            _client.Dispose();
+            Pipes.Dispose();
+        }
     }
 
     /// <summary>Says for each receive whether the watch was quiet.</summary>
     private sealed class Peer : ReadySocket
     {
-        private readonly byte[] _received = new byte[64];
+        public const int BufferBytes = 64;
+
+        private readonly byte[] _received = new byte[BufferBytes];
 
         public Peer(Socket socket, EventLoops loops, SafeHandle one, SafeHandle other)
             : base(socket, loops)
@@ -123,15 +209,20 @@ public sealed class QuietWatchTests
 
         public QuietWatch Quiet { get; }
 
-        public Channel<bool> Seen { get; } = Channel.CreateBounded<bool>(1);
+        public Channel<bool> Seen { get; } = Channel.CreateBounded<bool>(2);
+
+        /// <summary>Called on the thread that received, with how much.</summary>
+        public Action<int> Received { get; set; } = static _ => { };
 
         protected override void OnReadable()
         {
             do
             {
-                while (Receive(_received) > 0)
+                int count;
+                while ((count = Receive(_received)) > 0)
                 {
                     Seen.Writer.TryWrite(Quiet.IsQuiet);
+                    Received(count);
                 }
             }
             while (!TryAwait());

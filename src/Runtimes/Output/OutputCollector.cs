@@ -78,6 +78,8 @@ public sealed class OutputCollector : IDisposable
             _lines.Begin(limitBytes);
         }
 
+        _quiet.Begin();
+
         _pump.Begin(ref BeganAt);
     }
 
