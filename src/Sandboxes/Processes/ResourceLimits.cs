@@ -15,7 +15,11 @@ internal static class ResourceLimits
     // Node reserves writable memory that it never touches, thread stacks above all (8 MB for each of about ten threads).
     private const int NodeReserveMb = 256;
 
+    private const int NotPermitted = 1;
     private const int NoSuchProcess = 3;
+
+    // A host that is so busy gives the child a turn long before.
+    private const int ExecTimeoutMs = 2000;
 
     /// <summary>What every sandbox gets, with or without a cgroup. That on processes counts by user, so it is for sandboxes that have one of their own.</summary>
     /// <exception cref="IOException">The kernel refused.</exception>
@@ -44,23 +48,32 @@ internal static class ResourceLimits
     }
 
     /// <summary>Sets a bound that nobody inside can raise again; one that is narrower already stays.</summary>
-    private static unsafe void Lower(int pid, int resource, ulong value)
+    private static void Lower(int pid, int resource, ulong value)
+    {
+        // The kernel lets a parent go on when the child's exec has replaced the memory, a moment before it replaces the saved ids: until then the child is not quite its user's.
+        var giveUp = Environment.TickCount64 + ExecTimeoutMs;
+        while (!TryLower(pid, resource, value) && Marshal.GetLastPInvokeError() is var error and not NoSuchProcess)
+        {
+            if (error != NotPermitted || Environment.TickCount64 > giveUp)
+            {
+                throw Libc.Failure("prlimit", error);
+            }
+
+            Thread.Yield();
+        }
+    }
+
+    private static unsafe bool TryLower(int pid, int resource, ulong value)
     {
         ResourceLimit now;
-        if (Libc.SetLimit(pid, resource, null, &now) == 0)
+        if (Libc.SetLimit(pid, resource, null, &now) != 0)
         {
-            var wanted = Math.Min(value, now.Greatest);
-            var limit = new ResourceLimit { Current = wanted, Greatest = wanted };
-            if (Libc.SetLimit(pid, resource, &limit, null) == 0)
-            {
-                return;
-            }
+            return false;
         }
 
-        if (Marshal.GetLastPInvokeError() != NoSuchProcess)
-        {
-            throw Libc.Failure("prlimit");
-        }
+        var wanted = Math.Min(value, now.Greatest);
+        var limit = new ResourceLimit { Current = wanted, Greatest = wanted };
+        return Libc.SetLimit(pid, resource, &limit, null) == 0;
     }
 
     private static unsafe void Set(int pid, int resource, ulong value)
