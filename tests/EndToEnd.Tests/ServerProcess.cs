@@ -86,6 +86,16 @@ internal sealed class ServerProcess : IAsyncDisposable
         return (server._process.ExitCode, server.Output);
     }
 
+    /// <summary>Starts a server and kills it after so long, be it ready or not.</summary>
+    public static async Task KillWhileItStartsAsync(string dataFolder, string[] flags, TimeSpan after)
+    {
+        await using var server = new ServerProcess(FreePort(), dataFolder, flags, environment: null);
+        server.Launch();
+        await Task.Delay(after, TimeProvider.System);
+        Assert.False(server._process.HasExited, server.Output);
+        await server.KillAsync();
+    }
+
     public async Task PutActionAsync(string name, string code, string kind = "nodejs:20", object? limits = null)
     {
         var body = new Dictionary<string, object>(StringComparer.Ordinal)

@@ -31,6 +31,29 @@ public sealed partial class StartTests
         Assert.Contains("layout version '99'", output, StringComparison.Ordinal);
     }
 
+    /// <summary>Its first start, the start after it, and the cleaning up after both are cut off anywhere.</summary>
+    [Theory]
+    [InlineData("auto")]
+    [InlineData("process")]
+    public async Task Servers_that_were_killed_while_they_started_do_not_keep_the_next_from_it(string driver)
+    {
+        using var folder = new TemporaryFolder();
+        var run = folder.Sub("r");
+        string[] flags = ["--Sandboxes:Driver=" + driver, "--Sandboxes:RunFolder=" + run];
+        for (var kill = 0; kill < 12; kill++)
+        {
+            await ServerProcess.KillWhileItStartsAsync(folder.Sub("data"), flags, TimeSpan.FromMilliseconds(Random.Shared.Next(100, 900)));
+        }
+
+        await using (var server = await ServerProcess.StartAsync(folder.Sub("data"), flags))
+        {
+            Assert.DoesNotContain("cannot be cleaned up after", server.Output, StringComparison.Ordinal);
+            Assert.Single(Directory.GetDirectories(run));
+        }
+
+        Assert.Empty(Directory.GetDirectories(run));
+    }
+
     [Theory]
     [InlineData("--Limits:InvocationsPerMinut=5", "InvocationsPerMinut")]
     [InlineData("--Limits:InvocationsPerMinute=-5", "Limits:InvocationsPerMinute must be from 0")]

@@ -90,7 +90,7 @@ internal sealed partial class SandboxBuilder
     internal async Task GiveBackAsync(SandboxHoldings holdings)
     {
         var ended = holdings.Cgroup is null || await holdings.Cgroup.EndAsync(TimeSpan.FromMilliseconds(_options.StopTimeoutMs), _time);
-        Directory.Delete(holdings.Folder, recursive: true);
+        InstanceFolder.TryRemove(holdings.Folder); // what stays is tried again at the next start
         if (!ended)
         {
             // Its user and network are not given to anybody else: something may still run as them.

@@ -89,12 +89,13 @@ internal sealed class InstanceFolder : IDisposable
         }
     }
 
-    /// <summary>The lines of an instance's ledger; none when the instance has just ended and taken it along.</summary>
+    /// <summary>The whole lines of an instance's ledger; none when the instance has just ended and taken it along.</summary>
     internal static string[] ReadLedger(string folder)
     {
         try
         {
-            return File.ReadAllLines(System.IO.Path.Combine(folder, LedgerName));
+            // What comes after the last line end was being written when the server was killed; its thing was not made.
+            return File.ReadAllText(System.IO.Path.Combine(folder, LedgerName)).Split('\n')[..^1];
         }
         catch (Exception gone) when (gone is FileNotFoundException or DirectoryNotFoundException)
         {
@@ -110,15 +111,53 @@ internal sealed class InstanceFolder : IDisposable
         return user is { } owner && Libc.ChangeOwner(folder, owner, owner) != 0 ? throw Libc.Failure($"chown {folder}") : folder;
     }
 
-    public void Dispose()
+    /// <summary>Removes a folder with all that is in it, whoever may enter it; false when something stays. Nobody may write to it any more.</summary>
+    internal static bool TryRemove(string folder)
     {
-        try
+        for (var tries = 0; tries < 2; tries++)
         {
-            Directory.Delete(Path, recursive: true);
+            try
+            {
+                Directory.Delete(folder, recursive: true);
+                return true;
+            }
+            catch (DirectoryNotFoundException)
+            {
+                return true;
+            }
+            catch (UnauthorizedAccessException)
+            {
+                OpenUp(new DirectoryInfo(folder));
+            }
+            catch (IOException)
+            {
+                return false;
+            }
         }
-        catch (IOException)
+
+        return false;
+    }
+
+    public void Dispose() => TryRemove(Path); // a sandbox that did not end in time still has its folder; the next start removes it
+
+    /// <summary>A function may have made folders that not even their owner may enter.</summary>
+    private static void OpenUp(DirectoryInfo top)
+    {
+        var closed = new Stack<DirectoryInfo>([top]);
+        while (closed.TryPop(out var folder))
         {
-            // A sandbox that did not end in time still has its folder; the next start removes it.
+            try
+            {
+                folder.UnixFileMode = OwnerOnly;
+                foreach (var inner in folder.EnumerateDirectories().Where(static inner => inner.LinkTarget is null))
+                {
+                    closed.Push(inner);
+                }
+            }
+            catch (Exception notOurs) when (notOurs is IOException or UnauthorizedAccessException)
+            {
+                // Then it stays.
+            }
         }
     }
 }

@@ -31,9 +31,16 @@ public static partial class SandboxLeftovers
             // In this order: one that ended well since the folders were listed has removed its own before it was dead.
             if (InstanceFolder.DeadInstanceId(folder) is { } id && Directory.Exists(folder))
             {
-                await CleanInstanceAsync(folder, spawner, time, cancellationToken);
-                LogInformationCleaned(log, id);
-                cleaned++;
+                try
+                {
+                    await CleanInstanceAsync(folder, spawner, time, cancellationToken);
+                    LogInformationCleaned(log, id);
+                    cleaned++;
+                }
+                catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
+                {
+                    LogWarningNotCleaned(log, id, folder, refused.Message);
+                }
             }
         }
 
@@ -54,8 +61,12 @@ public static partial class SandboxLeftovers
     {
         foreach (var session in Directory.GetDirectories(folder).Select(static sandbox => Path.Combine(sandbox, SessionFile)).Where(File.Exists))
         {
+            // A server that was killed before it wrote the words had a runner there that has had no code yet; that ends by itself.
             var words = (await File.ReadAllTextAsync(session, cancellationToken)).Split(' ');
-            KillSession(int.Parse(words[0], CultureInfo.InvariantCulture), words[1]);
+            if (words.Length == 2 && int.TryParse(words[0], NumberStyles.None, CultureInfo.InvariantCulture, out var leader))
+            {
+                KillSession(leader, words[1]);
+            }
         }
 
         foreach (var line in InstanceFolder.ReadLedger(folder))
@@ -75,7 +86,10 @@ public static partial class SandboxLeftovers
             }
         }
 
-        Directory.Delete(folder, recursive: true);
+        if (!InstanceFolder.TryRemove(folder))
+        {
+            throw new IOException("Something in its folder cannot be removed.");
+        }
     }
 
     private static void KillSession(int pid, string startTime)
@@ -121,4 +135,7 @@ public static partial class SandboxLeftovers
 
     [LoggerMessage(EventId = 5010, Level = LogLevel.Information, Message = "Cleaned up after instance {Id}, which had been killed")]
     private static partial void LogInformationCleaned(ILogger log, string id);
+
+    [LoggerMessage(EventId = 5011, Level = LogLevel.Warning, Message = "Instance {Id} was killed and cannot be cleaned up after; the next start tries again. See {Folder}: {Reason}")]
+    private static partial void LogWarningNotCleaned(ILogger log, string id, string folder, string reason);
 }

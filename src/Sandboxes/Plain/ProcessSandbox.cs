@@ -93,10 +93,9 @@ internal sealed class ProcessSandbox : ISandbox, MemoryWatchdog.IWatched
     {
         KillTree();
         await _process.Exited;
-        _maker.Forget(this);
         Channel.Dispose();
         _process.Dispose();
-        Directory.Delete(_folder, recursive: true);
+        _maker.Forget(this, _folder);
     }
 
     private void KillTree()

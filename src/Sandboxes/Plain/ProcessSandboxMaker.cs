@@ -83,10 +83,16 @@ public sealed partial class ProcessSandboxMaker : ISandboxMaker
         _instance.Dispose();
     }
 
-    internal void Forget(ProcessSandbox sandbox)
+    /// <summary>A sandbox has ended.</summary>
+    internal void Forget(ProcessSandbox sandbox, string folder)
     {
         _watchdog.Remove(sandbox);
         _running.TryRemove(sandbox.Label, out _);
+        if (!InstanceFolder.TryRemove(folder))
+        {
+            LogWarningNotRemoved(sandbox.Label, folder);
+        }
+
         SandboxesMetrics.Stopped();
         LogDebugStopped(sandbox.Label);
     }
@@ -109,7 +115,7 @@ public sealed partial class ProcessSandboxMaker : ISandboxMaker
         {
             process?.Signal(Libc.SigKill);
             process?.Dispose();
-            Directory.Delete(folder, recursive: true);
+            InstanceFolder.TryRemove(folder);
             throw;
         }
     }
@@ -142,4 +148,7 @@ public sealed partial class ProcessSandboxMaker : ISandboxMaker
 
     [LoggerMessage(EventId = 5001, Level = LogLevel.Debug, Message = "Sandbox {Label}: stopped")]
     private partial void LogDebugStopped(string label);
+
+    [LoggerMessage(EventId = 5002, Level = LogLevel.Warning, Message = "Sandbox {Label}: something in its folder cannot be removed: {Folder}")]
+    private partial void LogWarningNotRemoved(string label, string folder);
 }

@@ -77,7 +77,7 @@ public sealed class DataFolder : IDisposable
         var file = System.IO.Path.Combine(folder, "VERSION");
         if (!File.Exists(file))
         {
-            File.WriteAllText(file, LayoutVersion.ToString(CultureInfo.InvariantCulture) + "\n");
+            WriteVersion(file);
             return;
         }
 
@@ -89,6 +89,19 @@ public sealed class DataFolder : IDisposable
                 $"The data folder '{folder}' has layout version '{text}', but this program reads version {LayoutVersion}. "
                 + "Use the program that wrote it, or name another folder with --data-dir.");
         }
+    }
+
+    /// <summary>Whole or not at all: a server that is killed here, or a host without power, must not leave a folder of no version.</summary>
+    private static void WriteVersion(string file)
+    {
+        var written = file + ".new";
+        using (var stream = new FileStream(written, FileMode.Create))
+        {
+            stream.Write(System.Text.Encoding.ASCII.GetBytes(LayoutVersion.ToString(CultureInfo.InvariantCulture) + "\n"));
+            stream.Flush(flushToDisk: true);
+        }
+
+        File.Move(written, file);
     }
 
     private static void CheckSpace(string folder, FileStream fileLock)

@@ -5,8 +5,6 @@ namespace Frusta.Sandboxes.Tests.Processes;
 
 public sealed class ResourceLimitsTests
 {
-    private const uint User = 61234;
-
     /// <summary>What a child is before its exec is through: its saved ids are still those of root.</summary>
     private const string Between = "import os, sys, time\n" +
         "os.setresgid(61234, 61234, 0); os.setresuid(61234, 61234, 0)\n" +
@@ -18,10 +16,11 @@ public sealed class ResourceLimitsTests
     [Fact]
     public async Task A_process_whose_exec_is_not_through_is_waited_for()
     {
-        using var spawner = RootsSpawner();
+        AnotherUser.Require();
+        using var spawner = new Spawner();
         using var process = await StartBetweenAsync(spawner, seconds: 0.2);
 
-        await AsItsUserAsync(() => ResourceLimits.Apply(process.Pid, new SandboxesOptions { OpenFiles = 77 }, countProcesses: false));
+        await AnotherUser.DoAsync(() => ResourceLimits.Apply(process.Pid, new SandboxesOptions { OpenFiles = 77 }, countProcesses: false));
 
         Assert.Contains(
             await File.ReadAllLinesAsync($"/proc/{process.Pid}/limits", TestContext.Current.CancellationToken),
@@ -33,20 +32,15 @@ public sealed class ResourceLimitsTests
     [Fact]
     public async Task A_process_that_stays_anothers_is_refused()
     {
-        using var spawner = RootsSpawner();
+        AnotherUser.Require();
+        using var spawner = new Spawner();
         using var process = await StartBetweenAsync(spawner, seconds: 60);
 
-        var refusal = await Assert.ThrowsAsync<IOException>(() => AsItsUserAsync(() => ResourceLimits.Apply(process.Pid, new SandboxesOptions(), countProcesses: false)));
+        var refusal = await Assert.ThrowsAsync<IOException>(() => AnotherUser.DoAsync(() => ResourceLimits.Apply(process.Pid, new SandboxesOptions(), countProcesses: false)));
 
         Assert.StartsWith("prlimit failed", refusal.Message, StringComparison.Ordinal);
         process.Signal(Libc.SigKill);
         await process.Exited;
-    }
-
-    private static Spawner RootsSpawner()
-    {
-        Assert.SkipUnless(Environment.UserName is "root", "root is needed for other users.");
-        return new Spawner();
     }
 
     private static async Task<SpawnedProcess> StartBetweenAsync(Spawner spawner, double seconds)
@@ -58,29 +52,5 @@ public sealed class ResourceLimitsTests
         });
         await Eventually.TrueAsync(() => OutputPipe.Read(process.StandardOutput, new byte[64]) > 0);
         return process;
-    }
-
-    /// <summary>The user belongs to a thread in the kernel, so it is changed on one that ends.</summary>
-    private static async Task AsItsUserAsync(Action action)
-    {
-        var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        new Thread(() =>
-        {
-            try
-            {
-                Assert.True(Libc.TrySwitchThread(User));
-                action();
-                done.SetResult();
-            }
-            catch (IOException exception)
-            {
-                done.SetException(exception);
-            }
-            finally
-            {
-                Libc.TrySwitchThreadBack();
-            }
-        }).Start();
-        await done.Task;
     }
 }
