@@ -123,7 +123,7 @@ public sealed class EventLoops : IDisposable
             while (!Volatile.Read(ref _stopped))
             {
                 var count = Epoll.Wait(_epoll, events, -1);
-                if (count < EventsAtOnce)
+                if (count is > 0 and < EventsAtOnce)
                 {
                     Volatile.Write(ref _drains, _drains + 1);
                 }

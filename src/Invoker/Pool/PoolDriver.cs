@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Frusta.Contracts.Entities;
 using Frusta.Contracts.Errors;
 using Frusta.Invoker.Run;
+using Frusta.Sandboxes;
 using Microsoft.Extensions.Logging;
 
 namespace Frusta.Invoker.Pool;
@@ -204,7 +205,7 @@ internal sealed partial class PoolDriver : IDisposable
             {
                 InvokerMetrics.StartFailed();
                 Interlocked.Increment(ref _failedStarts);
-                StartFailed(exception, slot.Family);
+                TellOfFailedStart(exception, slot.Family);
             }
 
             Decide((room, now, actions) => room.StartFailed(slot, wasCell: false, now, actions));
@@ -239,7 +240,7 @@ internal sealed partial class PoolDriver : IDisposable
         }
         catch (Exception exception)
         {
-            StartFailed(exception, slot.Family);
+            TellOfFailedStart(exception, slot.Family);
             _room.StartFailed(slot, wasCell: true, _clock.NowUs, actions);
             _ = EndAsync(live);
         }
@@ -313,8 +314,24 @@ internal sealed partial class PoolDriver : IDisposable
 
     private bool IsShortOfMemory() => _machine.MemoryPressurePercent() > _options.Pool.MemoryPressurePercent;
 
-    [LoggerMessage(7010, LogLevel.Warning, "A sandbox for {Family} did not come up.")]
-    private partial void StartFailed(Exception exception, string family);
+    private void TellOfFailedStart(Exception exception, string family)
+    {
+        if (exception is SandboxStartException)
+        {
+            StartFailed(exception.Message);
+        }
+        else
+        {
+            StartBroke(exception, family);
+        }
+    }
+
+    /// <summary>For a sandbox that ended too soon its words say all there is; where our code stood says nothing.</summary>
+    [LoggerMessage(7010, LogLevel.Warning, "{Reason}")]
+    private partial void StartFailed(string reason);
+
+    [LoggerMessage(7019, LogLevel.Warning, "A sandbox for {Family} did not come up.")]
+    private partial void StartBroke(Exception exception, string family);
 
     [LoggerMessage(7011, LogLevel.Debug, "Sandbox {Sandbox} is up after {Milliseconds} ms.")]
     private partial void Started(string sandbox, long milliseconds);
