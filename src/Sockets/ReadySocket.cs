@@ -128,6 +128,11 @@ public abstract unsafe partial class ReadySocket : IWatched, IDisposable
 
         if (count < buffer.Length && !_otherSideClosed)
         {
+            if (!_loop.IsCurrent)
+            {
+                MayBeOutOfOrder(); // the loop may not have come to the report of these yet
+            }
+
             return count < 0 ? Broken : (int)count;
         }
 
@@ -226,7 +231,7 @@ public abstract unsafe partial class ReadySocket : IWatched, IDisposable
     }
 
     /// <summary>
-    /// What comes may be received before its report from now on: the report is then left in the kernel's queue, and what comes later takes its place there.
+    /// Bytes were or may soon be received before their report: the report is then left in the kernel's queue, and what comes later takes its place there.
     /// </summary>
     private void MayBeOutOfOrder() => Volatile.Write(ref _inOrderFrom, _loop.Drains + DrainsToOrder);
 

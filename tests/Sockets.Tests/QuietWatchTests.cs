@@ -53,17 +53,33 @@ public sealed class QuietWatchTests
         Assert.False(await scene.IsQuietAsync());
     }
 
-    [Fact]
-    public async Task The_report_of_bytes_that_were_taken_without_it_does_not_vouch_for_the_pipes()
+    /// <summary>The first bytes are there when the socket is watched, or come long after and are taken by another thread before their report.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task The_report_of_bytes_that_were_taken_without_it_does_not_vouch_for_the_pipes(bool early)
     {
         using var loops = new EventLoops(1);
         using var other = await Scene.OpenAsync(loops);
+        using var late = early ? null : await Scene.OpenAsync(loops, start: Start.Unread);
+        for (var drain = 0; drain < 3; drain++)
+        {
+            other.Send();
+            await other.IsQuietAsync();
+        }
+
         using var held = new ManualResetEventSlim();
         other.Peer.Received = _ => held.Wait(TestContext.Current.CancellationToken);
         other.Send();
         await other.IsQuietAsync(); // the loop's thread is held up, so that it takes no report for now
 
-        using var scene = await Scene.OpenAsync(loops, hasSpoken: true);
+        using var scene = late ?? await Scene.OpenAsync(loops, start: Start.Spoken);
+        if (!early)
+        {
+            scene.Send();
+            scene.ReceiveHere();
+        }
+
         await scene.IsQuietAsync();
         scene.Peer.Quiet.Arm();
         scene.Peer.Quiet.Begin();
@@ -133,15 +149,29 @@ public sealed class QuietWatchTests
         Assert.False(await scene.IsQuietAsync());
     }
 
+    private enum Start
+    {
+        /// <summary>The peer has received so often that what is reported to it is in order.</summary>
+        InOrder,
+
+        /// <summary>Bytes were there before the peer was watched.</summary>
+        Spoken,
+
+        /// <summary>The peer is watched, and has not tried to receive.</summary>
+        Unread,
+    }
+
     /// <summary>Two connected sockets, and two pipes that are watched beside one of them.</summary>
     private sealed class Scene : IDisposable
     {
         private readonly Socket _client;
+        private readonly Socket _accepted;
         private readonly EventLoops? _ownLoops;
 
         private Scene(Socket client, Socket accepted, EventLoops? loops, SafeHandle? second)
         {
             _client = client;
+            _accepted = accepted;
             _ownLoops = loops is null ? new EventLoops(1) : null;
             Peer = new Peer(accepted, loops ?? _ownLoops!, Pipes.One, second ?? Pipes.Other);
         }
@@ -152,8 +182,8 @@ public sealed class QuietWatchTests
 
         /// <param name="loops">Whose loop watches; null for one of its own.</param>
         /// <param name="second">What is watched in place of the second pipe.</param>
-        /// <param name="hasSpoken">Bytes are there before the peer begins to watch. Otherwise it has received so often that what is reported to it is in order.</param>
-        public static async Task<Scene> OpenAsync(EventLoops? loops = null, SafeHandle? second = null, bool hasSpoken = false)
+        /// <param name="start">What has happened before.</param>
+        public static async Task<Scene> OpenAsync(EventLoops? loops = null, SafeHandle? second = null, Start start = Start.InOrder)
         {
             using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
             listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
@@ -161,14 +191,24 @@ public sealed class QuietWatchTests
             var client = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
             await client.ConnectAsync(listener.LocalEndPoint!, TestContext.Current.CancellationToken);
             var accepted = await listener.AcceptAsync(TestContext.Current.CancellationToken);
-            if (hasSpoken)
+            if (start == Start.Spoken)
             {
                 client.Send("x"u8);
-                accepted.Poll(Timeout.InfiniteTimeSpan, SelectMode.SelectRead);
-                return new Scene(client, accepted, loops, second);
+                AwaitBytes(accepted);
             }
 
             var scene = new Scene(client, accepted, loops, second);
+            if (start == Start.Unread)
+            {
+                return scene;
+            }
+
+            scene.Peer.ReceiveHere();
+            if (start == Start.Spoken)
+            {
+                return scene;
+            }
+
             for (var i = 0; i < 2; i++)
             {
                 scene.Send();
@@ -176,6 +216,13 @@ public sealed class QuietWatchTests
             }
 
             return scene;
+        }
+
+        /// <summary>Receives what has been sent on this thread.</summary>
+        public void ReceiveHere()
+        {
+            AwaitBytes(_accepted);
+            Peer.ReceiveHere();
         }
 
         public void Send(int bytes = 1) => _client.Send(new byte[bytes].AsSpan());
@@ -190,6 +237,8 @@ public sealed class QuietWatchTests
             _client.Dispose();
             Pipes.Dispose();
         }
+
+        private static void AwaitBytes(Socket socket) => socket.Poll(Timeout.InfiniteTimeSpan, SelectMode.SelectRead);
     }
 
     /// <summary>Says for each receive whether the watch was quiet.</summary>
@@ -204,7 +253,6 @@ public sealed class QuietWatchTests
         {
             Quiet = Beside(one, other);
             Watch();
-            OnReadable();
         }
 
         public QuietWatch Quiet { get; }
@@ -213,6 +261,9 @@ public sealed class QuietWatchTests
 
         /// <summary>Called on the thread that received, with how much.</summary>
         public Action<int> Received { get; set; } = static _ => { };
+
+        /// <summary>Receives on this thread, until the loop's takes over.</summary>
+        public void ReceiveHere() => OnReadable();
 
         protected override void OnReadable()
         {
