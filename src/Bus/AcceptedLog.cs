@@ -36,6 +36,9 @@ internal sealed class AcceptedLog
 
     internal SegmentedLog Log => _log;
 
+    /// <summary>Called when a segment is full and on disk. It must be quick. Set it before the first append.</summary>
+    internal Action? Grew { get; set; }
+
     /// <summary>Appends an entry and holds its segment so many times; false when the log refuses.</summary>
     internal bool TryAppend(EntryType type, ReadOnlySpan<byte> head, ReadOnlySpan<byte> body, int holds, out LogPosition position)
     {
@@ -109,6 +112,15 @@ internal sealed class AcceptedLog
         }
     }
 
+    /// <summary>The first full segment behind the given one that an entry holds; 0 when there is none.</summary>
+    internal long NextHeld(long segment)
+    {
+        lock (_gate)
+        {
+            return _uses.FirstOrDefault(use => use.Key > segment && use.Value is { IsSealed: true, Holds: > 0 }).Key;
+        }
+    }
+
     /// <summary>Completes when no segment is about to be given back.</summary>
     internal Task SettledAsync()
     {
@@ -129,6 +141,8 @@ internal sealed class AcceptedLog
                 ReleaseLater();
             }
         }
+
+        Grew?.Invoke();
     }
 
     private SegmentUse Use(long segment)

@@ -21,6 +21,7 @@ public sealed partial class EmbeddedBus : IBus
     private readonly ILogger _logger;
     private readonly PendingBounds _bounds;
     private readonly PendingTable _pending = new();
+    private readonly Compaction _compaction;
     private readonly ParkedDeliveries _parked;
     private readonly TaskCompletionSource _empty = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private bool _isStopping;
@@ -52,6 +53,7 @@ public sealed partial class EmbeddedBus : IBus
         _options = options;
         _logger = logger;
         _bounds = new PendingBounds(options);
+        _compaction = new Compaction(_log, _pending, options);
         _parked = new ParkedDeliveries(intake, clock);
         BusMetrics.Observe(this);
     }
@@ -76,6 +78,7 @@ public sealed partial class EmbeddedBus : IBus
         var recovery = new BusRecovery(this, _log, _finished, _clock, TimeSpan.FromSeconds(_options.MaxAgeSeconds), _logger);
         var summary = await recovery.RunAsync(cancellationToken);
         await _log.ReleaseUnheldAsync();
+        _compaction.Consider();
         if (summary != new RecoverySummary(0, 0, 0, 0, 0))
         {
             LogRecovered(_logger, summary.Done, summary.DeliveredAgain, summary.Interrupted, summary.TooOld, summary.TriggersRecorded);
@@ -144,7 +147,7 @@ public sealed partial class EmbeddedBus : IBus
         }
 
         // Each pending activation holds the segment once, the trigger's record once until it is written.
-        deliveries.ForEach(pending => pending.AcceptedSegment = position.Segment);
+        deliveries.ForEach(pending => NoteAccepted(pending, position.Segment));
         if (!await IsSyncedAsync(position))
         {
             deliveries.ForEach(Withdraw);
@@ -185,6 +188,7 @@ public sealed partial class EmbeddedBus : IBus
         _parked.Stop();
         await AreRecordsSyncedAsync();
         await IsSyncedAsync(_log.Log.End);
+        await _compaction.SettledAsync();
         await _log.SettledAsync();
     }
 
@@ -235,13 +239,14 @@ public sealed partial class EmbeddedBus : IBus
     internal bool DeliverAgain(ActivationMessage message, long acceptedSegment)
     {
         var pending = new PendingActivation(this, message, message.SizeBytes) { AcceptedSegment = acceptedSegment };
+        _log.Hold(acceptedSegment);
         if (!_pending.TryAdd(pending))
         {
+            _log.Drop(acceptedSegment);
             return false;
         }
 
         _bounds.Enter(pending.NamespaceUuid, 1, pending.SizeBytes, force: true);
-        _log.Hold(acceptedSegment);
         Interlocked.Increment(ref _acceptedCount);
         Interlocked.Increment(ref _recoveredCount);
         _parked.Deliver(pending);
@@ -312,7 +317,7 @@ public sealed partial class EmbeddedBus : IBus
             }
         }
 
-        pending.AcceptedSegment = position.Segment;
+        NoteAccepted(pending, position.Segment);
         if (!await IsSyncedAsync(position))
         {
             Withdraw(pending);
@@ -376,12 +381,27 @@ public sealed partial class EmbeddedBus : IBus
         return true;
     }
 
+    private static void NoteAccepted(PendingActivation pending, long segment)
+    {
+        lock (pending)
+        {
+            pending.AcceptedSegment = segment;
+        }
+    }
+
     /// <summary>Gives a message that was not delivered back to its sender. An accepted entry of it is ended: nobody holds its id.</summary>
     private void Withdraw(PendingActivation pending)
     {
-        if (pending.AcceptedSegment != 0 && _log.TryAppendDone(pending.Id))
+        long acceptedSegment;
+        lock (pending)
         {
-            Drop(pending.AcceptedSegment, 0);
+            pending.IsFinished = true;
+            acceptedSegment = pending.AcceptedSegment;
+        }
+
+        if (acceptedSegment != 0 && _log.TryAppendDone(pending.Id))
+        {
+            Drop(acceptedSegment, 0);
         }
 
         Interlocked.Decrement(ref _acceptedCount);

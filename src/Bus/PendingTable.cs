@@ -43,6 +43,21 @@ internal sealed class PendingTable
         }
     }
 
+    /// <summary>Those whose accepted entry stands in the segment, as far as can be said while they change.</summary>
+    internal List<PendingActivation> AcceptedIn(long segment)
+    {
+        var found = new List<PendingActivation>();
+        foreach (var stripe in _stripes)
+        {
+            lock (stripe)
+            {
+                found.AddRange(stripe.Values.Where(pending => pending.AcceptedSegment == segment));
+            }
+        }
+
+        return found;
+    }
+
     // The low end of an id is random.
     private Dictionary<ActivationId, PendingActivation> StripeOf(ActivationId id) => _stripes[(int)(id.Low & 63)];
 }

@@ -1,3 +1,4 @@
+using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Names;
 
 namespace Frusta.Bus.Tests;
@@ -186,6 +187,63 @@ public sealed class EmbeddedBusTests : IAsyncLifetime
         Assert.InRange(_fixture.Log.ActiveSegment, 3, 100);
         Assert.InRange(_fixture.Log.ListSegments().Count, 1, 2);
         Assert.Equal(0, (await _fixture.RestartAsync()).DeliveredAgain);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task What_is_pending_for_long_does_not_fill_the_log_and_is_still_recovered_once(bool isStarted)
+    {
+        _fixture.Options.MaxPendingBytes = 2 * 1024 * 1024;
+        _fixture.Options.MaxLogBytes = 6 * 1024 * 1024;
+        await _fixture.RestartAsync();
+        var slow = new List<ActivationId>();
+        for (var i = 0; i < 1000; i++)
+        {
+            Assert.Equal(SendOutcome.Sent, await _fixture.Bus.SendAsync(BusFixture.Message(padding: 20_000), acceptFirst: true, Cancellation));
+            var delivery = Take();
+            if (i % 50 == 0)
+            {
+                slow.Add(delivery.Message.Id); // one in each segment
+                Assert.True(!isStarted || delivery.TryStart());
+            }
+            else
+            {
+                delivery.TryStart();
+                delivery.Finished(BusFixture.Finish(delivery.Message.Id));
+            }
+        }
+
+        Assert.InRange(_fixture.Log.ActiveSegment, 15, 100);
+        Assert.InRange(_fixture.Log.TotalBytes, 1, _fixture.Options.MaxLogBytes);
+        var summary = await _fixture.RestartAsync();
+        Assert.Equal(isStarted ? (0, 20) : (20, 0), (summary.DeliveredAgain, summary.Interrupted));
+        var left = isStarted ? slow.Where(_fixture.Records.All.ContainsKey) : _fixture.Intake.Deliveries.Select(static delivery => delivery.Message.Id);
+        Assert.Equal(slow.ToHashSet(), left.ToHashSet());
+        Assert.Equal(0, _fixture.Records.Refused);
+    }
+
+    [Theory]
+    [InlineData("Accepted Accepted", 1, 0)]
+    [InlineData("Accepted Started Accepted", 0, 1)]
+    [InlineData("Accepted Started Accepted Started", 0, 1)]
+    [InlineData("Accepted Started Accepted Started Done", 0, 0)]
+    public async Task An_entry_and_its_copy_are_one_activation(string entries, int deliveredAgain, int interrupted)
+    {
+        var message = BusFixture.Message();
+        using var accepted = PooledBuffer.Rent();
+        AcceptedEntry.WriteAccepted(message, accepted);
+        var started = new byte[24];
+        message.Id.WriteBytes(started);
+        foreach (var type in entries.Split(' ').Select(Enum.Parse<EntryType>))
+        {
+            _fixture.Log.Append((byte)type, type == EntryType.Accepted ? accepted.Span : started, []);
+        }
+
+        var summary = await _fixture.RestartAsync();
+
+        Assert.Equal((deliveredAgain, interrupted), (summary.DeliveredAgain, summary.Interrupted));
+        Assert.Equal((deliveredAgain, interrupted), (_fixture.Intake.Deliveries.Count, _fixture.Records.All.Count));
     }
 
     [Fact]
