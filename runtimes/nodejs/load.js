@@ -10,6 +10,8 @@ const path = require('path');
 const { createRequire } = Module;
 const evaluate = eval; // called by this name it evaluates in the global scope, in sloppy mode
 const own = require;
+const installs = process.env.OW_ENABLE_INIT_INSTALL !== 'false';
+delete process.env.OW_ENABLE_INIT_INSTALL; // not the user's
 let archive = null;
 
 /** The function named by `init.main`, or a promise of it. */
@@ -48,7 +50,7 @@ function loadArchive({ code, main }) {
     throw 'Zipped actions must contain either package.json or index.js at the root.';
   }
 
-  if (described && (process.env.OW_ENABLE_INIT_INSTALL ?? 'true') === 'true') {
+  if (described) {
     install(folder);
   }
 
@@ -72,10 +74,10 @@ function scratch() {
   return process.env.TMPDIR || (here === '/' ? '/tmp' : here);
 }
 
-/** Fetches the dependencies of a package that came without them. Its failure shows when the module is not found. */
+/** Reads the description, and fetches the dependencies of a package that came without them. Its failure shows when the module is not found. */
 function install(folder) {
   const description = JSON.parse(fs.readFileSync(path.join(folder, 'package.json'), 'utf8'));
-  if ('dependencies' in description && Object.keys(description.dependencies).length > 0 && !fs.existsSync(path.join(folder, 'node_modules'))) {
+  if (description.hasOwnProperty('dependencies') && installs && Object.keys(description.dependencies).length > 0 && !fs.existsSync(path.join(folder, 'node_modules'))) {
     require('child_process').spawnSync('npm', ['install', '--omit=dev', '--fetch-retries=0', '--no-audit', '--no-fund'], { cwd: folder });
   }
 }

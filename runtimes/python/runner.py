@@ -29,6 +29,7 @@ MAX_ENTRIES = 65536
 
 FAILED_TO_GENERATE = "The action failed to generate or locate a binary. See logs for details."
 CANNOT_START = "Cannot start action. Check logs for details."
+NOT_COMPILED = "open ./action/1/bin/exec.env: no such file or directory"
 NOT_A_DICTIONARY = "The action did not return a dictionary or array."
 EXITED = "command exited"
 
@@ -231,11 +232,11 @@ def print_exception(raised, stream, once=False):
     """The traceback as user code knows it, without the frames of this file. The launcher ends it with an empty line."""
     import traceback
 
-    inner = raised.__traceback__
-    while inner is not None and inner.tb_frame.f_code.co_filename == __file__:
-        inner = inner.tb_next
-    text = "".join(traceback.format_exception(type(raised), raised, inner))
-    print(text, file=stream, end="" if once else "\n")
+    whole = traceback.TracebackException(type(raised), raised, raised.__traceback__)
+    while whole.stack and whole.stack[0].filename == __file__:
+        del whole.stack[0]
+    lines = whole.format() if whole.stack else ["Traceback (most recent call last):\n", *whole.format_exception_only()]
+    print("".join(lines), file=stream, end="" if once else "\n")
 
 
 def say_why(raised, stream):
@@ -276,6 +277,8 @@ def load(code, binary, name):
     else:
         with open(entry, "wb") as file:
             file.write(source)
+    if source.startswith(b"#!"):
+        raise NotLoaded(NOT_COMPILED, CANNOT_START)  # the proxy takes it for a program that was compiled elsewhere
     compiled = refusal = None
     try:
         compiled = compile(source, entry, "exec", dont_inherit=True)
@@ -372,8 +375,7 @@ def add_packages(folder):
         for place in ("bin", "Scripts"):
             activation = os.path.join(virtual, place, "activate_this.py")
             if os.path.isfile(activation):
-                with open(activation, "rb") as file:
-                    exec(compile(file.read(), activation, "exec"), {"__file__": activation, "__name__": "activate_this"})
+                activate(activation)
                 return
         raise NotLoaded("Invalid virtualenv. Zip file does not include 'activate_this.py'.\n", FAILED_TO_GENERATE)
     if os.path.isfile(requirements):
@@ -385,6 +387,23 @@ def add_packages(folder):
         if done.returncode != 0:
             raise NotLoaded(done.stdout.rstrip("\n"), FAILED_TO_GENERATE)
         sys.path.insert(0, packages)
+
+
+def activate(activation):
+    """Runs the script of a virtualenv, which counts as a part of compiling: whatever it says is an error."""
+    import contextlib
+    import io
+
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said), open(activation, "rb") as file:
+            exec(compile(file.read(), activation, "exec"), {"__file__": activation, "__name__": "activate_this"})
+    except BaseException as raised:
+        code = say_why(raised, said)
+        if code and not said.getvalue():
+            said.write(f"exit status {code}")
+    if said.getvalue():
+        raise NotLoaded(said.getvalue().rstrip("\n"), FAILED_TO_GENERATE)
 
 
 def main():

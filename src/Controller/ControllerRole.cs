@@ -37,7 +37,7 @@ public sealed class ControllerRole : IDisposable
         _invoke = new InvokeAction(
             new ResolveAction(documents.GetAsync, options.Invocation), admit, bus, manifest.IsDeprecated, options.Invocation, clock,
             loggers.CreateLogger<InvokeAction>());
-        var fire = new FireTrigger(documents.GetAsync, _invoke, admit, entitle.CheckActivateAsync, bus, clock);
+        var fire = new FireTrigger(documents.GetAsync, _invoke, admit, entitle.CheckActivateAsync, bus, limits, clock);
         var dispatch = new Dispatch(
             new ActionsApi(entities),
             new PackagesApi(entities),

@@ -104,6 +104,32 @@ public sealed class ArchiveTests(RuntimeFixture runtimes)
         Assert.Equal("{\"text\": \"helped\", \"data\": \"from the archive\"}\n", (await python.RunAsync()).Body);
     }
 
+    [Theory]
+    [InlineData("print('hi')", "stderr: hi")]
+    [InlineData("raise ValueError('no luck')", "stderr: ValueError: no luck")]
+    [InlineData("import sys\nsys.exit(2)", "stderr: exit status 2")]
+    public async Task A_virtualenv_that_has_something_to_say_fails_the_init(string script, string lastLine)
+    {
+        await using var python = await runtimes.StartPythonAsync();
+
+        var said = await python.InitAsync(Zip(("__main__.py", "def main(a): return {}"), ("virtualenv/bin/activate_this.py", script)), binary: true);
+
+        Assert.Equal("{\"error\":\"The action failed to generate or locate a binary. See logs for details.\"}\n", said.Body);
+        Assert.Equal(lastLine, python.Logs[^1]);
+    }
+
+    [Theory]
+    [InlineData("{bad", "SyntaxError: Expected property name or '}' in JSON at position 1")]
+    [InlineData("null", "TypeError: Cannot read properties of null (reading 'hasOwnProperty')")]
+    public async Task A_package_json_that_cannot_be_read_fails_the_init_in_these_words(string description, string words)
+    {
+        await using var node = await runtimes.StartNodeAsync();
+
+        var said = await node.InitAsync(Zip(("package.json", description), ("index.js", "exports.main = () => ({})")), binary: true);
+
+        Assert.StartsWith($"{{\"error\":\"Initialization has failed due to: {words}", said.Body, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_virtualenv_is_activated()
     {

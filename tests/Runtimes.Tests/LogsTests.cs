@@ -49,6 +49,34 @@ public sealed class LogsTests(RuntimeFixture runtimes)
     }
 
     [Fact]
+    public async Task A_long_line_comes_in_pieces()
+    {
+        await using var node = await runtimes.StartNodeAsync();
+        node.LogLimit = 71 + 1000 + (3 * (69 + 16384)) + 71 + (2 * (71 + 5)) + 69 + 16384;
+        await node.InitAsync("""
+            function main(a) {
+              if (a.whole) { console.log('w'.repeat(16384 * 100)); return {}; }
+              console.log('a'.repeat(1000));
+              console.log('b'.repeat(16384 * 3)); // ends where a piece does
+              console.log('after');
+              process.stdout.write('c'.repeat(16384));
+              process.stdout.write('rest.');
+              return {};
+            }
+            """);
+
+        await node.RunAsync();
+
+        Assert.Equal([1000, 16384, 16384, 16384, 0, 5, 16384, 5], node.Logs.Select(static line => line.Length - "stdout: ".Length));
+        Assert.Equal(("stdout: ", "stdout: after", "stdout: rest."), (node.Logs[4], node.Logs[5], node.Logs[7]));
+        Assert.False(node.LogsTruncated);
+
+        await node.RunAsync(new JsonObject { ["whole"] = true });
+        Assert.Equal(5, node.Logs.Length);
+        Assert.True(node.LogsTruncated);
+    }
+
+    [Fact]
     public async Task Lines_up_to_the_limit_are_kept_and_those_beyond_are_dropped()
     {
         await using var node = await runtimes.StartNodeAsync();
@@ -151,7 +179,8 @@ public sealed class LogsTests(RuntimeFixture runtimes)
 
         await node.InitAndRunAsync("function main() { const b = Buffer.alloc(1 << 20, 120); for (let i = 0; i < 64; i++) require('fs').writeSync(1, b); return {}; }");
 
-        Assert.Equal(["stderr: Logs were truncated because the total bytes size exceeds the limit of 1048576 bytes."], node.Logs);
+        Assert.Equal(64, node.Logs.Length); // as many pieces of 16 KiB as fit
+        Assert.Equal("stderr: Logs were truncated because the total bytes size exceeds the limit of 1048576 bytes.", node.Logs[^1]);
     }
 
     [Fact]

@@ -41,6 +41,7 @@ public sealed class PythonRunnerTests(RuntimeFixture runtimes)
     [InlineData("import no_such_module_zz\ndef main(a):\n    return {}\n", CannotStart, "stderr: Command exited abruptly during initialization.")]
     [InlineData("import sys\nsys.exit(3)\n", CannotStart, "stderr: Command exited abruptly during initialization.")]
     [InlineData("def other(a):\n    return {}\n", CannotStart, "stderr: Command exited abruptly during initialization.")]
+    [InlineData("#!/usr/bin/env python3\ndef main(a):\n    return {}\n", CannotStart, "stderr: open ./action/1/bin/exec.env: no such file or directory")]
     [InlineData("", "{\"error\":\"Missing main/no code to execute.\"}\n", null)]
     public async Task Code_that_does_not_load_fails_the_init_and_the_log_says_why(string code, string answer, string? lastLine)
     {
@@ -74,6 +75,24 @@ public sealed class PythonRunnerTests(RuntimeFixture runtimes)
         Assert.Contains(python.Logs, static line => line.Equals("stderr:     raise ValueError('no luck')", StringComparison.Ordinal));
         Assert.Equal(["stderr: ValueError: no luck", "stderr: "], python.Logs[^2..]);
         Assert.DoesNotContain(python.Logs, line => line.Contains("runner.py", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("def main():\n    return {}\n", "stderr: TypeError: main() takes 0 positional arguments but 1 was given")]
+    [InlineData("return 5\n", "stderr: SyntaxError: 'return' outside function")]
+    [InlineData("x = 1\n", "stderr: ImportError: cannot import name 'main' from 'main__' (*")]
+    public async Task A_traceback_has_its_head_even_without_a_frame_of_the_action(string code, string line)
+    {
+        await using var python = await runtimes.StartPythonAsync();
+
+        if ((await python.InitAsync(code)).Ok)
+        {
+            await python.RunAsync();
+        }
+
+        Assert.Equal("stderr: Traceback (most recent call last):", python.Logs[0]);
+        Assert.Contains(python.Logs, log => line.EndsWith('*') ? log.StartsWith(line[..^1], StringComparison.Ordinal) : log.Equals(line, StringComparison.Ordinal));
+        Assert.DoesNotContain(python.Logs, static log => log.Contains("runner.py", StringComparison.Ordinal));
     }
 
     [Fact]

@@ -12,6 +12,9 @@ public static class ExecutionTexts
     public const string ActionUnreadable = "Action could not be fetched.";
     public const string Interrupted = "whisk internal error";
     public const string LogsIncomplete = "There was an issue while collecting your logs. Data might be missing.";
+    /// <summary>A line of the log: the Go proxy's of a process that ended while its code was loaded.</summary>
+    public const string EndedAbruptly = "Command exited abruptly during initialization.";
+
     public const string LogsAfterFailure = "The action did not initialize or run as expected. Log data might be missing.";
 
     public static string TimedOut(int milliseconds) => $"The action exceeded its time limits of {milliseconds} milliseconds.";

@@ -71,19 +71,6 @@ public readonly struct QueryParameters(string? query)
         page = default;
         var limit = limits.DefaultListLimit;
         var skip = 0;
-        if (this["limit"] is { } limitText)
-        {
-            if (!TryInteger(limitText, out limit))
-            {
-                return ApiAnswer.MalformedQuery("limit", $"The value '{limitText}' is not an integer for {collection}.");
-            }
-
-            if (limit < 0 || limit > limits.MaxListLimit)
-            {
-                return ApiAnswer.MalformedQuery("limit", $"The value '{limit}' is not in the range of 0 to {limits.MaxListLimit} for {collection}.");
-            }
-        }
-
         if (this["skip"] is { } skipText)
         {
             if (!TryInteger(skipText, out skip))
@@ -94,6 +81,19 @@ public readonly struct QueryParameters(string? query)
             if (skip < 0)
             {
                 return ApiAnswer.MalformedQuery("skip", $"The value '{skip}' is not greater than or equal to 0 for {collection}.");
+            }
+        }
+
+        if (this["limit"] is { } limitText)
+        {
+            if (!TryInteger(limitText, out limit))
+            {
+                return ApiAnswer.MalformedQuery("limit", $"The value '{limitText}' is not an integer for {collection}.");
+            }
+
+            if (limit < 0 || limit > limits.MaxListLimit)
+            {
+                return ApiAnswer.MalformedQuery("limit", $"The value '{limit}' is not in the range of 0 to {limits.MaxListLimit} for {collection}.");
             }
         }
 

@@ -4,6 +4,7 @@ using Frusta.Bus;
 using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Entities;
 using Frusta.Contracts.Json;
+using Frusta.Contracts.Limits;
 using Frusta.Contracts.Messages;
 using Frusta.Contracts.Names;
 using Frusta.Controller.Api;
@@ -42,6 +43,7 @@ public sealed class FireTrigger(
     Admit admit,
     CheckActivate check,
     IBus bus,
+    LimitsOptions limits,
     TimeProvider clock)
 {
     private static readonly JsonWriterOptions Options = new() { Encoder = LeastEscaping.Instance };
@@ -185,6 +187,12 @@ public sealed class FireTrigger(
         if (await check(request.Caller, EntityKind.Action, link.Action, cancellationToken) is { } forbidden)
         {
             return (null, forbidden.ErrorText, forbidden.Status >= 500);
+        }
+
+        var limitBytes = InvokeApi.PayloadLimit(request.Caller, limits);
+        if (arguments.Length > limitBytes)
+        {
+            return (null, ApiTexts.PayloadTooLarge(arguments.Length, limitBytes), false);
         }
 
         var call = new InvokeRequest(request.Caller, link.Action, arguments.Memory, Blocking: false, 0, request.TransactionId, request.ForceStore);

@@ -78,7 +78,8 @@ internal static class ClassifyAnswer
             WriteError(result, ExecutionTexts.InitFailed(Encoding.UTF8.GetString(body)));
         }
 
-        return new Verdict(ActivationStatus.DeveloperError, Encoding.UTF8.GetCharCount(body));
+        var lastWords = answer.Kind == RuntimeAnswerKind.Closed ? ExecutionTexts.EndedAbruptly : null;
+        return new Verdict(ActivationStatus.DeveloperError, Encoding.UTF8.GetCharCount(body), LastWords: lastWords);
     }
 
     /// <summary>Writes <c>{"error":text}</c>.</summary>

@@ -190,7 +190,7 @@ internal sealed partial class RunActivation(IEntityStore store, LimitsOptions li
     private static RunEnd Record(LiveSandbox live, QueuedActivation activation, Verdict verdict, RunTimes times, PooledBuffer result)
     {
         InvokerMetrics.LogsCollected();
-        var logs = live.Runnable.CollectOutput(failed: verdict.Status == ActivationStatus.DeveloperError);
+        var logs = live.Runnable.CollectOutput(failed: verdict.Status == ActivationStatus.DeveloperError, verdict.LastWords);
         var message = activation.Message;
         var startMs = times.WaitEndMs;
         var record = new ActivationRecord

@@ -20,7 +20,8 @@ public abstract class RunnableSandbox : IAsyncDisposable
 
     /// <summary>Takes what the activation wrote. Called when its answer is there, or when there will be none.</summary>
     /// <param name="failed">True for a developer error, after which a line says that logs might be missing.</param>
-    public abstract LogsResult CollectOutput(bool failed);
+    /// <param name="lastWords">A line that is the runtime's though its process could not write it, or null.</param>
+    public abstract LogsResult CollectOutput(bool failed, string? lastWords);
 
     /// <summary>Ends the sandbox and everything that reads from it.</summary>
     public abstract ValueTask DisposeAsync();

@@ -119,7 +119,7 @@ public sealed class RuntimeSandboxFactory : ISandboxFactory
 
         public override void BeginOutput(long limitBytes) => _output.Begin(limitBytes);
 
-        public override LogsResult CollectOutput(bool failed) => _output.Collect(failed);
+        public override LogsResult CollectOutput(bool failed, string? lastWords) => _output.Collect(failed, lastWords);
 
         public override async ValueTask DisposeAsync()
         {

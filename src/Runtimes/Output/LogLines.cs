@@ -12,6 +12,7 @@ internal sealed class LogLines(TimeProvider clock)
 {
     /// <summary>What Docker's log file has around the text of one line: the members' names, the stream, the time, the line end.</summary>
     private const int WrappingBytes = 71;
+    private const int LineEndBytes = 2;
     private const int TimestampBytes = 30;
 
     private static readonly SearchValues<byte> Plain = SearchValues.Create(
@@ -35,18 +36,21 @@ internal sealed class LogLines(TimeProvider clock)
         _truncated = false;
     }
 
-    /// <summary>Adds a line without its end, unless it or one before it exceeds the limit. What OpenWhisk's runtimes end an activation with is no line.</summary>
-    public void Add(ReadOnlySpan<byte> text, bool isError)
+    /// <summary>
+    /// Adds a line without its end, or a piece of one, unless it or one before it exceeds the limit. What OpenWhisk's runtimes end an activation with
+    /// is no line.
+    /// </summary>
+    public void Add(ReadOnlySpan<byte> text, bool isError, bool isPiece = false)
     {
         if (_truncated || _limit == 0 || (text.Length >= Sentinel.Length && text.IndexOf(Sentinel) >= 0))
         {
             return;
         }
 
-        text = text.EndsWith("\r"u8) ? text[..^1] : text;
+        text = text.EndsWith("\r"u8) && !isPiece ? text[..^1] : text;
 
         var plain = text.IndexOfAnyExcept(Plain) < 0;
-        var size = WrappingBytes + (plain ? text.Length : EscapedLength(text));
+        var size = WrappingBytes - (isPiece ? LineEndBytes : 0) + (plain ? text.Length : EscapedLength(text));
         if (size > Left)
         {
             _truncated = true;

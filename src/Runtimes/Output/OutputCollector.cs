@@ -1,3 +1,4 @@
+using System.Text;
 using Frusta.Contracts.Buffers;
 using Frusta.Sockets;
 using Microsoft.Win32.SafeHandles;
@@ -85,7 +86,8 @@ public sealed class OutputCollector : IDisposable
 
     /// <summary>The activation's answer is here, or will never come: reads what is left and gives its logs.</summary>
     /// <param name="failed">True for a developer error, after which a line says that logs might be missing.</param>
-    public LogsResult Collect(bool failed)
+    /// <param name="lastWords">A line that is the runtime's though its process could not write it.</param>
+    public LogsResult Collect(bool failed, string? lastWords = null)
     {
         Volatile.Write(ref BeganAt, 0);
         lock (_gate)
@@ -97,6 +99,11 @@ public sealed class OutputCollector : IDisposable
 
             _standardOutput.EndLine(_lines);
             _standardError.EndLine(_lines);
+            if (lastWords is not null)
+            {
+                _lines.Add(Encoding.UTF8.GetBytes(lastWords), isError: true);
+            }
+
             return _lines.End(failed);
         }
     }

@@ -11,6 +11,9 @@ internal sealed class OutputStream(SafeFileHandle handle, bool isError)
 {
     private const int ChunkBytes = 16 * 1024;
 
+    // Docker's logs, from which OpenWhisk takes its lines, come in pieces of at most that size.
+    private const int PieceBytes = 16 * 1024;
+
     // What a pipe holds at most is 64 KiB, or 1 MiB when somebody enlarged it. A writer that is as fast as this reader must not
     // keep the collector's lock for ever: the pump comes again.
     private const int MaxBytesAtOnce = 4 * 1024 * 1024;
@@ -59,9 +62,7 @@ internal sealed class OutputStream(SafeFileHandle handle, bool isError)
     {
         if (_line is not null)
         {
-            lines.Add(_line.Span, isError);
-            _line.Dispose();
-            _line = null;
+            Add([], lines, isPiece: false);
         }
     }
 
@@ -85,34 +86,42 @@ internal sealed class OutputStream(SafeFileHandle handle, bool isError)
         {
             var end = bytes.IndexOf((byte)'\n');
             var part = end < 0 ? bytes : bytes[..end];
-            if (end < 0 || _line is not null)
+            for (int room; part.Length >= (room = PieceBytes - (_line?.Length ?? 0)); part = part[room..])
             {
-                Keep(part, lines);
+                Add(part[..room], lines, isPiece: true);
             }
 
             if (end < 0)
             {
+                Keep(part);
                 return;
             }
 
-            if (_line is null)
-            {
-                lines.Add(part, isError);
-            }
-            else
-            {
-                EndLine(lines);
-            }
-
+            Add(part, lines, isPiece: false);
             bytes = bytes[(end + 1)..];
         }
     }
 
-    /// <summary>Keeps no more of a line than could be logged: one byte over the limit is enough to cut the logs.</summary>
-    private void Keep(ReadOnlySpan<byte> part, LogLines lines)
+    private void Add(ReadOnlySpan<byte> part, LogLines lines, bool isPiece)
     {
-        _line ??= PooledBuffer.Rent(part.Length);
-        var room = Math.Max(0, Math.Min(lines.Left + 1, int.MaxValue / 2) - _line.Length);
-        _line.Write(part[..(int)Math.Min(part.Length, room)]);
+        if (_line is null)
+        {
+            lines.Add(part, isError, isPiece);
+            return;
+        }
+
+        _line.Write(part);
+        lines.Add(_line.Span, isError, isPiece);
+        _line.Dispose();
+        _line = null;
+    }
+
+    private void Keep(ReadOnlySpan<byte> part)
+    {
+        if (part.Length > 0)
+        {
+            _line ??= PooledBuffer.Rent(part.Length);
+            _line.Write(part);
+        }
     }
 }

@@ -34,7 +34,7 @@ public sealed class FireTriggerTests : IDisposable
             NullLogger<InvokeAction>.Instance);
         CheckActivate check = static (_, _, name, _) =>
             ValueTask.FromResult(string.Equals(name.Namespace, "guest", StringComparison.Ordinal) ? (ApiAnswer?)null : ApiAnswer.Error(403, "no"));
-        _fire = new FireTrigger(read, _invoke, _admit, check, _bus, TimeProvider.System);
+        _fire = new FireTrigger(read, _invoke, _admit, check, _bus, new LimitsOptions { MaxPayloadBytes = 4096 }, TimeProvider.System);
         Put(new ActionDocument
         {
             Name = new FullyQualifiedName("guest", null, "act"),
@@ -73,6 +73,19 @@ public sealed class FireTriggerTests : IDisposable
         Assert.Equal(1, _admit.LoadOf(Caller).InFlight);
         FakeBus.End(message);
         Assert.Equal(0, _admit.LoadOf(Caller).InFlight);
+    }
+
+    [Fact]
+    public async Task A_rule_whose_arguments_are_larger_than_a_call_may_be_starts_nothing()
+    {
+        Trigger(("guest/r", "act", true));
+
+        await FireAsync($$"""{"a": "{{new string('x', 4096)}}"}""");
+
+        Assert.Empty(_bus.Sent);
+        var record = JsonNode.Parse(_bus.TriggerRecord!.Record.Span)!;
+        var line = $$"""{"statusCode":1,"success":false,"error":"Request larger than allowed: 4135 > 4096 bytes.","rule":"guest/r","action":"guest/act"}""";
+        Assert.Equal(line, (string?)Assert.Single(record["logs"]!.AsArray()));
     }
 
     [Fact]

@@ -88,7 +88,7 @@ internal sealed class FakeSandbox(string family, int number, FakeFactory factory
     {
     }
 
-    public override LogsResult CollectOutput(bool failed)
+    public override LogsResult CollectOutput(bool failed, string? lastWords)
     {
         FailedRuns += failed ? 1 : 0;
         return new LogsResult(PooledBuffer.Copy(Encoding.UTF8.GetBytes(factory.Logs)), factory.LogsTruncated);

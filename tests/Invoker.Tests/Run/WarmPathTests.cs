@@ -117,7 +117,7 @@ public sealed class WarmPathTests
         {
         }
 
-        public override LogsResult CollectOutput(bool failed) => default;
+        public override LogsResult CollectOutput(bool failed, string? lastWords) => default;
 
         public void LimitMemory(int megabytes)
         {
