@@ -88,6 +88,41 @@ public sealed class HostileRunnerTests(RuntimeFixture runtimes) : IDisposable
         Assert.False(echo.Closed.Task.IsCompleted);
     }
 
+    /// <summary>The memory of a request is another's as soon as its exchange is over.</summary>
+    [Fact]
+    public async Task An_answer_before_the_request_was_read_brings_no_byte_of_another_request()
+    {
+        await using var hostile = await StartAsync("""
+            import time
+            head = exactly(24)
+            last = head[8:]
+            result(b'{}')
+            time.sleep(0.3)
+            seen = exactly(struct.unpack('<I', head[:4])[0])
+            receive()
+            result(b'{"foreign":%d}' % seen.count(b'S'))
+            receive()
+            """);
+        var request = new byte[1_000_000];
+
+        var answer = await hostile.Client.RunAsync(Contracts.Names.ActivationId.New(TimeProvider.System), request, CancellationToken.None);
+        Array.Fill(request, (byte)'S');
+
+        Assert.Equal(RuntimeAnswerKind.Answered, answer.Kind);
+        Assert.Equal("{\"foreign\":0}", (await hostile.RunAsync()).Body);
+    }
+
+    [Fact]
+    public async Task An_early_answer_of_a_process_that_never_reads_ends_with_the_time()
+    {
+        await using var hostile = await StartAsync("head = exactly(24); last = head[8:]; result(b'{}'); import time; time.sleep(60)");
+        var run = hostile.Client.RunAsync(Contracts.Names.ActivationId.New(TimeProvider.System), new byte[1_000_000], CancellationToken.None);
+
+        hostile.Client.Abort(RuntimeAnswerKind.TimedOut);
+
+        Assert.Equal(RuntimeAnswerKind.TimedOut, (await run).Kind);
+    }
+
     public void Dispose() => _folder.Delete(recursive: true);
 
     private async Task<LiveRuntime> StartAsync(string script)

@@ -26,6 +26,10 @@ public sealed class FramesClient : ReadySocket, IRuntimeClient, IValueTaskSource
     private const int InFlight = 1;
     private const int Dead = 2;
 
+    private const int Sent = 0;
+    private const int Sending = 1;
+    private const int AnswerWaits = 2;
+
     private readonly RuntimeFamily _family;
     private readonly int _maxResultBytes;
     private readonly byte[] _received = GC.AllocateUninitializedArray<byte>(ReceiveBytes);
@@ -36,6 +40,8 @@ public sealed class FramesClient : ReadySocket, IRuntimeClient, IValueTaskSource
     private bool _initializing;
     private int _state = Idle;
     private int _told;
+    private int _send = Sent;
+    private RuntimeAnswer _early;
     private TaskCompletionSource? _room;
 
     // Of the receiving thread alone.
@@ -121,6 +127,7 @@ public sealed class FramesClient : ReadySocket, IRuntimeClient, IValueTaskSource
         _id = id;
         _initializing = type == FrameType.Init;
         var version = _answer.Version;
+        _send = Sending;
         if (Interlocked.CompareExchange(ref _state, InFlight, Idle) != Idle)
         {
             return ValueTask.FromResult(new RuntimeAnswer(RuntimeAnswerKind.Closed, Ok: false, Body: null, BodyLength: 0));
@@ -168,6 +175,7 @@ public sealed class FramesClient : ReadySocket, IRuntimeClient, IValueTaskSource
         if (sent == size && copied)
         {
             ArrayPool<byte>.Shared.Return(frame);
+            SendEnded();
         }
         else if (sent != Broken)
         {
@@ -177,10 +185,11 @@ public sealed class FramesClient : ReadySocket, IRuntimeClient, IValueTaskSource
         {
             ArrayPool<byte>.Shared.Return(frame);
             Lose(RuntimeAnswerKind.Closed);
+            SendEnded();
         }
     }
 
-    /// <summary>What did not fit into the socket at once. The request stays valid because its exchange is not over before the runner has read it.</summary>
+    /// <summary>What did not fit into the socket at once. The request stays valid: no answer ends its exchange before this has ended.</summary>
     private async Task SendRestAsync(byte[] frame, int size, int sent, ReadOnlyMemory<byte> request)
     {
         var whole = await TrySendAllAsync(frame.AsMemory(sent, size - sent)) && await TrySendAllAsync(request);
@@ -188,6 +197,31 @@ public sealed class FramesClient : ReadySocket, IRuntimeClient, IValueTaskSource
         if (!whole)
         {
             Lose(RuntimeAnswerKind.Closed);
+        }
+
+        SendEnded();
+    }
+
+    /// <summary>
+    /// Nothing of the request's memory is read from here on. Code in a sandbox may answer before it has read its request: the answer has waited,
+    /// or the memory could be another request's by the time that the rest is sent.
+    /// </summary>
+    private void SendEnded()
+    {
+        if (Interlocked.Exchange(ref _send, Sent) != AnswerWaits)
+        {
+            return;
+        }
+
+        var answer = _early;
+        _early = default;
+        if (Interlocked.CompareExchange(ref _state, Idle, InFlight) == InFlight)
+        {
+            Complete(answer);
+        }
+        else
+        {
+            answer.Body?.Dispose(); // aborted meanwhile
         }
     }
 
@@ -311,7 +345,7 @@ public sealed class FramesClient : ReadySocket, IRuntimeClient, IValueTaskSource
     };
 
     private bool IsAwaited(FrameHeader header) =>
-        _greeted && header.Flags <= FrameHeader.NotOk && Volatile.Read(ref _state) == InFlight && header.Id == _id;
+        _greeted && Volatile.Read(ref _send) != AnswerWaits && header.Flags <= FrameHeader.NotOk && Volatile.Read(ref _state) == InFlight && header.Id == _id;
 
     private void Take(FrameHeader header, PooledBuffer payload)
     {
@@ -320,15 +354,28 @@ public sealed class FramesClient : ReadySocket, IRuntimeClient, IValueTaskSource
             Hello = Encoding.UTF8.GetString(payload.Span);
             _greeted = true;
             payload.Dispose();
+            return;
         }
-        else if (Interlocked.CompareExchange(ref _state, Idle, InFlight) == InFlight)
+
+        var answer = header.Type == FrameType.Truncated ? TooLarge(payload) : Answered(header, payload);
+        if (Volatile.Read(ref _send) == Sending)
         {
-            _owed = header.Type == FrameType.Truncated ? TooLarge(payload) : Answered(header, payload);
-            _owes = true;
+            _early = answer;
+            if (Interlocked.CompareExchange(ref _send, AnswerWaits, Sending) == Sending)
+            {
+                return;
+            }
+
+            _early = default;
+        }
+
+        if (Interlocked.CompareExchange(ref _state, Idle, InFlight) == InFlight)
+        {
+            (_owes, _owed) = (true, answer);
         }
         else
         {
-            payload.Dispose(); // aborted meanwhile
+            answer.Body?.Dispose(); // aborted meanwhile
         }
     }
 
@@ -363,7 +410,11 @@ public sealed class FramesClient : ReadySocket, IRuntimeClient, IValueTaskSource
             Closed?.Invoke(this);
         }
 
-        if (inFlight)
+        if (inFlight && Interlocked.Exchange(ref _send, Sent) == AnswerWaits)
+        {
+            Complete(_early); // it came before the end did
+        }
+        else if (inFlight)
         {
             var body = kind == RuntimeAnswerKind.Closed ? _family.WordsOfEnd(_initializing) : null;
             Complete(new RuntimeAnswer(kind, Ok: false, body, body?.Length ?? 0));
