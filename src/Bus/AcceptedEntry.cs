@@ -12,7 +12,7 @@ internal enum EntryType : byte
     /// <summary>Id (16), retries (4), the message as JSON.</summary>
     Accepted = 1,
 
-    /// <summary>Id (16), milliseconds since 1970 (8).</summary>
+    /// <summary>Id (16), milliseconds since 1970 (6), number of earlier starts (2).</summary>
     Started = 2,
 
     /// <summary>Id (16) of an accepted activation that ended without a record.</summary>

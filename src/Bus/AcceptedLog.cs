@@ -56,11 +56,12 @@ internal sealed class AcceptedLog
         }
     }
 
-    internal bool TryAppendStarted(ActivationId id, long startedMs, out LogPosition position)
+    /// <summary>Says that it has started, and how often before: earlier entries that said so may be given up.</summary>
+    internal bool TryAppendStarted(PendingActivation pending, out LogPosition position)
     {
         Span<byte> entry = stackalloc byte[24];
-        id.WriteBytes(entry);
-        BinaryPrimitives.WriteInt64LittleEndian(entry[16..], startedMs);
+        pending.Id.WriteBytes(entry);
+        BinaryPrimitives.WriteInt64LittleEndian(entry[16..], pending.StartedMs | ((long)pending.EarlierStarts << 48));
         return TryAppend(EntryType.Started, entry, [], holds: 1, out position);
     }
 

@@ -13,6 +13,8 @@ namespace Frusta.Bus;
 internal sealed partial class BusRecovery(
     EmbeddedBus bus, AcceptedLog log, IFinishedActivations finished, TimeProvider clock, TimeSpan maxAge, ILogger logger)
 {
+    private const int MostRetries = ushort.MaxValue - 1; // what an entry can count
+
     private static readonly byte[] Interruption = System.Text.Encoding.UTF8.GetBytes($$"""{"error":"{{ExecutionTexts.Interrupted}}"}""");
 
     private readonly Dictionary<ActivationId, Left> _left = [];
@@ -73,8 +75,9 @@ internal sealed partial class BusRecovery(
                     _entries.Add((entry.Position, (EntryType)entry.Type));
                     break;
                 case EntryType.Started when _left.TryGetValue(ActivationId.FromBytes(entry.Payload), out var started):
-                    started.Starts++;
-                    started.StartedMs = BinaryPrimitives.ReadInt64LittleEndian(entry.Payload[16..]);
+                    var word = BinaryPrimitives.ReadUInt64LittleEndian(entry.Payload[16..]);
+                    started.Starts = Math.Max(started.Starts, (int)(word >> 48) + 1);
+                    started.StartedMs = (long)(word & 0xffff_ffff_ffff);
                     break;
                 case EntryType.Done:
                     log.NoteDone(entry.Position.Segment);
@@ -146,9 +149,9 @@ internal sealed partial class BusRecovery(
             RecordInterruption(message, left, now);
             _tooOld++;
         }
-        else if (left.Starts <= retries)
+        else if (left.Starts <= Math.Min(retries, MostRetries))
         {
-            if (bus.DeliverAgain(message, segment))
+            if (bus.DeliverAgain(message, left.Starts, segment))
             {
                 _deliveredAgain++;
             }

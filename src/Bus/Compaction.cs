@@ -106,7 +106,7 @@ internal sealed class Compaction
             }
 
             LogPosition started = default;
-            if (pending.StartedMs != 0 && !_log.TryAppendStarted(pending.Id, pending.StartedMs, out started))
+            if (pending.StartedMs != 0 && !_log.TryAppendStarted(pending, out started))
             {
                 _log.Drop(accepted.Segment);
                 return false;

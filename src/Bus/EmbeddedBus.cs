@@ -236,9 +236,9 @@ public sealed partial class EmbeddedBus : IBus
     }
 
     /// <summary>Takes over an activation of an earlier process, whatever the bounds say, and delivers it.</summary>
-    internal bool DeliverAgain(ActivationMessage message, long acceptedSegment)
+    internal bool DeliverAgain(ActivationMessage message, int earlierStarts, long acceptedSegment)
     {
-        var pending = new PendingActivation(this, message, message.SizeBytes) { AcceptedSegment = acceptedSegment };
+        var pending = new PendingActivation(this, message, message.SizeBytes) { AcceptedSegment = acceptedSegment, EarlierStarts = earlierStarts };
         _log.Hold(acceptedSegment);
         if (!_pending.TryAdd(pending))
         {
@@ -366,15 +366,10 @@ public sealed partial class EmbeddedBus : IBus
 
     private bool TryAppendStarted(PendingActivation pending)
     {
-        if (!_log.TryAppendStarted(pending.Id, pending.StartedMs, out var position))
+        if (!_log.TryAppendStarted(pending, out var position))
         {
             LogStartRefused(_logger, pending.Id.ToString());
             return false;
-        }
-
-        if (pending.StartedSegment != 0)
-        {
-            _log.Drop(pending.StartedSegment);
         }
 
         pending.StartedSegment = position.Segment;

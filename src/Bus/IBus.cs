@@ -49,6 +49,12 @@ public interface IDelivery
     bool TryStart();
 
     /// <summary>
+    /// True when it is on disk and has not started, so that it runs after the next start of this process if nothing more is done with it now. For the
+    /// end of a process only.
+    /// </summary>
+    bool CanWait();
+
+    /// <summary>
     /// Writes the record to the journal, then tells who waits. Called exactly once, as the last thing; it takes over the
     /// record and releases the message.
     /// </summary>

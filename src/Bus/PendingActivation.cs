@@ -20,15 +20,26 @@ internal sealed class PendingActivation(EmbeddedBus bus, ActivationMessage messa
     /// <summary>Segment of the accepted entry; 0 for a blocking call.</summary>
     internal long AcceptedSegment { get; set; }
 
-    /// <summary>Segments of started entries; usually none or one, more after retries.</summary>
+    /// <summary>Segment of the started entry; 0 before.</summary>
     internal long StartedSegment { get; set; }
 
     internal long StartedMs { get; set; }
+
+    /// <summary>How often it started in earlier processes.</summary>
+    internal int EarlierStarts { get; init; }
 
     internal bool IsFinished { get; set; }
 
     /// <summary>It has ended, and the journal did not take its record. It stays pending.</summary>
     internal bool IsRefused { get; set; }
+
+    public bool CanWait()
+    {
+        lock (this)
+        {
+            return AcceptedSegment != 0 && StartedMs == 0;
+        }
+    }
 
     public bool TryStart() => bus.TryStart(this);
 

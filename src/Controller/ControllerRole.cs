@@ -16,6 +16,9 @@ namespace Frusta.Controller;
 public sealed class ControllerRole : IDisposable
 {
     private readonly InvokeAction _invoke;
+    private readonly InfoApi _info;
+    private readonly Dispatch _dispatch;
+    private readonly ILogger<RestApi> _log;
 
     public ControllerRole(
         ControllerOptions options,
@@ -29,8 +32,7 @@ public sealed class ControllerRole : IDisposable
         TimeProvider clock,
         ILoggerFactory loggers)
     {
-        var info = new InfoApi(limits, manifest, options.Info, operations);
-        var authenticate = new Authenticate(subjects);
+        _info = new InfoApi(limits, manifest, options.Info, operations);
         var admit = new Admit(limits, clock);
         var entitle = new Entitle(documents);
         var entities = new EntityWrites(documents, entitle, manifest, limits, clock);
@@ -38,7 +40,7 @@ public sealed class ControllerRole : IDisposable
             new ResolveAction(documents.GetAsync, options.Invocation), admit, bus, manifest.IsDeprecated, options.Invocation, clock,
             loggers.CreateLogger<InvokeAction>());
         var fire = new FireTrigger(documents.GetAsync, _invoke, admit, entitle.CheckActivateAsync, bus, limits, clock);
-        var dispatch = new Dispatch(
+        _dispatch = new Dispatch(
             new ActionsApi(entities),
             new PackagesApi(entities),
             new TriggersApi(entities),
@@ -47,11 +49,15 @@ public sealed class ControllerRole : IDisposable
             new InvokeApi(admit, entitle.CheckActivateAsync, _invoke, limits, options.Invocation),
             new FireApi(admit, entitle.CheckActivateAsync, fire, limits, options.Invocation),
             new ActivationsApi(activations, limits));
-        Api = new RestApi(info, authenticate, dispatch, loggers.CreateLogger<RestApi>());
+        _log = loggers.CreateLogger<RestApi>();
+        Api = ApiFor(subjects);
     }
 
     /// <summary>Answers requests.</summary>
     public RestApi Api { get; }
+
+    /// <summary>The same for a door that lets in others.</summary>
+    public RestApi ApiFor(Subjects subjects) => new(_info, new Authenticate(subjects), _dispatch, _log);
 
     public void Dispose() => _invoke.Dispose();
 }

@@ -18,6 +18,7 @@ public sealed partial class InvokerRole : IActivationIntake, IPoolClient, IAsync
 {
     private const int DeepestNesting = 8;
     private static readonly TimeSpan DrainLook = TimeSpan.FromMilliseconds(5);
+    private static readonly TimeSpan RoomLook = TimeSpan.FromMilliseconds(20);
 
     [ThreadStatic]
     private static int _nesting;
@@ -105,24 +106,35 @@ public sealed partial class InvokerRole : IActivationIntake, IPoolClient, IAsync
             return SendOutcome.Full;
         }
 
+        var outcome = Take(delivery);
+        if (outcome == SendOutcome.Sent)
+        {
+            InvokerMetrics.ActivationReceived();
+        }
+
+        return outcome;
+    }
+
+    private SendOutcome Take(IDelivery delivery)
+    {
         var message = delivery.Message;
         if (message.ActionHint is { } action && (message.ActionRevision is null || string.Equals(action.Revision, message.ActionRevision, StringComparison.Ordinal)))
         {
             return Dispatch(delivery, action);
         }
 
-        if (Interlocked.Increment(ref _resolving) > _options.Queue.PerNamespace)
+        if (Volatile.Read(ref _resolving) >= _options.Queue.PerNamespace)
         {
-            Interlocked.Decrement(ref _resolving);
             return SendOutcome.Full;
         }
 
-        _ = ResolveAsync(delivery);
+        _ = ResolveAsync(delivery, again: false);
         return SendOutcome.Sent;
     }
 
-    private async Task ResolveAsync(IDelivery delivery)
+    private async Task ResolveAsync(IDelivery delivery, bool again)
     {
+        Interlocked.Increment(ref _resolving);
         try
         {
             var found = await ResolveAction.FindAsync(delivery.Message, _store, _stopping.Token);
@@ -130,15 +142,22 @@ public sealed partial class InvokerRole : IActivationIntake, IPoolClient, IAsync
             {
                 delivery.Finished(FallbackRecord.Write(delivery.Message, found.Status, found.Error, _clock.NowMs));
             }
-            else if (Dispatch(delivery, found.Action) != SendOutcome.Sent)
+            else
             {
-                // The bus has been told that it was taken, so it cannot be refused any more.
-                Refuse(delivery, found.Action, ActivationStatus.WhiskError, ExecutionTexts.NoSandbox);
+                // The bus has been told that it was taken, so that it cannot be refused any more: it waits here for room in its queue.
+                while (Dispatch(delivery, found.Action, again) != SendOutcome.Sent)
+                {
+                    await Task.Delay(RoomLook, _clock.Time, _stopping.Token);
+                }
             }
         }
         catch (OperationCanceledException)
         {
-            // The server stops: what was accepted and not started is run after the next start.
+            // The server stops: what is on disk is run after the next start.
+            if (!delivery.CanWait())
+            {
+                Finish(delivery, FallbackRecord.Write(delivery.Message, ActivationStatus.WhiskError, ExecutionTexts.Interrupted, _clock.NowMs));
+            }
         }
         catch (Exception exception)
         {
@@ -152,10 +171,9 @@ public sealed partial class InvokerRole : IActivationIntake, IPoolClient, IAsync
     }
 
     /// <summary>Runs the activation in a warm sandbox of its action, or queues it.</summary>
-    private SendOutcome Dispatch(IDelivery delivery, ExecutableAction action)
+    private SendOutcome Dispatch(IDelivery delivery, ExecutableAction action, bool again = false)
     {
         var message = delivery.Message;
-        InvokerMetrics.ActivationReceived();
         if (CheckLimits.Find(action.Limits, message.User.Limits, _limits) is { } violation)
         {
             delivery.Finished(FallbackRecord.Write(message, ActivationStatus.ApplicationError, violation, _clock.NowMs));
@@ -171,7 +189,7 @@ public sealed partial class InvokerRole : IActivationIntake, IPoolClient, IAsync
                 return SendOutcome.Sent;
             }
 
-            var outcome = Enter(new QueuedActivation(delivery, entry));
+            var outcome = Enter(new QueuedActivation(delivery, entry, again));
             if (outcome is { } sent)
             {
                 return sent;
@@ -206,8 +224,17 @@ public sealed partial class InvokerRole : IActivationIntake, IPoolClient, IAsync
 
     void IPoolClient.Serve(Slot slot, QueuedActivation activation) => Serve(slot, activation);
 
-    void IPoolClient.Refuse(QueuedActivation activation, string error) =>
-        Refuse(activation.Delivery, activation.Action, ActivationStatus.WhiskError, error);
+    void IPoolClient.Refuse(QueuedActivation activation, string error)
+    {
+        if (!_run.Interrupting)
+        {
+            Refuse(activation.Delivery, activation.Action, ActivationStatus.WhiskError, error);
+        }
+        else if (!activation.Delivery.CanWait())
+        {
+            Refuse(activation.Delivery, activation.Action, ActivationStatus.WhiskError, ExecutionTexts.Interrupted);
+        }
+    }
 
     /// <summary>Begins to serve on this thread: the first bytes leave before this returns. Only a deep nesting of calls is broken up.</summary>
     private void Serve(Slot slot, QueuedActivation activation)
@@ -262,9 +289,26 @@ public sealed partial class InvokerRole : IActivationIntake, IPoolClient, IAsync
         {
             Finish(activation.Delivery, finished);
         }
-        else if (Dispatch(activation.Delivery, activation.Action) != SendOutcome.Sent)
+        else if (end.NotBegun == NotBegun.CodeGone)
+        {
+            LookAgain(activation);
+        }
+        else if (end.NotBegun == NotBegun.SandboxDead && Dispatch(activation.Delivery, activation.Action, activation.IsResolvedAgain) != SendOutcome.Sent)
         {
             Refuse(activation.Delivery, activation.Action, ActivationStatus.WhiskError, ExecutionTexts.NoSandbox);
+        }
+    }
+
+    /// <summary>The action was updated while its activation waited: it runs as it is now. Once, or an action that always changes would keep it for ever.</summary>
+    private void LookAgain(QueuedActivation activation)
+    {
+        if (activation.IsResolvedAgain)
+        {
+            Refuse(activation.Delivery, activation.Action, ActivationStatus.ApplicationError, ExecutionTexts.ActionRemoved);
+        }
+        else
+        {
+            _ = ResolveAsync(activation.Delivery, again: true);
         }
     }
 

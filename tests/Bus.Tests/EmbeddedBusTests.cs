@@ -88,6 +88,36 @@ public sealed class EmbeddedBusTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Starts_are_counted_even_when_the_segments_that_said_so_are_used_again()
+    {
+        var id = await SendAsync(retries: 2);
+        for (var start = 1; start <= 2; start++)
+        {
+            Take().TryStart();
+            for (var i = 0; i < 100; i++)
+            {
+                await SendAsync(retries: 0, padding: 20_000);
+                var other = Take();
+                other.TryStart();
+                other.Finished(BusFixture.Finish(other.Message.Id));
+            }
+
+            Assert.Equal(1, (await _fixture.RestartAsync()).DeliveredAgain);
+        }
+
+        Take().TryStart();
+        Assert.Equal(1, (await _fixture.RestartAsync()).Interrupted);
+        Assert.True(_fixture.Records.All.ContainsKey(id));
+
+        async Task<ActivationId> SendAsync(int retries, int padding = 0)
+        {
+            var message = BusFixture.Message(retries: retries, padding: padding);
+            Assert.Equal(SendOutcome.Sent, await _fixture.Bus.SendAsync(message, acceptFirst: true, Cancellation));
+            return message.Id;
+        }
+    }
+
+    [Fact]
     public async Task A_blocking_call_whose_wait_ended_is_recovered_as_started()
     {
         var message = BusFixture.Message(blocking: true);

@@ -18,31 +18,11 @@ public sealed class CachedEntityStore(IEntityStore store, CachedEntityOptions op
             ? new ValueTask<EntityDocument?>(document)
             : FillAsync(documentId, cancellationToken);
 
-    public async ValueTask<string?> PutAsync(EntityDocument document, ReadOnlyMemory<byte>? code, CancellationToken cancellationToken)
-    {
-        Forget(document.Name.DocumentId);
-        try
-        {
-            return await store.PutAsync(document, code, cancellationToken);
-        }
-        finally
-        {
-            Forget(document.Name.DocumentId);
-        }
-    }
+    public ValueTask<string?> PutAsync(EntityDocument document, ReadOnlyMemory<byte>? code, CancellationToken cancellationToken) =>
+        new(WriteAsync(document.Name.DocumentId, () => store.PutAsync(document, code, CancellationToken.None), cancellationToken));
 
-    public async ValueTask<bool> DeleteAsync(string documentId, string revision, CancellationToken cancellationToken)
-    {
-        Forget(documentId);
-        try
-        {
-            return await store.DeleteAsync(documentId, revision, cancellationToken);
-        }
-        finally
-        {
-            Forget(documentId);
-        }
-    }
+    public ValueTask<bool> DeleteAsync(string documentId, string revision, CancellationToken cancellationToken) =>
+        new(WriteAsync(documentId, () => store.DeleteAsync(documentId, revision, CancellationToken.None), cancellationToken));
 
     public ValueTask<IReadOnlyList<EntityDocument>> ListAsync(EntityQuery query, CancellationToken cancellationToken) =>
         store.ListAsync(query, cancellationToken);
@@ -51,6 +31,26 @@ public sealed class CachedEntityStore(IEntityStore store, CachedEntityOptions op
 
     public ValueTask<byte[]?> GetCodeAsync(string documentId, string attachment, CancellationToken cancellationToken) =>
         store.GetCodeAsync(documentId, attachment, cancellationToken);
+
+    /// <summary>Whoever asked may go away; the write goes on, and what was read before its end is forgotten at its end.</summary>
+    private Task<T> WriteAsync<T>(string documentId, Func<ValueTask<T>> write, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        Forget(documentId);
+        return FinishAsync().WaitAsync(cancellationToken);
+
+        async Task<T> FinishAsync()
+        {
+            try
+            {
+                return await write();
+            }
+            finally
+            {
+                Forget(documentId);
+            }
+        }
+    }
 
     private async ValueTask<EntityDocument?> FillAsync(string documentId, CancellationToken cancellationToken)
     {

@@ -264,6 +264,15 @@ internal sealed class ActionSlots
         }
     }
 
+    /// <summary>The pool closes.</summary>
+    internal void RefuseWaiting(long nowUs, List<PoolAction> actions)
+    {
+        lock (_lock)
+        {
+            _waiting.RefuseAll(nowUs, actions);
+        }
+    }
+
     /// <summary>The rule of the timer; true when the room is to be asked.</summary>
     internal bool Tick(long nowUs, bool coreIdles, List<PoolAction> actions)
     {

@@ -257,12 +257,13 @@ internal sealed class Room
         }
     }
 
-    /// <summary>From now on nothing starts for its own sake, and all that idles is ended.</summary>
+    /// <summary>From now on nothing starts for its own sake, what waits is refused, and all that idles is ended.</summary>
     public void Close(long nowUs, List<PoolAction> actions)
     {
         lock (_lock)
         {
             _closing = true;
+            _actions.ForEach(slots => slots.RefuseWaiting(nowUs, actions));
             EndIdle(nowUs, actions);
         }
     }

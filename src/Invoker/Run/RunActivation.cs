@@ -10,9 +10,22 @@ using Microsoft.Extensions.Logging;
 namespace Frusta.Invoker.Run;
 
 /// <summary>What became of a run.</summary>
-/// <param name="Finished">The record; null when the sandbox was dead before anything began, so that the activation goes elsewhere.</param>
+/// <param name="Finished">The record; null when nothing has begun, for the reason in <paramref name="NotBegun"/>.</param>
 /// <param name="KeepSandbox">True when the sandbox may serve the next one.</param>
-internal readonly record struct RunEnd(FinishedActivation? Finished, bool KeepSandbox);
+/// <param name="NotBegun">Why nothing has begun.</param>
+internal readonly record struct RunEnd(FinishedActivation? Finished, bool KeepSandbox, NotBegun NotBegun = NotBegun.SandboxDead);
+
+/// <summary>Why an activation that had a sandbox did not begin.</summary>
+internal enum NotBegun : byte
+{
+    SandboxDead,
+
+    /// <summary>The action was updated or deleted since the activation came.</summary>
+    CodeGone,
+
+    /// <summary>The server stops, and will run it after its next start.</summary>
+    LeftForNextStart,
+}
 
 /// <summary>
 /// One activation in one sandbox: the plot on this side of the bus. The pool has queued it (7) and found it a warm sandbox,
@@ -55,8 +68,13 @@ internal sealed partial class RunActivation(IEntityStore store, LimitsOptions li
                 code = await store.GetCodeAsync(activation.Action.Name.DocumentId, attachment, CancellationToken.None);
                 if (code is null)
                 {
-                    return new RunEnd(FallbackRecord.Write(message, ActivationStatus.ApplicationError, ExecutionTexts.ActionRemoved, clock.NowMs), KeepSandbox: false);
+                    return new RunEnd(null, KeepSandbox: false, NotBegun.CodeGone);
                 }
+            }
+
+            if (Interrupting && activation.Delivery.CanWait())
+            {
+                return new RunEnd(null, KeepSandbox: true, NotBegun.LeftForNextStart);
             }
 
             // Promise.

@@ -76,7 +76,8 @@ internal static class StandaloneServer
         await using var inner = apiEndpoint is null ? null : new ApiListener(apiEndpoint, options.Server, loops, loggers);
         if (inner is not null)
         {
-            await inner.StartAsync(context => SandboxDoor.HandleAsync(context, controller.Api), shutdown.Asked);
+            var api = controller.ApiFor(ReadInnerSubjects(options));
+            await inner.StartAsync(context => SandboxDoor.HandleAsync(context, api), shutdown.Asked);
         }
 
         StartScreen.Print(Console.Out, options, new StartFacts(
@@ -106,8 +107,8 @@ internal static class StandaloneServer
     {
         closable.Close();
         var drain = TimeSpan.FromMilliseconds(options.Server.DrainMs);
-        await bus.StopAsync(drain);
         using var deadline = new CancellationTokenSource(drain);
+        await bus.StopAsync(drain);
         await invoker.StopAsync(deadline.Token);
         await listener.StopAsync(deadline.Token);
         if (inner is not null)
@@ -121,6 +122,16 @@ internal static class StandaloneServer
         var withStock = IPAddress.IsLoopback(IPAddress.Parse(options.Server.Host)) || options.Server.AllowStockKeys;
         var problem = Subjects.Read(options.Subjects, withStock, out var subjects);
         return problem is null ? (subjects!, withStock) : throw new StartRefusedException(problem);
+    }
+
+    /// <summary>
+    /// Who may call from a sandbox. Everybody knows the stock keys, so that a function of a further subject could act as another namespace with them;
+    /// where there are no further subjects they are all that a function can be given.
+    /// </summary>
+    private static Subjects ReadInnerSubjects(FrustaOptions options)
+    {
+        Subjects.Read(options.Subjects, options.Subjects.Count == 0 || options.Server.AllowStockKeys, out var subjects);
+        return subjects!;
     }
 
     private static async Task<(ISandboxMaker Maker, IPEndPoint? ApiEndpoint)> MakeSandboxesAsync(

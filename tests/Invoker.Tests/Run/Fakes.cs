@@ -182,6 +182,11 @@ internal sealed class FakeDelivery(ActivationMessage message) : IDelivery
     /// <summary>Whether the bus can write down that it starts.</summary>
     public bool MayStart { get; init; } = true;
 
+    /// <summary>Whether it is on disk, as that of a 202 is.</summary>
+    public bool IsAccepted { get; init; }
+
+    public bool CanWait() => IsAccepted && _starts == 0;
+
     public bool TryStart()
     {
         Interlocked.Increment(ref _starts);
@@ -210,7 +215,7 @@ internal sealed class FakeStore : IEntityStore
     public ValueTask<byte[]?> GetCodeAsync(string documentId, string attachment, CancellationToken cancellationToken)
     {
         CodeReads++;
-        return ValueTask.FromResult(Code.GetValueOrDefault(documentId));
+        return ValueTask.FromResult(attachment.Equals("gone", StringComparison.Ordinal) ? null : Code.GetValueOrDefault(documentId));
     }
 
     public ValueTask<string?> PutAsync(EntityDocument document, ReadOnlyMemory<byte>? code, CancellationToken cancellationToken) => throw new NotSupportedException();

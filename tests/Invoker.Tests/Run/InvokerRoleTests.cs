@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Frusta.Bus;
 using Frusta.Contracts.Entities;
+using Frusta.Contracts.Names;
 using Frusta.Runtimes;
 using Frusta.Sandboxes;
 
@@ -379,6 +380,86 @@ public sealed class InvokerRoleTests
         Assert.Single(invoker.Factory.Stopped);
         Assert.Equal("down", invoker.Role!.Health);
     }
+
+    [Fact]
+    public async Task What_is_on_disk_and_has_not_started_is_left_to_the_next_start_and_a_client_that_waits_is_answered()
+    {
+        var fixture = new InvokerFixture();
+        fixture.Options.DrainMs = 100;
+        fixture.Options.Pool.Memory = 256;
+        await using var invoker = await fixture.StartAsync();
+        var begun = new TaskCompletionSource();
+        invoker.Factory.OnRun = _ =>
+        {
+            begun.TrySetResult();
+            return new TaskCompletionSource<FakeAnswer>().Task;
+        };
+        var action = invoker.Action();
+        var running = invoker.Send(action);
+        await begun.Task.WaitAsync(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
+        var accepted = Enumerable.Range(0, 5).Select(_ => new FakeDelivery(InvokerFixture.Message(action)) { IsAccepted = true }).ToList();
+        Assert.All(accepted, delivery => Assert.Equal(SendOutcome.Sent, invoker.Role!.Receive(delivery)));
+        var waiting = invoker.Send(action);
+
+        await invoker.Role!.StopAsync(TestContext.Current.CancellationToken);
+
+        Assert.Equal("whisk internal error", Text(await running.RecordAsync(), "status"));
+        Assert.Equal("whisk internal error", Text(await waiting.RecordAsync(), "status"));
+        Assert.All(accepted, static delivery => Assert.Equal((0, 0), (delivery.Starts, delivery.Ends)));
+    }
+
+    [Fact]
+    public async Task What_was_queued_for_code_that_is_gone_runs_the_action_as_it_is_now()
+    {
+        await using var invoker = await new InvokerFixture().StartAsync();
+        invoker.Factory.StartTakes = TimeSpan.FromMilliseconds(50);
+        invoker.Store.Documents["guest/hello"] = Document("2-b");
+        var deliveries = Enumerable.Range(0, 5).Select(_ => invoker.Send(invoker.Action() with { CodeAttachment = "gone" })).ToList();
+        foreach (var delivery in deliveries)
+        {
+            var record = await delivery.RecordAsync();
+            Assert.Equal("success", Text(record, "status"));
+            Assert.Equal("0.0.2", record.GetProperty("version").GetString());
+        }
+    }
+
+    [Fact]
+    public async Task An_action_whose_code_is_gone_and_stays_gone_is_said_to_be_deleted()
+    {
+        await using var invoker = await new InvokerFixture().StartAsync();
+        invoker.Store.Documents["guest/hello"] = Document("2-b", "gone");
+
+        var record = await invoker.Send(invoker.Action() with { CodeAttachment = "gone" }).RecordAsync();
+
+        Assert.Equal("Action could not be found or may have been deleted.", record.GetProperty("response").GetProperty("result").GetProperty("error").GetString());
+    }
+
+    [Fact]
+    public async Task What_comes_without_its_action_waits_for_room_in_the_queue()
+    {
+        var fixture = new InvokerFixture();
+        fixture.Options.Queue.PerAction = 2;
+        fixture.Options.Pool.Memory = 256;
+        await using var invoker = await fixture.StartAsync();
+        invoker.Store.Documents["guest/hello"] = Document("1-a");
+        var action = invoker.Action();
+
+        var deliveries = Enumerable.Range(0, 20).Select(_ => invoker.Send(InvokerFixture.Message(action, hint: false))).ToList();
+
+        foreach (var delivery in deliveries)
+        {
+            Assert.Equal("success", Text(await delivery.RecordAsync(), "status"));
+        }
+    }
+
+    private static ActionDocument Document(string revision, string attachment = "code") => new()
+    {
+        Name = new FullyQualifiedName("guest", null, "hello"),
+        Version = "0.0.2",
+        Revision = revision,
+        Exec = new ActionExec("nodejs:20", CodeAttachment: attachment),
+        UpdatedMs = 1,
+    };
 
     [Fact]
     public async Task A_queue_that_is_full_refuses_at_once()

@@ -61,6 +61,8 @@ public sealed class WarmPathTests
 
     private sealed class CountingDelivery(ActivationMessage message) : IDelivery
     {
+        public bool CanWait() => false;
+
         public ActivationMessage Message { get; } = message;
 
         public bool Ended { get; private set; }
