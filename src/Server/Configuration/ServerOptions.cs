@@ -14,7 +14,7 @@ public sealed class ServerOptions
     /// <summary>Folder of everything that survives a restart.</summary>
     public string DataDir { get; set; } = "./.frusta";
 
-    /// <summary>True lets the well-known stock keys in on an address that others can reach.</summary>
+    /// <summary>True lets the well-known stock keys in on an address that others can reach, and, where there are further subjects, from sandboxes.</summary>
     public bool AllowStockKeys { get; set; }
 
     /// <summary>Milliseconds that running activations get to end at SIGTERM. 0 to 600000.</summary>

@@ -1,0 +1,71 @@
+using Frusta.Contracts.Entities;
+using Frusta.Contracts.Names;
+using Frusta.Controller.Entities;
+using Frusta.Store.Entities;
+
+namespace Frusta.Controller.Tests.Entities;
+
+public sealed class CachedEntityStoreTests
+{
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task What_was_read_during_a_write_whose_client_went_away_is_forgotten_when_the_write_is_done()
+    {
+        var store = new SlowStore();
+        var cache = new CachedEntityStore(store, new CachedEntityOptions());
+        using var client = new CancellationTokenSource();
+        var put = cache.PutAsync(Document("2-b"), null, client.Token).AsTask();
+        await client.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => put);
+        Assert.Equal("1-a", (await cache.GetAsync("guest/hello", Cancellation))!.Revision);
+
+        store.Write();
+        while ((await cache.GetAsync("guest/hello", Cancellation))!.Revision is "1-a")
+        {
+            await Task.Yield();
+        }
+
+        Assert.Equal("2-b", (await cache.GetAsync("guest/hello", Cancellation))!.Revision);
+    }
+
+    private static TriggerDocument Document(string revision) => new()
+    {
+        Name = new FullyQualifiedName("guest", null, "hello"),
+        Version = "0.0.1",
+        Revision = revision,
+        UpdatedMs = 1,
+    };
+
+    /// <summary>Writes only when it is told to, and takes no token for a reason to stop.</summary>
+    private sealed class SlowStore : IEntityStore
+    {
+        private readonly TaskCompletionSource _written = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private EntityDocument _document = Document("1-a");
+
+        public void Write() => _written.SetResult();
+
+        public ValueTask<EntityDocument?> GetAsync(string documentId, CancellationToken cancellationToken) => new(_document);
+
+        public async ValueTask<string?> PutAsync(EntityDocument document, ReadOnlyMemory<byte>? code, CancellationToken cancellationToken)
+        {
+            var write = WriteAsync(document);
+            await write.WaitAsync(cancellationToken);
+            return document.Revision;
+        }
+
+        public ValueTask<bool> DeleteAsync(string documentId, string revision, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public ValueTask<IReadOnlyList<EntityDocument>> ListAsync(EntityQuery query, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public ValueTask<int> CountAsync(EntityQuery query, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public ValueTask<byte[]?> GetCodeAsync(string documentId, string attachment, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        private async Task WriteAsync(EntityDocument document)
+        {
+            await _written.Task;
+            _document = document;
+        }
+    }
+}
