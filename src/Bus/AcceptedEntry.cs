@@ -9,7 +9,7 @@ namespace Frusta.Bus;
 /// <summary>What an entry of the accepted log says.</summary>
 internal enum EntryType : byte
 {
-    /// <summary>Id (16), retries (4), the message as JSON.</summary>
+    /// <summary>Id (16), retries (4) that are left, the message as JSON.</summary>
     Accepted = 1,
 
     /// <summary>Id (16), milliseconds since 1970 (6), number of earlier starts (2).</summary>
@@ -35,6 +35,9 @@ internal static class AcceptedEntry
         destination.Advance(HeadBytes);
         ActivationMessageCodec.Write(message, destination);
     }
+
+    /// <summary>Makes it the entry of one that has started: it may start once less; not at all again when it is not to be retried.</summary>
+    internal static void TakeRetry(Span<byte> accepted) => BinaryPrimitives.WriteInt32LittleEndian(accepted[16..], ReadRetries(accepted) - 1);
 
     internal static int ReadRetries(ReadOnlySpan<byte> accepted) => BinaryPrimitives.ReadInt32LittleEndian(accepted[16..]);
 

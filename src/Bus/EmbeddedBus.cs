@@ -104,7 +104,7 @@ public sealed partial class EmbeddedBus : IBus
         {
             using var entry = PooledBuffer.Rent(message.SizeBytes);
             AcceptedEntry.WriteAccepted(message, entry);
-            if (!TryAcceptSent(pending, entry.Span, out var position))
+            if (!TryAcceptSent(pending, entry, out var position))
             {
                 return SendOutcome.Full;
             }
@@ -328,10 +328,10 @@ public sealed partial class EmbeddedBus : IBus
     }
 
     /// <summary>
-    /// Appends the accepted entry of a blocking call, and the started one if it runs. The position is empty when the call
-    /// is over already, and that of the end when another caller was here before.
+    /// Appends the accepted entry of a blocking call, which says too whether it runs: all or nothing, or it could run again after a crash although
+    /// its client was refused. The position is empty when the call is over already, and that of the end when another caller was here before.
     /// </summary>
-    private bool TryAcceptSent(PendingActivation pending, ReadOnlySpan<byte> entry, out LogPosition position)
+    private bool TryAcceptSent(PendingActivation pending, PooledBuffer entry, out LogPosition position)
     {
         position = default;
         lock (pending)
@@ -347,20 +347,18 @@ public sealed partial class EmbeddedBus : IBus
                 return true;
             }
 
-            if (!_log.TryAppend(EntryType.Accepted, entry, [], holds: 1, out position))
+            if (pending.StartedMs != 0)
+            {
+                AcceptedEntry.TakeRetry(entry.WrittenSpan);
+            }
+
+            if (!_log.TryAppend(EntryType.Accepted, entry.Span, [], holds: 1, out position))
             {
                 return false;
             }
 
             pending.AcceptedSegment = position.Segment;
-            if (pending.StartedMs == 0)
-            {
-                return true;
-            }
-
-            var isWritten = TryAppendStarted(pending);
-            position = _log.Log.End;
-            return isWritten;
+            return true;
         }
     }
 

@@ -1,3 +1,5 @@
+using Frusta.Contracts.Entities;
+
 namespace Frusta.Contracts.Limits;
 
 /// <summary>The system's limits (section <c>Limits</c>), with the defaults of a stock OpenWhisk.</summary>
@@ -53,6 +55,18 @@ public sealed class LimitsOptions
 
     /// <summary>Greatest number of entries of a list. 1 to 2000.</summary>
     public int MaxListLimit { get; set; } = 200;
+
+    /// <summary>What an action has whose creator named no limits: OpenWhisk's defaults, within these bounds.</summary>
+    public ActionLimits OfNewAction()
+    {
+        var standard = new ActionLimits();
+        return standard with
+        {
+            TimeoutMs = Math.Clamp(standard.TimeoutMs, MinActionTimeoutMs, MaxActionTimeoutMs),
+            MemoryMb = Math.Clamp(standard.MemoryMb, MinActionMemoryMb, MaxActionMemoryMb),
+            LogsMb = Math.Min(standard.LogsMb, MaxActionLogsMb),
+        };
+    }
 
     /// <summary>The first rule that is broken, naming key, rule and value; null when all hold.</summary>
     public string? Validate()

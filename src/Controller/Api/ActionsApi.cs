@@ -183,7 +183,7 @@ public sealed class ActionsApi(EntityWrites entities)
             return broken;
         }
 
-        return await WriteAsync(call, put.Over(name, old, entities.Stamp()), put.Exec?.Code);
+        return await WriteAsync(call, put.Over(name, old, entities.Limits.OfNewAction(), entities.Stamp()), put.Exec?.Code);
     }
 
     private async ValueTask<ApiAnswer> WriteAsync(ApiCall call, ActionDocument action, byte[]? code)

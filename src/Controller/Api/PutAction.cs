@@ -28,7 +28,7 @@ internal sealed record PutAction(
     }
 
     /// <summary>The document that results: a new one, or the old one with what was sent put over it.</summary>
-    public ActionDocument Over(FullyQualifiedName name, ActionDocument? old, long updatedMs)
+    public ActionDocument Over(FullyQualifiedName name, ActionDocument? old, ActionLimits standard, long updatedMs)
     {
         var exec = Exec is null
             ? old!.Exec
@@ -40,7 +40,7 @@ internal sealed record PutAction(
             Publish = Publish ?? old?.Publish ?? false,
             Annotations = MergeAnnotations(old, exec.Kind),
             Parameters = ParametersOf(exec, old),
-            Limits = Limits.Over(old?.Limits ?? new ActionLimits()),
+            Limits = Limits.Over(old?.Limits ?? standard),
             Exec = exec,
             UpdatedMs = updatedMs,
             Revision = old?.Revision ?? "",
