@@ -21,7 +21,7 @@ internal sealed partial class SegmentSupply : IDisposable
     private int _sparesWanted = 1;
     private long _totalBytes;
     private string? _failure;
-    private long _failedAt;
+    private long? _failedAt;
     private long _files;
     private bool _closing;
 
@@ -89,11 +89,13 @@ internal sealed partial class SegmentSupply : IDisposable
         {
             while (_spares.Count == 0)
             {
-                if (_closing || !HasRoom())
+                // What failed long ago says nothing of now: one try is waited for, and only a failure that is fresh refuses.
+                if (_closing || UntilTry() > TimeSpan.Zero)
                 {
                     return null;
                 }
 
+                Monitor.PulseAll(_gate);
                 Monitor.Wait(_gate);
             }
 
@@ -103,19 +105,12 @@ internal sealed partial class SegmentSupply : IDisposable
         }
     }
 
-    /// <summary>False when the last spare segment could not be made; another try is then made once a second, for as long as somebody asks.</summary>
+    /// <summary>False when there is no spare segment because the last one could not be made; another try is made once a second.</summary>
     internal bool HasRoom()
     {
         lock (_gate)
         {
-            if (_failure is not null && _clock.GetElapsedTime(_failedAt) >= RetryInterval)
-            {
-                _failedAt = _clock.GetTimestamp();
-                _work.Enqueue(Refill);
-                Monitor.PulseAll(_gate);
-            }
-
-            return _failure is null;
+            return _failedAt is null || _spares.Count > 0;
         }
     }
 
@@ -205,13 +200,14 @@ internal sealed partial class SegmentSupply : IDisposable
                         return;
                     }
 
-                    if (_failure is null && _spares.Count < _sparesWanted)
+                    if ((_failure is not null || _spares.Count < _sparesWanted) && UntilTry() <= TimeSpan.Zero)
                     {
                         work = Refill;
                         break;
                     }
 
-                    Monitor.Wait(_gate);
+                    // While room is missing it is looked for again and again: nobody else asks before a segment is full.
+                    Monitor.Wait(_gate, _failure is null ? Timeout.InfiniteTimeSpan : UntilTry() + TimeSpan.FromMilliseconds(1));
                 }
             }
 
@@ -219,12 +215,16 @@ internal sealed partial class SegmentSupply : IDisposable
         }
     }
 
+    /// <summary>Time until another spare segment may be tried; nothing is tried again in a loop. Under the lock.</summary>
+    private TimeSpan UntilTry() => _failedAt is { } failedAt ? RetryInterval - _clock.GetElapsedTime(failedAt) : TimeSpan.Zero;
+
     private void Refill()
     {
         lock (_gate)
         {
             if (_spares.Count >= _sparesWanted || _closing)
             {
+                Succeeded();
                 return;
             }
         }
@@ -286,9 +286,11 @@ internal sealed partial class SegmentSupply : IDisposable
         }
     }
 
+    /// <summary>The last try did not fail. A failure has ended once there are as many spares as are wanted. Under the lock.</summary>
     private void Succeeded()
     {
-        if (_failure is not null)
+        _failedAt = null;
+        if (_failure is not null && _spares.Count >= _sparesWanted)
         {
             _failure = null;
             LogRoomAgain(_logger, _options.Folder);
