@@ -22,6 +22,8 @@ internal sealed partial class SegmentSupply : IDisposable
     private long _totalBytes;
     private string? _failure;
     private long? _failedAt;
+    private string _refusal = "";
+    private bool _hasRefusedLarge;
     private long _files;
     private bool _closing;
 
@@ -35,17 +37,8 @@ internal sealed partial class SegmentSupply : IDisposable
         _thread.Start();
     }
 
-    /// <summary>Why there is no spare segment; null while all is well.</summary>
-    internal string? Failure
-    {
-        get
-        {
-            lock (_gate)
-            {
-                return _failure;
-            }
-        }
-    }
+    /// <summary>Why a segment was last not to be had.</summary>
+    internal string Refusal => Volatile.Read(ref _refusal);
 
     /// <summary>Bytes of all files, spare ones included.</summary>
     internal long TotalBytes => Interlocked.Read(ref _totalBytes);
@@ -76,13 +69,15 @@ internal sealed partial class SegmentSupply : IDisposable
         }
     }
 
+    /// <summary>True for an entry that no spare segment can hold.</summary>
+    internal bool NeedsItsOwn(long entryBytes) => SizeFor(entryBytes) > _options.SegmentBytes;
+
     /// <summary>A segment that the entry fits in; null when there is no room for another. Waits for one that is being made.</summary>
     internal LogSegment? Take(long entryBytes)
     {
-        var needed = LogSegment.HeaderBytes + entryBytes + LogSegment.SealBytes;
-        if (needed > _options.SegmentBytes)
+        if (NeedsItsOwn(entryBytes))
         {
-            return TryMake((int)needed, zero: false);
+            return TakeItsOwn((int)SizeFor(entryBytes));
         }
 
         lock (_gate)
@@ -229,26 +224,48 @@ internal sealed partial class SegmentSupply : IDisposable
             }
         }
 
-        var spare = TryMake(_options.SegmentBytes, zero: _options.Released == ReleasedSegments.Recycle);
+        if (TryMake(_options.SegmentBytes, zero: _options.Released == ReleasedSegments.Recycle, out var refusal) is not { } spare)
+        {
+            Failed(refusal);
+            return;
+        }
+
         lock (_gate)
         {
-            if (spare is not null)
-            {
-                _spares.Enqueue(spare);
-                Succeeded();
-            }
-
-            Monitor.PulseAll(_gate);
+            _spares.Enqueue(spare);
+            Succeeded();
         }
     }
 
-    private LogSegment? TryMake(int bytes, bool zero)
+    /// <summary>That a large entry finds no room says nothing of the others, which have their spares: it is no failure of the supply.</summary>
+    private LogSegment? TakeItsOwn(int bytes)
     {
+        if (TryMake(bytes, zero: false, out var refusal) is { } own)
+        {
+            _hasRefusedLarge = false;
+            return own;
+        }
+
+        Volatile.Write(ref _refusal, refusal);
+        if (!_hasRefusedLarge)
+        {
+            _hasRefusedLarge = true;
+            LogNoRoomForLarge(_logger, refusal);
+        }
+
+        return null;
+    }
+
+    private static long SizeFor(long entryBytes) => LogSegment.HeaderBytes + entryBytes + LogSegment.SealBytes;
+
+    private LogSegment? TryMake(int bytes, bool zero, out string refusal)
+    {
+        refusal = "";
         lock (_making)
         {
             if (Interlocked.Read(ref _totalBytes) + bytes > _options.MaxBytes)
             {
-                Failed($"the journal '{_options.Folder}' has reached its {_options.MaxBytes} bytes");
+                refusal = $"the journal '{_options.Folder}' has reached its {_options.MaxBytes} bytes";
                 return null;
             }
 
@@ -260,7 +277,7 @@ internal sealed partial class SegmentSupply : IDisposable
             }
             catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
             {
-                Failed($"the journal '{_options.Folder}' cannot have another segment of {bytes} bytes: {exception.Message}");
+                refusal = $"the journal '{_options.Folder}' cannot have another segment of {bytes} bytes: {exception.Message}";
                 return null;
             }
         }
@@ -272,6 +289,7 @@ internal sealed partial class SegmentSupply : IDisposable
     private void Failed(string reason)
     {
         bool isNew;
+        Volatile.Write(ref _refusal, reason);
         lock (_gate)
         {
             isNew = _failure is null;
@@ -304,6 +322,9 @@ internal sealed partial class SegmentSupply : IDisposable
 
     [LoggerMessage(2002, LogLevel.Information, "The journal {Folder} has room again.")]
     private static partial void LogRoomAgain(ILogger logger, string folder);
+
+    [LoggerMessage(2005, LogLevel.Error, "No room for an entry that needs a segment of its own: {Reason}. It is said again only after one had room.")]
+    private static partial void LogNoRoomForLarge(ILogger logger, string reason);
 
     [LoggerMessage(2003, LogLevel.Error, "The released segment {Path} could not be taken back.")]
     private static partial void LogReturnFailed(ILogger logger, Exception exception, string path);

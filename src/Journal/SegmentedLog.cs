@@ -85,7 +85,10 @@ public sealed class SegmentedLog : IDisposable
         {
             lock (_gate)
             {
-                return _isClosed ? LogState.Closed : _commit.Failure is not null ? LogState.Failed : _isFull ? LogState.Full : LogState.Open;
+                return _isClosed ? LogState.Closed
+                    : _commit.Failure is not null ? LogState.Failed
+                    : _isFull && !_supply.HasRoom() ? LogState.Full
+                    : LogState.Open;
             }
         }
     }
@@ -168,9 +171,13 @@ public sealed class SegmentedLog : IDisposable
             return position;
         }
 
-        var state = State;
-        throw state == LogState.Failed ? new LogRefusedException(state, "The journal could not be brought to the disk.", _commit.Failure)
-            : new LogRefusedException(state, state == LogState.Closed ? "The journal is closed." : $"No room: {_supply.Failure ?? "the disk is full"}.");
+        // Open says that others find room, now or all the time: for this one there was none.
+        throw State switch
+        {
+            LogState.Failed => new LogRefusedException(LogState.Failed, "The journal could not be brought to the disk.", _commit.Failure),
+            LogState.Closed => new LogRefusedException(LogState.Closed, "The journal is closed."),
+            _ => new LogRefusedException(LogState.Full, $"No room: {_supply.Refusal}."),
+        };
     }
 
     /// <summary>As <see cref="Append"/>; false instead of the exception.</summary>
@@ -195,7 +202,7 @@ public sealed class SegmentedLog : IDisposable
             var total = EntryFormat.TotalBytes((int)length);
             if ((_active is null || !_active.Fits(total)) && !TryRoll(total))
             {
-                _isFull = true;
+                _isFull |= !_supply.NeedsItsOwn(total);
                 return false;
             }
 

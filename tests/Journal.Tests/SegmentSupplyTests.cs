@@ -6,6 +6,7 @@ public sealed class SegmentSupplyTests : IDisposable
 {
     private const int NoRoom = 2001;
     private const int RoomAgain = 2002;
+    private const int NoRoomForLarge = 2005;
 
     private static readonly byte[] HalfOfASegment = new byte[30_000];
 
@@ -64,6 +65,31 @@ public sealed class SegmentSupplyTests : IDisposable
         log.KeepAhead(0);
         Assert.True(log.Release(2));
         await Eventually.TrueAsync(() => _said.Count(RoomAgain) == 1);
+    }
+
+    [Fact]
+    public async Task An_entry_larger_than_a_segment_that_finds_no_room_stops_no_other()
+    {
+        using var log = Open(_folder.Options with { MaxBytes = 5 * 64 * 1024 });
+        for (var i = 0; i < 4; i++)
+        {
+            log.Append(1, [], HalfOfASegment);
+        }
+
+        await Eventually.TrueAsync(() => log.ReadyBytes > 64 * 1024);
+        var refused = Assert.Throws<LogRefusedException>(() => log.Append(1, [], new byte[200_000]));
+        Assert.Equal(LogState.Full, refused.State);
+        Assert.Contains("has reached its", refused.Message, StringComparison.Ordinal);
+        Assert.False(log.TryAppend(1, [], new byte[200_000], out _));
+        Assert.Equal(1, _said.Count(NoRoomForLarge));
+        Assert.Equal(0, _said.Count(NoRoom));
+
+        Assert.True(log.Accepts);
+        Assert.Equal(LogState.Open, log.State);
+        for (var i = 0; i < 4; i++)
+        {
+            log.Append(1, [], HalfOfASegment);
+        }
     }
 
     /// <summary>Leaves a log that writes into its last segment; the next one could not be made, although by now it can.</summary>
