@@ -8,7 +8,8 @@ namespace Frusta.Journal;
 /// A process that dies leaves at most one torn entry, the last. A power cut may leave any part of what was not synced,
 /// also a whole entry behind a torn one: both were promised to nobody and are cut. But each entry says how far its
 /// segment was synced when it was appended. When such an entry stands behind a bad one that it says was on disk, the
-/// bad one was damaged afterwards, and only a person can decide what to do.
+/// bad one was damaged afterwards, and only a person can decide what to do. Segments that are surely on disk are not read:
+/// their seals say where they end.
 /// </remarks>
 internal static partial class LogRecovery
 {
@@ -22,13 +23,14 @@ internal static partial class LogRecovery
     internal static List<LogSegment> Open(string folder, ILogger logger)
     {
         var files = FindFiles(folder);
+        var surelyOnDisk = CountSurelyOnDisk(files);
         var segments = new List<LogSegment>(files.Count);
         try
         {
             for (var i = 0; i < files.Count; i++)
             {
                 var segment = LogSegment.TryOpen(files[i].Path, files[i].Number);
-                if (segment is null || !IsWhole(segment, isLast: i == files.Count - 1, mayTrustSeal: i < files.Count - 2))
+                if (segment is null || !IsWhole(segment, isLast: i == files.Count - 1, mayTrustSeal: i < surelyOnDisk))
                 {
                     Cut(folder, files.GetRange(i, files.Count - i), segment, logger);
                     if (segment is not null)
@@ -83,10 +85,29 @@ internal static partial class LogRecovery
         return files;
     }
 
+    /// <summary>
+    /// How many segments, from the oldest on, are surely on disk whole: the seal of a later one says that it was synced in
+    /// part, and those before it are synced first. A seal alone proves nothing of its segment: its page may have been
+    /// written back long before the others.
+    /// </summary>
+    private static int CountSurelyOnDisk(List<(long Number, string Path)> files)
+    {
+        for (var i = files.Count - 1; i > 0; i--)
+        {
+            using var later = LogSegment.TryOpen(files[i].Path, files[i].Number);
+            if (later is not null && later.TryFindSeal(out _, out var syncedTo) && syncedTo > 0)
+            {
+                return i;
+            }
+        }
+
+        return 0;
+    }
+
     /// <summary>Finds the end of a segment. False when what it holds does not end as it should.</summary>
     private static bool IsWhole(LogSegment segment, bool isLast, bool mayTrustSeal)
     {
-        if (mayTrustSeal && segment.TryFindSeal(out var sealedEnd))
+        if (mayTrustSeal && segment.TryFindSeal(out var sealedEnd, out _))
         {
             segment.End = sealedEnd;
             segment.IsSealed = true;

@@ -163,11 +163,12 @@ internal sealed unsafe class LogSegment : IDisposable
         IsSealed = true;
     }
 
-    /// <summary>Where the header says that the seal stands, if it really stands there.</summary>
-    internal bool TryFindSeal(out int end)
+    /// <summary>Where the header says that the seal stands, if it really stands there, and up to where the segment was synced before it.</summary>
+    internal bool TryFindSeal(out int end, out int syncedTo)
     {
         Span<byte> bytes = stackalloc byte[EntryFormat.HeaderBytes];
         end = 0;
+        syncedTo = 0;
         if (RandomAccess.Read(File, bytes[..4], SealedAtOffset) != 4)
         {
             return false;
@@ -181,6 +182,7 @@ internal sealed unsafe class LogSegment : IDisposable
         }
 
         end = at + SealBytes;
+        syncedTo = header.SyncedTo;
         return true;
     }
 

@@ -85,13 +85,15 @@ public sealed class LogRecoveryTests : IDisposable
     }
 
     [Fact]
-    public void A_damaged_entry_in_an_old_segment_is_found_when_it_is_read()
+    public async Task A_damaged_entry_in_an_old_segment_is_found_when_it_is_read()
     {
         LogPosition first;
         using (var log = _folder.Open())
         {
             first = log.Append(1, [], "old"u8);
-            Fill(log, segments: 5);
+            Fill(log, segments: 3);
+            await log.SyncedAsync(log.End, Cancellation);
+            Fill(log, segments: 2);
         }
 
         Flip(first.Segment, first.Offset);
@@ -100,6 +102,32 @@ public sealed class LogRecoveryTests : IDisposable
         using var buffer = PooledBuffer.Rent();
         Assert.Throws<LogDamagedException>(() => again.TryRead(first, buffer));
         Assert.Equal(0, buffer.Length);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(4)]
+    public void A_power_cut_after_segments_were_sealed_and_before_they_were_synced_is_cut_at_the_first_bad_entry(int segments)
+    {
+        LogPosition second;
+        var left = Directory.CreateDirectory(Path.Combine(_folder.Path, "left")).FullName;
+        using (var log = _folder.Open(Quiet))
+        {
+            log.Append(1, [], "zero"u8);
+            second = log.Append(1, [], "one"u8);
+            Fill(log, segments);
+            Assert.Equal(0, log.Syncs);
+            foreach (var file in Directory.GetFiles(Path.Combine(_folder.Path, "log"), "*.seg"))
+            {
+                File.Copy(file, Path.Combine(left, Path.GetFileName(file)));
+            }
+        }
+
+        // The page with the seal reached the disk, the one before it did not.
+        Flip(Path.Combine(left, Path.GetFileName(_folder.Segment(1))), second.Offset);
+        using var cut = _folder.Open(Quiet with { Folder = left });
+        Assert.Equal(["1:zero"], TestFolder.ReadAll(cut));
+        Assert.Single(cut.ListSegments());
     }
 
     [Fact]
@@ -188,9 +216,11 @@ public sealed class LogRecoveryTests : IDisposable
         }
     }
 
-    private void Flip(long segment, int offset)
+    private void Flip(long segment, int offset) => Flip(_folder.Segment(segment), offset);
+
+    private static void Flip(string path, int offset)
     {
-        using var file = File.Open(_folder.Segment(segment), FileMode.Open);
+        using var file = File.Open(path, FileMode.Open);
         file.Position = offset;
         var value = file.ReadByte();
         file.Position = offset;
