@@ -69,7 +69,7 @@ public sealed class ActivationStore : IActivationStore, IAsyncDisposable
     }
 
     /// <summary>False when a record might soon be refused: the log is full or failed, or the index does not keep up. Admission stops then.</summary>
-    public bool Healthy => _log.State == LogState.Open && _tail.Count < _options.UnindexedRecords - _options.UnindexedRecords / 4L;
+    public bool Healthy => _log.Accepts && _tail.Count < _options.UnindexedRecords - _options.UnindexedRecords / 4L;
 
     /// <summary>Records in memory that may not be in an index yet.</summary>
     public int Unindexed => _tail.Count;

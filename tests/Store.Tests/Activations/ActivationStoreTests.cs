@@ -357,6 +357,34 @@ public sealed class ActivationStoreTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_log_that_had_no_room_for_a_while_takes_records_again()
+    {
+        var options = Small();
+        var clock = new Microsoft.Extensions.Time.Testing.FakeTimeProvider(DateTimeOffset.FromUnixTimeMilliseconds(Epoch));
+        var store = Open(_folder, options, clock);
+        var taken = Enumerable.Range(3, 1000).Select(i => _folder.File(Path.Combine("log", $"{i}.spare"))).ToList();
+        while (Directory.GetFiles(_folder.File("log"), "*.spare").Length < 2)
+        {
+            await Task.Yield();
+            Cancelled.ThrowIfCancellationRequested();
+        }
+
+        taken.ForEach(path => File.WriteAllText(path, "The name is taken."));
+        Assert.Throws<Journal.LogRefusedException>(() => Append(store, 20_000));
+        Assert.False(store.Healthy);
+
+        taken.ForEach(File.Delete);
+        clock.Advance(TimeSpan.FromSeconds(2));
+        while (!store.Healthy)
+        {
+            await Task.Yield();
+            Cancelled.ThrowIfCancellationRequested();
+        }
+
+        Assert.True(store.Append(Finished(30_000)));
+    }
+
+    [Fact]
     public async Task Records_that_the_index_cannot_keep_up_with_are_refused_and_nothing_is_lost()
     {
         var options = Small();
