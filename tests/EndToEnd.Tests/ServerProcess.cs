@@ -19,12 +19,15 @@ internal sealed class ServerProcess : IAsyncDisposable
     private readonly StringBuilder _output = new();
     private readonly TaskCompletionSource _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    private ServerProcess(int port, string dataFolder, string[] flags, IReadOnlyDictionary<string, string>? environment)
+    private ServerProcess(int port, string dataFolder, string[] flags, IReadOnlyDictionary<string, string>? environment, int? openFiles = null)
     {
         Port = port;
-        var start = new ProcessStartInfo("dotnet") { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo("bash") { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true };
+
+        // exec: the process id is the server's.
         string[] arguments =
         [
+            "-c", $"{(openFiles is { } files ? string.Create(CultureInfo.InvariantCulture, $"ulimit -n {files}; ") : "")}exec dotnet \"$@\"", "bash",
             Tree.Program, "standalone", "--port", port.ToString(CultureInfo.InvariantCulture), "--data-dir", dataFolder, .. flags,
         ];
         foreach (var argument in arguments)
@@ -63,9 +66,9 @@ internal sealed class ServerProcess : IAsyncDisposable
 
     /// <summary>Starts a server with raised rates and waits until it says that it is ready.</summary>
     public static async Task<ServerProcess> StartAsync(
-        string dataFolder, string[]? flags = null, IReadOnlyDictionary<string, string>? environment = null, bool stockRates = false)
+        string dataFolder, string[]? flags = null, IReadOnlyDictionary<string, string>? environment = null, bool stockRates = false, int? openFiles = null)
     {
-        var server = new ServerProcess(FreePort(), dataFolder, stockRates ? flags ?? [] : [.. RaisedRates, .. flags ?? []], environment);
+        var server = new ServerProcess(FreePort(), dataFolder, stockRates ? flags ?? [] : [.. RaisedRates, .. flags ?? []], environment, openFiles);
         server.Launch();
         var first = await Task.WhenAny(server._ready.Task, server._process.WaitForExitAsync());
         if (first != server._ready.Task)
@@ -78,9 +81,9 @@ internal sealed class ServerProcess : IAsyncDisposable
 
     /// <summary>Starts a server that is expected to refuse, and waits for its end.</summary>
     public static async Task<(int ExitCode, string Output)> RefusedAsync(
-        string dataFolder, string[] flags, IReadOnlyDictionary<string, string>? environment = null)
+        string dataFolder, string[] flags, IReadOnlyDictionary<string, string>? environment = null, int? openFiles = null)
     {
-        await using var server = new ServerProcess(FreePort(), dataFolder, flags, environment);
+        await using var server = new ServerProcess(FreePort(), dataFolder, flags, environment, openFiles);
         server.Launch();
         await server._process.WaitForExitAsync();
         return (server._process.ExitCode, server.Output);

@@ -24,7 +24,8 @@ public sealed class KestrelTests : IAsyncLifetime
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.UseUrls("http://127.0.0.1:0");
-        builder.Services.AddSingleton(_loops).AddSingleton(TimeProvider.System).AddSingleton<IConnectionListenerFactory, SocketTransport>();
+        builder.Services.AddSingleton<IConnectionListenerFactory>(
+            services => new SocketTransport(_loops, 1000, TimeProvider.System, services.GetRequiredService<ILogger<SocketTransport>>()));
         _server = builder.Build();
         _server.MapPost("/echo", static async context =>
         {
@@ -119,7 +120,7 @@ public sealed class KestrelTests : IAsyncLifetime
     public async Task A_port_that_is_taken_is_said_to_be()
     {
         using var loops = new EventLoops(1);
-        var transport = new SocketTransport(loops, TimeProvider.System, _server.Services.GetRequiredService<ILogger<SocketTransport>>());
+        var transport = new SocketTransport(loops, 1000, TimeProvider.System, _server.Services.GetRequiredService<ILogger<SocketTransport>>());
 
         await Assert.ThrowsAsync<AddressInUseException>(async () => await transport.BindAsync(new IPEndPoint(IPAddress.Loopback, Address.Port), TestContext.Current.CancellationToken));
     }

@@ -27,7 +27,7 @@ internal sealed class Pair : IAsyncDisposable
     public static async Task<Pair> ConnectAsync(int sendBuffer = 0)
     {
         var loops = new EventLoops(1);
-        var transport = new SocketTransport(loops, TimeProvider.System, NullLogger<SocketTransport>.Instance);
+        var transport = new SocketTransport(loops, 1000, TimeProvider.System, NullLogger<SocketTransport>.Instance);
         var listener = await transport.BindAsync(new IPEndPoint(IPAddress.Loopback, 0), TestContext.Current.CancellationToken);
         var client = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         if (sendBuffer > 0)

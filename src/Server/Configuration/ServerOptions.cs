@@ -20,7 +20,7 @@ public sealed class ServerOptions
     /// <summary>Milliseconds that running activations get to end at SIGTERM. 0 to 600000.</summary>
     public int DrainMs { get; set; } = 30_000;
 
-    /// <summary>Open connections at a time; more are closed at once. 1 to 1000000.</summary>
+    /// <summary>Open connections at a time; more are closed at once, and fewer are taken where the bound on open files leaves less room (`ulimit -n`), as the start screen says then. 1 to 1000000.</summary>
     public int MaxConnections { get; set; } = 10_000;
 
     /// <summary>Milliseconds that a client gets to send its request headers. 100 to 600000.</summary>

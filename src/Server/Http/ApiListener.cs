@@ -15,11 +15,10 @@ public sealed class ApiListener : IAsyncDisposable
     private readonly KestrelServer _server;
     private readonly IPEndPoint _address;
 
-    public ApiListener(IPEndPoint address, ServerOptions options, EventLoops loops, ILoggerFactory loggers)
+    public ApiListener(IPEndPoint address, ServerOptions options, int maxConnections, EventLoops loops, ILoggerFactory loggers)
     {
         _address = address;
         var kestrel = new KestrelServerOptions { AddServerHeader = false, AllowSynchronousIO = false };
-        kestrel.Limits.MaxConcurrentConnections = options.MaxConnections;
         kestrel.Limits.MaxRequestBodySize = null; // the controller bounds what it takes; the rest is read and thrown away for some seconds, so that the 413 arrives
         kestrel.Limits.MaxRequestLineSize = 8 * 1024 + 64;
         kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromMilliseconds(options.HeadersTimeoutMs);
@@ -27,7 +26,8 @@ public sealed class ApiListener : IAsyncDisposable
             ? null
             : new MinDataRate(options.MinBodyRate, TimeSpan.FromSeconds(5));
         kestrel.Listen(address, listen => listen.Protocols = HttpProtocols.Http1);
-        _server = new KestrelServer(Options.Create(kestrel), new SocketTransport(loops, TimeProvider.System, loggers.CreateLogger<SocketTransport>()), loggers);
+        var transport = new SocketTransport(loops, maxConnections, TimeProvider.System, loggers.CreateLogger<SocketTransport>());
+        _server = new KestrelServer(Options.Create(kestrel), transport, loggers);
     }
 
     /// <summary>The port that is listened on, after the start.</summary>

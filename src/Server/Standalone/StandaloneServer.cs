@@ -37,6 +37,7 @@ internal static class StandaloneServer
         using var exporter = new PrometheusExporter();
         using var loggers = Logging.Create(options.Server.LogLevel);
         var (subjects, withStock) = ReadSubjects(options);
+        var room = ConnectionRoom.Of(options.Server.MaxConnections);
         using var data = DataFolder.Open(options.Server.DataDir);
 
         // Sandboxes, and beside them the search for interpreters: neither waits for the disk.
@@ -71,9 +72,9 @@ internal static class StandaloneServer
         var recovered = await RecoverAsync(bus, data, shutdown.Asked);
 
         // The doors: the API, and for functions in sandboxes their own, which serves the API alone.
-        await using var listener = new ApiListener(new IPEndPoint(IPAddress.Parse(options.Server.Host), options.Server.Port), options.Server, loops, loggers);
+        await using var listener = new ApiListener(new IPEndPoint(IPAddress.Parse(options.Server.Host), options.Server.Port), options.Server, room.Api, loops, loggers);
         await listener.StartAsync(controller.Api.HandleAsync, shutdown.Asked);
-        await using var inner = apiEndpoint is null ? null : new ApiListener(apiEndpoint, options.Server, loops, loggers);
+        await using var inner = apiEndpoint is null ? null : new ApiListener(apiEndpoint, options.Server, room.Sandboxes, loops, loggers);
         if (inner is not null)
         {
             var api = controller.ApiFor(ReadInnerSubjects(options));
@@ -81,7 +82,7 @@ internal static class StandaloneServer
         }
 
         StartScreen.Print(Console.Out, options, new StartFacts(
-            Version(), listener.Port, withStock && !options.Subjects.ContainsKey("guest"), data.Path, maker.Report, catalog.Report,
+            Version(), listener.Port, withStock && !options.Subjects.ContainsKey("guest"), data.Path, room.Report, maker.Report, catalog.Report,
             Describe(recovered), Stopwatch.GetElapsedTime(started)));
 
         await shutdown.WaitAsync();

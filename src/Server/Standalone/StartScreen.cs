@@ -28,6 +28,7 @@ internal static class StartScreen
         }
 
         Row(output, "Data", facts.DataFolder);
+        Rows(output, "Takes", facts.Connections);
         Rows(output, "Isolates", facts.Isolation.Isolates);
         Rows(output, "Limits", facts.Isolation.Limits);
         Rows(output, "Without", facts.Isolation.Missing);
@@ -74,6 +75,7 @@ internal sealed record StartFacts(
     int Port,
     bool ShowsGuestKey,
     string DataFolder,
+    IReadOnlyList<string> Connections,
     IsolationReport Isolation,
     IReadOnlyList<string> Runtimes,
     IReadOnlyList<string> Recovered,

@@ -11,10 +11,17 @@ internal sealed class SocketConnection : ConnectionContext
 {
     private readonly StreamSocket _socket;
     private readonly CancellationTokenSource _closed = new();
+    private readonly Action _freed;
     private int _told;
+    private int _isFreed;
 
-    public SocketConnection(Socket socket, EventLoops loops, long number)
+    /// <param name="socket">Connected; from now on this one's.</param>
+    /// <param name="loops">One of them watches it.</param>
+    /// <param name="number">Tells it from others.</param>
+    /// <param name="freed">Called once, when the socket's descriptor is free again.</param>
+    public SocketConnection(Socket socket, EventLoops loops, long number, Action freed)
     {
+        _freed = freed;
         ConnectionId = FormattableString.Invariant($"c{number}");
         LocalEndPoint = socket.LocalEndPoint;
         RemoteEndPoint = socket.RemoteEndPoint;
@@ -47,6 +54,11 @@ internal sealed class SocketConnection : ConnectionContext
         await _socket.Input.CompleteAsync();
         await _socket.Output.CompleteAsync();
         _socket.Close();
+        if (Interlocked.Exchange(ref _isFreed, 1) == 0)
+        {
+            _freed();
+        }
+
         TellClosed();
         await base.DisposeAsync();
     }

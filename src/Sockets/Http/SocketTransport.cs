@@ -7,9 +7,13 @@ namespace Frusta.Sockets.Http;
 
 /// <summary>Kestrel's transport on the event loops (docs/decisions/0005-own-event-loops.md).</summary>
 /// <param name="loops">They watch the connections.</param>
+/// <param name="maxConnections">
+/// Connections of one listener at a time; one more is closed as soon as it is taken. Kestrel's own bound would close it a while later, and a
+/// flood could take the last descriptor until then.
+/// </param>
 /// <param name="clock">Waits when no connection can be taken.</param>
-/// <param name="logger">Says when no connection can be taken.</param>
-public sealed partial class SocketTransport(EventLoops loops, TimeProvider clock, ILogger<SocketTransport> logger) : IConnectionListenerFactory
+/// <param name="logger">Says when no connection can be taken, and when there are too many.</param>
+public sealed partial class SocketTransport(EventLoops loops, int maxConnections, TimeProvider clock, ILogger<SocketTransport> logger) : IConnectionListenerFactory
 {
     private const int Backlog = 512;
 
@@ -32,15 +36,18 @@ public sealed partial class SocketTransport(EventLoops loops, TimeProvider clock
             throw exception.SocketErrorCode == SocketError.AddressAlreadyInUse ? new AddressInUseException(exception.Message, exception) : exception;
         }
 
-        return ValueTask.FromResult<IConnectionListener>(new Listener(socket, loops, clock, logger));
+        return ValueTask.FromResult<IConnectionListener>(new Listener(socket, loops, maxConnections, clock, logger));
     }
 
-    private sealed partial class Listener(Socket socket, EventLoops loops, TimeProvider clock, ILogger logger) : IConnectionListener
+    private sealed partial class Listener(Socket socket, EventLoops loops, int maxConnections, TimeProvider clock, ILogger logger) : IConnectionListener
     {
         private static readonly TimeSpan UntilNextTry = TimeSpan.FromMilliseconds(100);
         private static readonly TimeSpan BetweenWarnings = TimeSpan.FromSeconds(10);
 
-        private long? _warned;
+        private long? _fullSaid;
+        private long? _refusedSaid;
+        private int _refused;
+        private int _open;
         private long _number;
 
         public EndPoint EndPoint { get; } = socket.LocalEndPoint!;
@@ -63,7 +70,11 @@ public sealed partial class SocketTransport(EventLoops loops, TimeProvider clock
                 }
                 catch (SocketException exception) when (exception.SocketErrorCode == SocketError.TooManyOpenSockets)
                 {
-                    Warn(exception.Message);
+                    if (IsTimeToSay(ref _fullSaid))
+                    {
+                        LogFull();
+                    }
+
                     await Task.Delay(UntilNextTry, clock, cancellationToken);
                 }
                 catch (SocketException)
@@ -83,31 +94,53 @@ public sealed partial class SocketTransport(EventLoops loops, TimeProvider clock
 
         private SocketConnection? TryMake(Socket accepted)
         {
+            if (Interlocked.Increment(ref _open) > maxConnections)
+            {
+                Free();
+                accepted.Dispose();
+                _refused++;
+                if (IsTimeToSay(ref _refusedSaid))
+                {
+                    LogRefused(_refused, maxConnections);
+                    _refused = 0;
+                }
+
+                return null;
+            }
+
             try
             {
                 accepted.NoDelay = true;
-                var connection = new SocketConnection(accepted, loops, Interlocked.Increment(ref _number));
+                var connection = new SocketConnection(accepted, loops, ++_number, Free);
                 connection.Start();
                 return connection;
             }
             catch (Exception exception) when (exception is SocketException or IOException)
             {
                 accepted.Dispose();
+                Free();
                 return null;
             }
         }
 
-        /// <summary>It is so for every try while it lasts; once in a while says enough.</summary>
-        private void Warn(string why)
+        private void Free() => Interlocked.Decrement(ref _open);
+
+        /// <summary>It is so for every client while it lasts; once in a while says enough.</summary>
+        private bool IsTimeToSay(ref long? said)
         {
-            if (_warned is not { } before || clock.GetElapsedTime(before) >= BetweenWarnings)
+            if (said is { } before && clock.GetElapsedTime(before) < BetweenWarnings)
             {
-                _warned = clock.GetTimestamp();
-                LogFull(why);
+                return false;
             }
+
+            said = clock.GetTimestamp();
+            return true;
         }
 
-        [LoggerMessage(10001, LogLevel.Warning, "No connection can be taken for now: {Why}. The bound on open files is too low for that many clients.")]
-        private partial void LogFull(string why);
+        [LoggerMessage(10001, LogLevel.Warning, "No connection can be taken for now: this process has no open file left. Raise the bound with `ulimit -n` before the start, or with LimitNOFILE= in a systemd unit.")]
+        private partial void LogFull();
+
+        [LoggerMessage(10002, LogLevel.Warning, "Connections were refused since this was said last, or since the start: {Count}. At most {Max} are open at a time (Server:MaxConnections, or fewer where the start screen says so).")]
+        private partial void LogRefused(int count, int max);
     }
 }

@@ -1,0 +1,49 @@
+using System.Globalization;
+
+namespace Frusta.Server.Standalone;
+
+/// <summary>
+/// How many connections the doors take at a time. Each is an open file of this process, and a process without one left can neither start a
+/// sandbox nor write a segment: silent clients, who need no key for it, must not be able to take the last.
+/// </summary>
+/// <param name="Api">Bound of the API's door.</param>
+/// <param name="Sandboxes">Bound of the door for functions.</param>
+/// <param name="Report">For the start screen, when the bound on open files leaves less room than the options ask for.</param>
+internal sealed record ConnectionRoom(int Api, int Sandboxes, IReadOnlyList<string> Report)
+{
+    private const int LeastOpenFiles = 256;
+
+    // What sandboxes, journal and stores get at most: a sandbox takes some four.
+    private const int LargestReserve = 8192;
+
+    private const string Remedy = "raise it with `ulimit -n` before the start, or with LimitNOFILE= in a systemd unit";
+
+    /// <summary>Room under the bound that this process has now: .NET has raised it to the hard one by then.</summary>
+    /// <exception cref="StartRefusedException">The bound is too low to work with.</exception>
+    public static ConnectionRoom Of(int maxConnections) => Of(maxConnections, OpenFiles());
+
+    /// <summary>Room under a certain bound on open files.</summary>
+    /// <exception cref="StartRefusedException">The bound is too low to work with.</exception>
+    public static ConnectionRoom Of(int maxConnections, int openFiles)
+    {
+        if (openFiles < LeastOpenFiles)
+        {
+            throw new StartRefusedException($"This process may have {openFiles} open files, and {LeastOpenFiles} are needed at least: {Remedy}.");
+        }
+
+        var room = openFiles - Math.Min(openFiles / 2, LargestReserve);
+        var api = Math.Min(maxConnections, room - (room / 4));
+        var report = api == maxConnections
+            ? []
+            : new[] { $"at most {api} connections at a time instead of {maxConnections}, because this process may have {openFiles} open files: {Remedy}" };
+        return new ConnectionRoom(api, Math.Min(maxConnections, room / 4), report);
+    }
+
+    private static int OpenFiles()
+    {
+        const string label = "Max open files";
+        var soft = File.ReadLines("/proc/self/limits").First(line => line.StartsWith(label, StringComparison.Ordinal))[label.Length..]
+            .Split(' ', StringSplitOptions.RemoveEmptyEntries)[0];
+        return int.TryParse(soft, NumberStyles.None, CultureInfo.InvariantCulture, out var bound) ? bound : int.MaxValue;
+    }
+}
