@@ -47,6 +47,33 @@ public sealed class EscapeTests(IsolatedHost host) : IClassFixture<IsolatedHost>
     }
 
     [Fact]
+    public async Task What_waits_in_its_sockets_is_bounded_as_its_memory_is()
+    {
+        await using var sandbox = await host.StartAsync(Workload.Python(memoryMb: 256));
+        sandbox.LimitMemory(64);
+        await sandbox.AskAsync("""
+            exec('def fill(megabytes):\n'
+                 ' import time\n'
+                 ' listener = socket.create_server(("127.0.0.1", 0), backlog=400)\n'
+                 ' total = 0\n'
+                 ' pairs = globals().setdefault("pairs", [])\n'
+                 ' while total < megabytes << 20 and len(pairs) < 400:\n'
+                 '  sender = socket.create_connection(listener.getsockname())\n'
+                 '  pairs += [sender, listener.accept()[0]]\n'
+                 '  sender.setblocking(False)\n'
+                 '  full = 0\n'
+                 '  while full < 3:\n'
+                 '   try: total += sender.send(bytes(65536))\n'
+                 '   except BlockingIOError: full += 1; time.sleep(.001)\n'
+                 ' return total >> 20', globals())
+            """.ReplaceLineEndings(" "));
+
+        // Beyond the bound the kernel goes on with a little for each socket, so that none stands still.
+        Assert.InRange(int.Parse(await sandbox.AskAsync("fill(300)"), CultureInfo.InvariantCulture), 16, 128);
+        Assert.InRange(sandbox.MeasureMemory(), 32 << 20, 160 << 20);
+    }
+
+    [Fact]
     public async Task Its_tmp_is_writable_but_has_an_end()
     {
         await using var sandbox = await host.StartAsync();
