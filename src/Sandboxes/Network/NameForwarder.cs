@@ -10,6 +10,12 @@ internal sealed partial class NameForwarder : IAsyncDisposable
 {
     private const int Port = 53;
     private const int LongestDatagram = 4096;
+
+    // A DNS header. No server answers what is shorter, so that it would be waited for until the end.
+    private const int ShortestQuestion = 12;
+
+    // Of the look-ups in flight, so that one sandbox cannot take those of all. The resolvers of Node and Python ask 8 to 12 questions at a time.
+    private const int MostOfOneAsker = 16;
     private const int MostServers = 3;
 
     private readonly SandboxNetworkOptions _options;
@@ -21,7 +27,11 @@ internal sealed partial class NameForwarder : IAsyncDisposable
     private readonly IPEndPoint[] _servers;
     private readonly Task _receiving;
     private readonly Task _accepting;
-    private int _lookups;
+    private readonly Lock _lock = new();
+
+    // Of each address that has any. A sandbox has one, and the kernel drops what it sends as another.
+    private readonly Dictionary<IPAddress, int> _lookups = [];
+    private int _allLookups;
 
     internal NameForwarder(IPAddress gateway, IPEndPoint[] servers, SandboxNetworkOptions options, TimeProvider time, ILogger log)
     {
@@ -71,15 +81,32 @@ internal sealed partial class NameForwarder : IAsyncDisposable
         _stopping.Dispose();
     }
 
-    private bool TryBegin()
+    private bool TryBegin(IPAddress asker)
     {
-        if (Interlocked.Increment(ref _lookups) <= _options.NameLookups)
+        lock (_lock)
         {
+            var own = _lookups.GetValueOrDefault(asker);
+            if (_allLookups >= _options.NameLookups || own >= MostOfOneAsker)
+            {
+                return false;
+            }
+
+            _allLookups++;
+            _lookups[asker] = own + 1;
             return true;
         }
+    }
 
-        Interlocked.Decrement(ref _lookups);
-        return false;
+    private void End(IPAddress asker)
+    {
+        lock (_lock)
+        {
+            _allLookups--;
+            if (--_lookups[asker] == 0)
+            {
+                _lookups.Remove(asker);
+            }
+        }
     }
 
     private async Task ReceiveAsync()
@@ -91,9 +118,10 @@ internal sealed partial class NameForwarder : IAsyncDisposable
             try
             {
                 var received = await _datagrams.ReceiveFromAsync(buffer, anybody, _stopping.Token);
-                if (TryBegin())
+                var asker = (IPEndPoint)received.RemoteEndPoint;
+                if (received.ReceivedBytes >= ShortestQuestion && TryBegin(asker.Address))
                 {
-                    _ = AnswerAsync(buffer.AsSpan(0, received.ReceivedBytes).ToArray(), received.RemoteEndPoint);
+                    _ = AnswerAsync(buffer.AsSpan(0, received.ReceivedBytes).ToArray(), asker);
                 }
             }
             catch (Exception ended) when (ended is OperationCanceledException or SocketException or ObjectDisposedException)
@@ -103,7 +131,7 @@ internal sealed partial class NameForwarder : IAsyncDisposable
         }
     }
 
-    private async Task AnswerAsync(byte[] question, EndPoint asker)
+    private async Task AnswerAsync(byte[] question, IPEndPoint asker)
     {
         try
         {
@@ -122,7 +150,7 @@ internal sealed partial class NameForwarder : IAsyncDisposable
         }
         finally
         {
-            Interlocked.Decrement(ref _lookups);
+            End(asker.Address);
         }
     }
 
@@ -154,9 +182,10 @@ internal sealed partial class NameForwarder : IAsyncDisposable
             try
             {
                 var asker = await _streams.AcceptAsync(_stopping.Token);
-                if (_servers.Length > 0 && TryBegin())
+                var address = ((IPEndPoint)asker.RemoteEndPoint!).Address;
+                if (_servers.Length > 0 && TryBegin(address))
                 {
-                    _ = RelayAsync(asker);
+                    _ = RelayAsync(asker, address);
                 }
                 else
                 {
@@ -171,27 +200,27 @@ internal sealed partial class NameForwarder : IAsyncDisposable
     }
 
     /// <summary>One question and its answer over TCP, each with its length before it.</summary>
-    private async Task RelayAsync(Socket asker)
+    private async Task RelayAsync(Socket asker, IPAddress address)
     {
         using var timeout = new CancellationTokenSource(TimeSpan.FromMilliseconds(_options.NameLookupTimeoutMs), _time);
         using var giveUp = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, _stopping.Token);
-        using (asker)
-        using (var server = new Socket(_servers[0].AddressFamily, SocketType.Stream, ProtocolType.Tcp))
+        try
         {
-            try
+            using (asker)
+            using (var server = new Socket(_servers[0].AddressFamily, SocketType.Stream, ProtocolType.Tcp))
             {
                 await server.ConnectAsync(_servers[0], giveUp.Token);
                 await CopyMessageAsync(asker, server, giveUp.Token);
                 await CopyMessageAsync(server, asker, giveUp.Token);
             }
-            catch (Exception ended) when (ended is OperationCanceledException or IOException or SocketException)
-            {
-                // The asker asks again.
-            }
-            finally
-            {
-                Interlocked.Decrement(ref _lookups);
-            }
+        }
+        catch (Exception ended) when (ended is OperationCanceledException or IOException or SocketException)
+        {
+            // The asker asks again.
+        }
+        finally
+        {
+            End(address);
         }
     }
 

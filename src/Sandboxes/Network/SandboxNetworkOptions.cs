@@ -32,7 +32,7 @@ public sealed class SandboxNetworkOptions
     /// <summary>IPv4 addresses and networks (CIDR) that sandboxes must not reach, besides this host, each other, and link-local and multicast addresses.</summary>
     public IList<string> Deny { get; set; } = [];
 
-    /// <summary>Name look-ups of sandboxes in flight at a time; more are dropped, and the client asks again. 1 to 65536.</summary>
+    /// <summary>Name look-ups of sandboxes in flight at a time, 16 of them of one sandbox; more are dropped, and the client asks again. 1 to 65536.</summary>
     public int NameLookups { get; set; } = 256;
 
     /// <summary>Milliseconds. Longest wait for a name server of the host. 100 to 60000.</summary>

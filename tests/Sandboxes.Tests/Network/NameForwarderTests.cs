@@ -25,10 +25,10 @@ public sealed class NameForwarderTests
 
         await using var overDatagrams = new NameForwarder(Gateway, [(IPEndPoint)silent.LocalEndPoint!, server], options, TimeProvider.System, NullLogger.Instance);
         using var asker = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
-        await asker.SendToAsync("question"u8.ToArray(), new IPEndPoint(Gateway, 53), token);
+        await asker.SendToAsync("this question"u8.ToArray(), new IPEndPoint(Gateway, 53), token);
         var buffer = new byte[100];
         var asked = await datagrams.ReceiveFromAsync(buffer, server, token);
-        Assert.Equal("question"u8.ToArray(), buffer[..asked.ReceivedBytes]);
+        Assert.Equal("this question"u8.ToArray(), buffer[..asked.ReceivedBytes]);
         await datagrams.SendToAsync("answer"u8.ToArray(), asked.RemoteEndPoint, token);
         Assert.Equal(6, await asker.ReceiveAsync(buffer, token));
 
@@ -43,5 +43,44 @@ public sealed class NameForwarderTests
         await accepted.GetStream().WriteAsync(new byte[] { 0, 1, 9 }, token);
         await client.GetStream().ReadExactlyAsync(buffer.AsMemory(0, 3), token);
         Assert.Equal([0, 1, 9], buffer[..3]);
+    }
+
+    [Fact]
+    public async Task An_asker_that_floods_leaves_the_look_ups_of_others_alone()
+    {
+        Assert.SkipUnless(Environment.UserName is "root", "Port 53 takes root.");
+        var token = TestContext.Current.CancellationToken;
+        using var server = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+        server.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        var gateway = IPAddress.Parse("127.91.0.3");
+        await using var forwarder = new NameForwarder(
+            gateway, [(IPEndPoint)server.LocalEndPoint!], new SandboxNetworkOptions { NameLookupTimeoutMs = 60_000, NameLookups = 64 }, TimeProvider.System, NullLogger.Instance);
+        using var flooder = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+        using var other = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+        flooder.Bind(new IPEndPoint(IPAddress.Parse("127.91.1.1"), 0));
+        other.Bind(new IPEndPoint(IPAddress.Parse("127.91.1.2"), 0));
+
+        // The forwarder takes datagrams in their order, so that the other's comes after all of these.
+        for (var i = 0; i < 100; i++)
+        {
+            await flooder.SendToAsync("one of a hundred"u8.ToArray(), new IPEndPoint(gateway, 53), token);
+            await flooder.SendToAsync("too short"u8.ToArray(), new IPEndPoint(gateway, 53), token);
+        }
+
+        await other.SendToAsync("the other's"u8.ToArray(), new IPEndPoint(gateway, 53), token);
+        await other.SendToAsync("the other asks"u8.ToArray(), new IPEndPoint(gateway, 53), token);
+
+        var asked = new List<string>();
+        var buffer = new byte[100];
+        using var giveUp = CancellationTokenSource.CreateLinkedTokenSource(token);
+        giveUp.CancelAfter(TimeSpan.FromSeconds(20));
+        while (!asked.Contains("the other asks"))
+        {
+            var length = await server.ReceiveAsync(buffer, giveUp.Token);
+            asked.Add(System.Text.Encoding.ASCII.GetString(buffer, 0, length));
+        }
+
+        Assert.InRange(asked.Count(static question => question is "one of a hundred"), 1, 16);
+        Assert.DoesNotContain(asked, static question => question.Length < 12);
     }
 }
