@@ -68,7 +68,7 @@ public sealed class ActivationStoreOptions
     /// <summary>Bytes of one segment of the log. 64 KiB to 1 GiB.</summary>
     public int SegmentBytes { get; set; } = 64 << 20;
 
-    /// <summary>Bytes of records after which a slice ends, at the end of a segment. 64 KiB to 64 GiB.</summary>
+    /// <summary>Bytes of the log after which a slice ends, at the end of a segment. 64 KiB to 64 GiB, at most <see cref="MaxBytes"/>: only ended slices are dropped.</summary>
     public long SliceBytes { get; set; } = 512L << 20;
 
     /// <summary>Time after which a slice ends, at the end of a segment. 1 s to 365 days.</summary>
@@ -104,7 +104,7 @@ public sealed class ActivationStoreOptions
             (nameof(MaxAge) + " (seconds)", (long)MaxAge.TotalSeconds, 60, 3650L * 86_400),
             (nameof(MaxBytes), MaxBytes, 4L * SegmentBytes, 16L << 40),
             (nameof(SegmentBytes), SegmentBytes, 64 << 10, 1 << 30),
-            (nameof(SliceBytes), SliceBytes, 64 << 10, 64L << 30),
+            (nameof(SliceBytes) + " (at most " + nameof(MaxBytes) + ")", SliceBytes, 64 << 10, Math.Min(64L << 30, MaxBytes)),
             (nameof(SliceTime) + " (seconds)", (long)SliceTime.TotalSeconds, 1, 365L * 86_400),
             (nameof(MaxRecordBytes), MaxRecordBytes, 64 << 10, 1 << 30),
             (nameof(FlushInterval) + " (milliseconds)", (long)FlushInterval.TotalMilliseconds, 1, 10_000),

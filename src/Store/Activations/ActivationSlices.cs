@@ -23,7 +23,6 @@ internal sealed partial class ActivationSlices : IDisposable
     private readonly ILogger _logger;
     private volatile Slice[] _current = [];
     private SliceWriter? _writer;
-    private long _writerBytes;
 
     public ActivationSlices(string folder, SegmentedLog log, ActivationStoreOptions options, ILogger logger)
     {
@@ -60,7 +59,6 @@ internal sealed partial class ActivationSlices : IDisposable
             if (!state.IsSealed)
             {
                 _writer = new SliceWriter(path, state.FirstSegment);
-                _writerBytes = BytesOf(state.FirstSegment, state.LastSegment);
                 Index(end, i + 1 < states.Count ? states[i + 1].State.FirstSegment - 1 : long.MaxValue);
                 if (i + 1 < states.Count)
                 {
@@ -90,7 +88,6 @@ internal sealed partial class ActivationSlices : IDisposable
             var head = RecordHead.Read(entry.Payload);
             BeginSliceFor(entry.Position, head.StartMs);
             _writer!.Add(head, entry.Type, entry.Position);
-            _writerBytes += entry.Position.Length;
             if (++rows % _options.IndexBatch == 0)
             {
                 Commit();
@@ -259,7 +256,7 @@ internal sealed partial class ActivationSlices : IDisposable
     private void BeginSliceFor(LogPosition position, long startMs)
     {
         if (_writer is { State: var state } && position.Segment != state.LastSegment
-            && (_writerBytes >= _options.SliceBytes || startMs - state.LeastStartMs >= _options.SliceTime.TotalMilliseconds))
+            && (BytesOf(state.FirstSegment, state.LastSegment) >= _options.SliceBytes || startMs - state.LeastStartMs >= _options.SliceTime.TotalMilliseconds))
         {
             Commit();
             Seal();
@@ -270,7 +267,6 @@ internal sealed partial class ActivationSlices : IDisposable
             var path = PathOf(position.Segment);
             SqliteFile.Delete(path);
             _writer = new SliceWriter(path, position.Segment);
-            _writerBytes = 0;
             Add(new Slice(path, _writer.State));
         }
     }

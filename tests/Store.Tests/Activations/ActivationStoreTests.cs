@@ -363,25 +363,56 @@ public sealed class ActivationStoreTests : IAsyncDisposable
         var clock = new Microsoft.Extensions.Time.Testing.FakeTimeProvider(DateTimeOffset.FromUnixTimeMilliseconds(Epoch));
         var store = Open(_folder, options, clock);
         var taken = Enumerable.Range(3, 1000).Select(i => _folder.File(Path.Combine("log", $"{i}.spare"))).ToList();
-        while (Directory.GetFiles(_folder.File("log"), "*.spare").Length < 2)
-        {
-            await Task.Yield();
-            Cancelled.ThrowIfCancellationRequested();
-        }
-
+        await UntilAsync(() => Directory.GetFiles(_folder.File("log"), "*.spare").Length >= 2);
         taken.ForEach(path => File.WriteAllText(path, "The name is taken."));
         Assert.Throws<Journal.LogRefusedException>(() => Append(store, 20_000));
         Assert.False(store.Healthy);
 
         taken.ForEach(File.Delete);
         clock.Advance(TimeSpan.FromSeconds(2));
-        while (!store.Healthy)
-        {
-            await Task.Yield();
-            Cancelled.ThrowIfCancellationRequested();
-        }
-
+        await UntilAsync(() => store.Healthy);
         Assert.True(store.Append(Finished(30_000)));
+    }
+
+    [Fact]
+    public void A_slice_that_is_larger_than_the_log_may_be_is_refused_by_name()
+    {
+        var options = new ActivationStoreOptions { MaxBytes = 256L << 20, SliceBytes = 256L << 20 };
+        Assert.Null(new StoreOptions { Activations = options }.Validate());
+
+        options.SliceBytes++;
+        Assert.Equal(
+            "Store:Activations:SliceBytes (at most MaxBytes) must be from 65536 to 268435456, but it is 268435457.",
+            new StoreOptions { Activations = options }.Validate());
+    }
+
+    [Fact]
+    public async Task A_slice_as_large_as_the_log_may_be_ends_before_the_log_is_full()
+    {
+        var options = Small();
+        options.MaxBytes = 32 * options.SegmentBytes;
+        options.SliceBytes = options.MaxBytes;
+        options.MaxRecordBytes = 64 << 10;
+        options.FlushInterval = options.IndexInterval = TimeSpan.FromMilliseconds(1);
+        Assert.Null(new StoreOptions { Activations = options }.Validate());
+        var store = Open(_folder, options, TimeProvider.System);
+        var isRefused = false;
+        for (var i = 0; i < 60_000; i++)
+        {
+            // Small ones, of which the log has more bytes than they have themselves.
+            var finished = Finished(i, kept: false);
+            await UntilAsync(() => store.Healthy);
+            try
+            {
+                Assert.True(store.Append(finished));
+                isRefused = false;
+            }
+            catch (Journal.LogRefusedException) when (!isRefused)
+            {
+                isRefused = true;
+                i--;
+            }
+        }
     }
 
     [Fact]
@@ -449,6 +480,14 @@ public sealed class ActivationStoreTests : IAsyncDisposable
     {
         await CloseAsync(store);
         return Open(_folder, options);
+    }
+
+    private static async Task UntilAsync(Func<bool> condition)
+    {
+        for (var waited = System.Diagnostics.Stopwatch.StartNew(); !condition(); await Task.Delay(TimeSpan.FromMilliseconds(1), TimeProvider.System, Cancelled))
+        {
+            Assert.True(waited.Elapsed < TimeSpan.FromSeconds(30), "This did not come about in 30 seconds.");
+        }
     }
 
     private static List<FinishedActivation> Append(ActivationStore store, int count, int first = 1)
