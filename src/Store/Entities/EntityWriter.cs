@@ -2,6 +2,7 @@ using System.Threading.Channels;
 using Frusta.Store.Sqlite;
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging;
+using SQLitePCL;
 
 namespace Frusta.Store.Entities;
 
@@ -89,27 +90,24 @@ internal sealed partial class EntityWriter : IAsyncDisposable
     {
         try
         {
-            using var transaction = _connection.BeginTransaction(deferred: false);
+            Undo();
+            SqliteFile.Execute(_connection, "BEGIN IMMEDIATE");
             foreach (var (documentId, kept) in _replaced)
             {
-                _collect.Bind(1, documentId).Bind(2, kept ?? "").Run(transaction);
+                _collect.Bind(1, documentId).Bind(2, kept ?? "").Run();
             }
 
             foreach (var write in group)
             {
-                write.Applied = write.Row is null ? Delete(write, transaction) : Put(write, write.Row, transaction);
+                write.Applied = write.Row is null ? Delete(write) : Put(write, write.Row);
             }
 
-            transaction.Commit();
+            SqliteFile.Execute(_connection, "COMMIT");
         }
-        catch (SqliteException exception)
+        catch (Exception exception)
         {
-            LogErrorGroupFailed(exception, group.Count);
-            foreach (var write in group)
-            {
-                write.Done.TrySetException(new IOException($"The document '{write.DocumentId}' could not be written.", exception));
-            }
-
+            // Whatever it was: the next ones must not wait for a writer that is gone.
+            Refuse(group, exception);
             return;
         }
 
@@ -125,35 +123,65 @@ internal sealed partial class EntityWriter : IAsyncDisposable
         }
     }
 
-    private bool Put(EntityWrite write, EntityRow row, SqliteTransaction transaction)
+    private void Refuse(List<EntityWrite> group, Exception exception)
+    {
+        LogErrorGroupFailed(exception, group.Count);
+        try
+        {
+            Undo();
+        }
+        catch (Exception undoing)
+        {
+            LogErrorNotUndone(undoing);
+        }
+
+        foreach (var write in group)
+        {
+            write.Done.TrySetException(new IOException($"The document '{write.DocumentId}' could not be written.", exception));
+        }
+    }
+
+    /// <summary>Ends the transaction of a group that failed, unless SQLite has done so itself.</summary>
+    private void Undo()
+    {
+        if (raw.sqlite3_get_autocommit(_connection.Handle) == 0)
+        {
+            SqliteFile.Execute(_connection, "ROLLBACK");
+        }
+    }
+
+    private bool Put(EntityWrite write, EntityRow row)
     {
         var statement = write.ExpectedRevision.Length == 0 ? _insert : _update.Bind(11, write.ExpectedRevision);
         statement.Bind(1, write.DocumentId).Bind(2, row.Kind).Bind(3, row.Namespace).Bind(4, row.Package).Bind(5, row.Name)
             .Bind(6, row.UpdatedMs).Bind(7, row.Public).Bind(8, row.Attachment).Bind(9, row.Revision).Bind(10, row.Body);
-        if (statement.Run(transaction) == 0)
+        if (statement.Run() == 0)
         {
             return false;
         }
 
         if (write.Code is { } code && row.Attachment is { } attachment)
         {
-            _attach.Bind(1, write.DocumentId).Bind(2, attachment).Bind(3, code).Run(transaction);
+            _attach.Bind(1, write.DocumentId).Bind(2, attachment).Bind(3, code).Run();
         }
 
         return true;
     }
 
-    private bool Delete(EntityWrite write, SqliteTransaction transaction)
+    private bool Delete(EntityWrite write)
     {
-        if (_delete.Bind(1, write.DocumentId).Bind(2, write.ExpectedRevision).Run(transaction) == 0)
+        if (_delete.Bind(1, write.DocumentId).Bind(2, write.ExpectedRevision).Run() == 0)
         {
             return false;
         }
 
-        _collect.Bind(1, write.DocumentId).Bind(2, "").Run(transaction);
+        _collect.Bind(1, write.DocumentId).Bind(2, "").Run();
         return true;
     }
 
     [LoggerMessage(EventId = 4001, Level = LogLevel.Error, Message = "A group of {Count} entity writes failed and was rolled back")]
     private partial void LogErrorGroupFailed(Exception exception, int count);
+
+    [LoggerMessage(EventId = 4003, Level = LogLevel.Error, Message = "A group of entity writes that failed could not be undone; the next group undoes it first")]
+    private partial void LogErrorNotUndone(Exception exception);
 }

@@ -29,11 +29,7 @@ internal sealed class Statement : IDisposable
     }
 
     /// <summary>Runs the statement and returns the number of rows that it changed.</summary>
-    public int Run(SqliteTransaction? transaction = null)
-    {
-        _command.Transaction = transaction;
-        return _command.ExecuteNonQuery();
-    }
+    public int Run() => _command.ExecuteNonQuery();
 
     public object? Scalar() => _command.ExecuteScalar();
 
