@@ -57,7 +57,19 @@ public sealed partial class StartTests
     [Theory]
     [InlineData("--Limits:InvocationsPerMinut=5", "InvocationsPerMinut")]
     [InlineData("--Limits:InvocationsPerMinute=-5", "Limits:InvocationsPerMinute must be from 0")]
-    [InlineData("--Limits:InvocationsPerMinute=many", "Limits:InvocationsPerMinute")]
+    [InlineData("--Limits:InvocationsPerMinute=many", "Limits:InvocationsPerMinute must be from 0 to 2147483647, but it is 'many'.")]
+    [InlineData("--Limits:InvocationsPerMinute=99999999999", "Limits:InvocationsPerMinute must be from 0 to 2147483647, but it is '99999999999'.")]
+    [InlineData("--Limits:InvocationsPerMinute:Much=1", "no option Limits:InvocationsPerMinute:Much")]
+    [InlineData("--Invoker:Pool=5", "Invoker:Pool is a section of options")]
+    [InlineData("--Sandboxes:Network:Deny=10.0.0.1,nonsense", "Sandboxes:Network:Deny must hold addresses or networks, but one is nonsense")]
+    [InlineData("--Sandboxes:Network:Deny:first=10.0.0.1", "no option Sandboxes:Network:Deny:first")]
+    [InlineData("--Invoker:StemCells:ruby:Count=1", "Section Invoker:StemCells has no option ruby")]
+    [InlineData("--Invoker:StemCells:nodejs:Cuont=1", "Section Invoker:StemCells:nodejs has no option Cuont")]
+    [InlineData("--Invoker:StemCells:nodejs:Count=many", "Count from 0 to 100 and a MemoryMb from 32 to 65536, but Count is 'many'.")]
+    [InlineData("--Store:Activations:MaxAge=week", "Store:Activations:MaxAge must be a time as d.hh:mm:ss, but it is 'week'.")]
+    [InlineData("--Server:AllowStockKeys=perhaps", "Server:AllowStockKeys must be true or false, but it is 'perhaps'.")]
+    [InlineData("--Server:LogLevel=3", "Server:LogLevel must be Trace,")]
+    [InlineData("--config=/", "The configuration file '/' is a folder.")]
     [InlineData("--Nonsense:Key=1", "Nonsense")]
     [InlineData("--prot", "--prot")]
     [InlineData("--Subjects:me=a:b", "Subjects")]
@@ -69,6 +81,35 @@ public sealed partial class StartTests
 
         Assert.NotEqual(0, exitCode);
         Assert.Contains(words, output, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("""{"Sandboxes": {"Network": {"Deny": "10.0.0.1, nonsense"}}}""")]
+    [InlineData("""{"Sandboxes": {"Network": {"Deny": ["10.0.0.1", "nonsense"]}}}""")]
+    public async Task A_list_is_read_from_the_file_in_one_value_or_entry_by_entry(string file)
+    {
+        using var folder = new TemporaryFolder();
+        await File.WriteAllTextAsync(folder.Sub("frusta.json"), file, TestContext.Current.CancellationToken);
+
+        var (exitCode, output) = await ServerProcess.RefusedAsync(folder.Sub("data"), ["--config", folder.Sub("frusta.json")]);
+
+        Assert.Equal(1, exitCode);
+        Assert.Contains("but one is nonsense", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_environments_list_is_used_instead_of_the_files()
+    {
+        using var folder = new TemporaryFolder();
+        await File.WriteAllTextAsync(
+            folder.Sub("frusta.json"), """{"Sandboxes": {"Network": {"Deny": ["file"]}}}""", TestContext.Current.CancellationToken);
+
+        var (_, output) = await ServerProcess.RefusedAsync(
+            folder.Sub("data"),
+            ["--config", folder.Sub("frusta.json")],
+            new Dictionary<string, string>(StringComparer.Ordinal) { ["FRUSTA_Sandboxes__Network__Deny"] = "192.0.2.1,environment" });
+
+        Assert.Contains("but one is environment", output, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -29,6 +29,9 @@ public sealed class OptionsTableTests
         page.Append("Made from the option classes by `UPDATE_DOCUMENTS=1 ./test Repository`. Each may be set as `--Section:Key=VALUE`, as environment variable\n");
         page.Append("`FRUSTA_Section__Key=VALUE`, or in `frusta.json` as `{\"Section\": {\"Key\": VALUE}}`; a flag wins over the environment, and the environment over\n");
         page.Append("the file. An unknown or bad one is refused at start by name.\n\n");
+        page.Append("A list is one value with commas, `--Sandboxes:Network:Deny=192.0.2.0/24,198.51.100.7`, or in the file also `[\"192.0.2.0/24\", \"198.51.100.7\"]`; the\n");
+        page.Append("strongest source that has one gives the whole list. A time is written as `d.hh:mm:ss.fff` with days and fractions left out where there are\n");
+        page.Append("none: `00:00:10` is ten seconds, `1.12:00:00` a day and a half, and a mere `7` is seven days.\n\n");
         page.Append("Further identities come from file or environment only: `Subjects:NAME=UUID:KEY` makes a subject NAME with a namespace NAME; the key has 64 characters.\n");
         foreach (var section in new FrustaOptions().Sections)
         {

@@ -13,7 +13,7 @@ public sealed record CommandLine(string? ConfigFile, IReadOnlyDictionary<string,
         Description = "Any option of docs/reference/options.md",
     };
 
-    private static readonly Option<int?> Port = new("--port") { Description = "TCP port of the API; 0 takes a free one (default 3233)", HelpName = "PORT" };
+    private static readonly Option<string?> Port = new("--port") { Description = "TCP port of the API; 0 takes a free one (default 3233)", HelpName = "PORT" };
     private static readonly Option<string?> Host = new("--host") { Description = "Address to listen on (default 127.0.0.1)", HelpName = "ADDRESS" };
     private static readonly Option<string?> DataDir = new("--data-dir") { Description = "Folder of everything that survives a restart (default ./.frusta)", HelpName = "FOLDER" };
     private static readonly Option<string?> Config = new("--config") { Description = "Configuration file (default frusta.json, where there is one)", HelpName = "FILE" };
@@ -43,7 +43,7 @@ public sealed record CommandLine(string? ConfigFile, IReadOnlyDictionary<string,
         }
 
         exitCode = 0;
-        Set(values, "Server:Port", parsed.GetValue(Port)?.ToString(System.Globalization.CultureInfo.InvariantCulture));
+        Set(values, "Server:Port", parsed.GetValue(Port));
         Set(values, "Server:Host", parsed.GetValue(Host));
         Set(values, "Server:DataDir", parsed.GetValue(DataDir));
         return new CommandLine(parsed.GetValue(Config), values);

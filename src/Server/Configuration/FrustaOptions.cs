@@ -54,17 +54,17 @@ public sealed class FrustaOptions
         var configuration = Gather(commandLine);
         var options = new FrustaOptions();
         options.RefuseUnknownSections(configuration);
-        try
-        {
-            options.Bind(configuration);
-        }
-        catch (InvalidOperationException exception)
-        {
-            throw new StartRefusedException(Explain(exception));
-        }
-
+        options.Read(configuration);
         var broken = options.Rules().FirstOrDefault(rule => rule is not null);
         return broken is null ? options : throw new StartRefusedException(broken);
+    }
+
+    /// <summary>The rule that is broken when one option has a value, and all others what they have by default; null when none is.</summary>
+    internal static string? Broken(string key, string value)
+    {
+        var options = new FrustaOptions();
+        options.Read(new ConfigurationBuilder().AddInMemoryCollection([new(key, value)]).Build());
+        return options.Rules().FirstOrDefault(rule => rule is not null);
     }
 
     private static IConfigurationRoot Gather(CommandLine commandLine)
@@ -74,7 +74,7 @@ public sealed class FrustaOptions
         {
             if (commandLine.ConfigFile is { } file)
             {
-                builder.AddJsonFile(Path.GetFullPath(file), optional: false);
+                builder.AddJsonFile(ExistingFile(file), optional: false);
             }
             else
             {
@@ -83,23 +83,29 @@ public sealed class FrustaOptions
 
             return builder.AddEnvironmentVariables(EnvironmentPrefix).AddInMemoryCollection(commandLine.Values).Build();
         }
-        catch (Exception exception) when (exception is IOException or InvalidDataException)
+        catch (Exception exception) when (exception is IOException or InvalidDataException or UnauthorizedAccessException)
         {
             var cause = exception.InnerException?.Message;
             throw new StartRefusedException($"The configuration file cannot be read: {exception.Message} {cause}".TrimEnd());
         }
     }
 
-    private void Bind(IConfigurationRoot configuration)
+    private static string ExistingFile(string path)
     {
-        configuration.GetSection(ServerOptions.Section).Bind(Server, static binder => binder.ErrorOnUnknownConfiguration = true);
-        configuration.GetSection(LimitsOptions.Section).Bind(Limits, static binder => binder.ErrorOnUnknownConfiguration = true);
-        configuration.GetSection(ControllerOptions.Section).Bind(Controller, static binder => binder.ErrorOnUnknownConfiguration = true);
-        configuration.GetSection(BusOptions.Section).Bind(Bus, static binder => binder.ErrorOnUnknownConfiguration = true);
-        configuration.GetSection(InvokerOptions.Section).Bind(Invoker, static binder => binder.ErrorOnUnknownConfiguration = true);
-        configuration.GetSection(SandboxesOptions.Section).Bind(Sandboxes, static binder => binder.ErrorOnUnknownConfiguration = true);
-        configuration.GetSection(RuntimesOptions.Section).Bind(Runtimes, static binder => binder.ErrorOnUnknownConfiguration = true);
-        configuration.GetSection(StoreOptions.Section).Bind(Store, static binder => binder.ErrorOnUnknownConfiguration = true);
+        var full = Path.GetFullPath(path);
+        return File.Exists(full)
+            ? full
+            : throw new StartRefusedException($"The configuration file '{full}' {(Directory.Exists(full) ? "is a folder" : "does not exist")}. Name a file with --config.");
+    }
+
+    private void Read(IConfigurationRoot configuration)
+    {
+        var reader = new OptionReader(configuration);
+        foreach (var (name, options) in Sections)
+        {
+            reader.Read(name, options);
+        }
+
         foreach (var subject in configuration.GetSection(nameof(Subjects)).GetChildren())
         {
             Subjects[subject.Key] = subject.Value
@@ -130,20 +136,5 @@ public sealed class FrustaOptions
                     $"'{section.Key}' is no section of options. The sections are {string.Join(", ", known)}; docs/reference/options.md has them all.");
             }
         }
-    }
-
-    /// <summary>The binder says which property it does not know, in words for programmers; this says it in words for operators.</summary>
-    private static string Explain(InvalidOperationException exception)
-    {
-        const string unknownOf = "were not found on the instance of ";
-        var at = exception.Message.IndexOf(unknownOf, StringComparison.Ordinal);
-        if (at < 0)
-        {
-            return $"{exception.Message} See docs/reference/options.md.";
-        }
-
-        var (type, names) = exception.Message[(at + unknownOf.Length)..].Split(": ", 2) is [var left, var right] ? (left, right) : ("", "");
-        var section = type[(type.LastIndexOf('.') + 1)..].Replace("Options", "", StringComparison.Ordinal);
-        return $"Section {section} has no option {names}. docs/reference/options.md has them all.";
     }
 }

@@ -29,7 +29,7 @@ public sealed class ServerOptions
     /// <summary>Bytes a second that a request body must reach after its first five seconds; 0 is no bound. 0 to 1048576.</summary>
     public int MinBodyRate { get; set; } = 240;
 
-    /// <summary>Least level that is logged: Trace, Debug, Information, Warning, Error or None.</summary>
+    /// <summary>Least level that is logged: Trace, Debug, Information, Warning, Error, Critical or None.</summary>
     public string LogLevel { get; set; } = "Information";
 
     public string? Validate()
@@ -44,9 +44,9 @@ public sealed class ServerOptions
             return $"{Section}:DataDir must name a folder, but it is empty.";
         }
 
-        if (!Enum.TryParse<LogLevel>(LogLevel, ignoreCase: true, out _))
+        if (!Enum.GetNames<LogLevel>().Contains(LogLevel, StringComparer.OrdinalIgnoreCase))
         {
-            return $"{Section}:LogLevel must be Trace, Debug, Information, Warning, Error or None, but it is '{LogLevel}'.";
+            return $"{Section}:LogLevel must be Trace, Debug, Information, Warning, Error, Critical or None, but it is '{LogLevel}'.";
         }
 
         (string Key, int Value, int Least, int Greatest)[] rules =

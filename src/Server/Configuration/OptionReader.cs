@@ -1,0 +1,118 @@
+using System.Collections;
+using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
+using System.Reflection;
+using Frusta.Server.Standalone;
+using Microsoft.Extensions.Configuration;
+
+namespace Frusta.Server.Configuration;
+
+/// <summary>
+/// Sets options from what was configured, and refuses by name whatever it cannot set. The framework's binder passes over more than an operator
+/// would forgive: one value for a list, something below a value, an entry that nobody reads.
+/// </summary>
+internal sealed class OptionReader(IConfigurationRoot configuration)
+{
+    private const string Table = "docs/reference/options.md has them all.";
+
+    /// <summary>Sets the options of one section and of those within it.</summary>
+    /// <param name="path">The section, such as <c>Invoker:Pool</c>.</param>
+    /// <param name="options">Its options as they are by default.</param>
+    /// <exception cref="StartRefusedException">Something cannot be set; the message names it.</exception>
+    public void Read(string path, object options)
+    {
+        var section = configuration.GetSection(path);
+        if (!string.IsNullOrEmpty(section.Value))
+        {
+            throw new StartRefusedException($"{path} is a section of options and takes no value itself. {Table}");
+        }
+
+        foreach (var child in section.GetChildren())
+        {
+            if (options is IDictionary entries)
+            {
+                var name = entries.Keys.Cast<string>().FirstOrDefault(name => string.Equals(name, child.Key, StringComparison.OrdinalIgnoreCase));
+                Read($"{path}:{name}", name is null ? throw Unknown(path, child.Key) : entries[name]!);
+                continue;
+            }
+
+            var property = Find(options, child.Key) ?? throw Unknown(path, child.Key);
+            Set(property, options, $"{path}:{property.Name}", child);
+        }
+    }
+
+    [UnconditionalSuppressMessage("Trimming", "IL2075", Justification = "This program is not trimmed; where it were, an option without its property would be refused, not passed over.")]
+    private static PropertyInfo? Find(object options, string key) =>
+        options.GetType().GetProperty(key, BindingFlags.Public | BindingFlags.Instance | BindingFlags.IgnoreCase) is { SetMethod.IsPublic: true } found ? found : null;
+
+    private static StartRefusedException Unknown(string path, string key) => new($"Section {path} has no option {key}. {Table}");
+
+    private void Set(PropertyInfo property, object options, string path, IConfigurationSection given)
+    {
+        if (property.PropertyType == typeof(IList<string>))
+        {
+            property.SetValue(options, ReadList(path) ?? property.GetValue(options));
+        }
+        else if (property.PropertyType.IsClass && property.PropertyType != typeof(string))
+        {
+            Read(path, property.GetValue(options)!);
+        }
+        else if (given.GetChildren().FirstOrDefault() is { } below)
+        {
+            throw new StartRefusedException($"{path} is one value, so that there is no option {path}:{below.Key}. {Table}");
+        }
+        else if (given.Value is { } text)
+        {
+            property.SetValue(options, Parse(property.PropertyType, path, text));
+        }
+    }
+
+    private static object Parse(Type type, string path, string text)
+    {
+        var invariant = CultureInfo.InvariantCulture;
+        return type switch
+        {
+            _ when type == typeof(string) => text,
+            _ when type == typeof(bool) => bool.TryParse(text, out var flag) ? flag : throw Refuse("true or false", least: null),
+            _ when type == typeof(int) => int.TryParse(text, NumberStyles.Integer, invariant, out var number) ? number : throw Refuse("a whole number", int.MinValue),
+            _ when type == typeof(uint) => uint.TryParse(text, NumberStyles.Integer, invariant, out var number) ? number : throw Refuse("a whole number", uint.MinValue),
+            _ when type == typeof(long) => long.TryParse(text, NumberStyles.Integer, invariant, out var number) ? number : throw Refuse("a whole number", long.MinValue),
+            _ when type == typeof(TimeSpan) => TimeSpan.TryParse(text, invariant, out var time) ? time : throw Refuse("a time as d.hh:mm:ss", least: null),
+            _ => throw new NotSupportedException($"{path} is of a type that no option can have."),
+        };
+
+        // The rule itself says what it wants, when it is broken by the least value that there is.
+        StartRefusedException Refuse(string kind, IFormattable? least)
+        {
+            var rule = least is null ? null : FrustaOptions.Broken(path, least.ToString(null, invariant));
+            var wanted = rule?.Split(", but ") is [var words, _] && path.StartsWith(words.Split(' ')[0], StringComparison.Ordinal) ? words : $"{path} must be {kind}";
+            var it = wanted.StartsWith(path, StringComparison.Ordinal) ? "it" : path[(path.LastIndexOf(':') + 1)..];
+            return new StartRefusedException($"{wanted}, but {it} is '{text}'.");
+        }
+    }
+
+    /// <summary>A list in one value, split at commas, or an entry each; null where none is given. The strongest source that has one gives all of it.</summary>
+    private List<string>? ReadList(string path)
+    {
+        foreach (var source in configuration.Providers.Reverse())
+        {
+            string[] keys = [.. source.GetChildKeys([], path).Distinct(StringComparer.OrdinalIgnoreCase)];
+            if (source.TryGet(path, out var text) && text is not null)
+            {
+                return keys.Length == 0
+                    ? [.. text.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)]
+                    : throw new StartRefusedException($"{path} is given in one value and entry by entry ({path}:{keys[0]}). Use one of both.");
+            }
+
+            if (keys.Length > 0)
+            {
+                return [.. keys.Select(key => int.TryParse(key, NumberStyles.None, CultureInfo.InvariantCulture, out _)
+                    && source.TryGet($"{path}:{key}", out var entry) && entry is not null
+                        ? entry
+                        : throw new StartRefusedException($"{path} is a list of texts, so that there is no option {path}:{key} of another kind."))];
+            }
+        }
+
+        return null;
+    }
+}
