@@ -1,3 +1,5 @@
+using Frusta.Runtimes.Manifests;
+
 namespace Frusta.Runtimes;
 
 /// <summary>How runtimes are found and spoken to (section <c>Runtimes</c>).</summary>
@@ -6,11 +8,13 @@ public sealed class RuntimesOptions
     /// <summary>Name of the section.</summary>
     public const string Section = "Runtimes";
 
-    /// <summary>Path of the Node.js program, version 20 or later; empty looks for it on PATH.</summary>
+    private const string StockPython = "/usr/bin/python3";
+
+    /// <summary>Path of the Node.js program, version 20 or later, which must be there; empty looks for it on PATH.</summary>
     public string NodePath { get; set; } = "";
 
-    /// <summary>Path of the Python program, version 3.10 or later.</summary>
-    public string PythonPath { get; set; } = "/usr/bin/python3";
+    /// <summary>Path of the Python program, version 3.10 or later; another one than the stock one must be there.</summary>
+    public string PythonPath { get; set; } = StockPython;
 
     /// <summary>Folder with the runners, one folder a family; empty looks beside the program and above it.</summary>
     public string RunnersFolder { get; set; } = "";
@@ -30,6 +34,21 @@ public sealed class RuntimesOptions
     /// <summary>The first rule that is broken, naming key, rule and value; null when all hold.</summary>
     public string? Validate()
     {
+        (string Key, string Path, string What, bool IsThere)[] paths =
+        [
+            (nameof(NodePath), NodePath, "a program", File.Exists(NodePath)),
+            (nameof(PythonPath), PythonPath, "a program", PythonPath is StockPython || File.Exists(PythonPath)), // a host without Python is none with a mistake
+            (nameof(RunnersFolder), RunnersFolder, "a folder with runners", File.Exists(Path.Combine(RunnersFolder, RuntimeCatalog.NodeRunner))),
+            (nameof(NodeModulesFolder), NodeModulesFolder, "a folder", Directory.Exists(NodeModulesFolder)),
+        ];
+        foreach (var (key, path, what, isThere) in paths)
+        {
+            if (path.Length > 0 && !isThere)
+            {
+                return $"{Section}:{key} must be the path of {what}, but there is none at {Path.GetFullPath(path)}.";
+            }
+        }
+
         if (PrimingRuns is < 0 or > 1000)
         {
             return $"{Section}:{nameof(PrimingRuns)} must be from 0 to 1000, but it is {PrimingRuns}.";

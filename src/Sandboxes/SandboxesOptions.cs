@@ -68,10 +68,10 @@ public sealed class SandboxesOptions
     /// <summary>Vacant sandboxes of each interpreter: where users are few they are left to those with a program.</summary>
     internal int VacantKept => Math.Min(Vacant, UserIds / 16);
 
-    /// <summary>Path of bubblewrap; empty means the first <c>bwrap</c> on the path.</summary>
+    /// <summary>Path of bubblewrap, which must be there; empty means the first <c>bwrap</c> on the path.</summary>
     public string Bubblewrap { get; set; } = "";
 
-    /// <summary>Folder of the control groups below each controller, from the top of the hierarchy. Empty means <c>frusta</c>.</summary>
+    /// <summary>Folder of the control groups below each controller, from the top of the hierarchy, without <c>.</c> and <c>..</c> in it. Empty means <c>frusta</c>.</summary>
     public string CgroupParent { get; set; } = "";
 
     /// <summary>The network of isolated sandboxes.</summary>
@@ -88,6 +88,16 @@ public sealed class SandboxesOptions
         if (System.Text.Encoding.UTF8.GetByteCount(RunFolder) > LongestRunFolder)
         {
             return $"{Section}:{nameof(RunFolder)} must have at most {LongestRunFolder} bytes, because a socket's path is short, but it is {RunFolder}.";
+        }
+
+        if (Bubblewrap.Length > 0 && !File.Exists(Bubblewrap))
+        {
+            return $"{Section}:{nameof(Bubblewrap)} must be the path of a program, but there is no file {Path.GetFullPath(Bubblewrap)}.";
+        }
+
+        if (CgroupParent.Length > 0 && !CgroupParent.Trim('/').Split('/').All(IsCgroupName))
+        {
+            return $"{Section}:{nameof(CgroupParent)} must be a path below the top of the control groups, without . and .. in it, but it is {CgroupParent}.";
         }
 
         (string Key, long Value, long Least, long Greatest)[] rules =
@@ -116,4 +126,6 @@ public sealed class SandboxesOptions
 
         return Network.Validate();
     }
+
+    private static bool IsCgroupName(string name) => name is not ("" or "." or "..") && name.Length <= 255 && !name.Any(char.IsControl);
 }

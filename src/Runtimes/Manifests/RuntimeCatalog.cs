@@ -7,7 +7,7 @@ namespace Frusta.Runtimes.Manifests;
 /// <summary>Which kinds run on this host's own interpreters, found out once at the start.</summary>
 public sealed class RuntimeCatalog
 {
-    private const string NodeRunner = "nodejs/runner.js";
+    internal const string NodeRunner = "nodejs/runner.js";
     private const string PythonRunner = "python/runner.py";
     private static readonly Version LeastNode = new(20, 0);
     private static readonly Version LeastPython = new(3, 10);
@@ -49,9 +49,9 @@ public sealed class RuntimeCatalog
         var report = new List<string>();
 
         var nodePath = options.NodePath.Length > 0 ? options.NodePath : Interpreter.OnPath("node");
-        var (node, noNode) = await Interpreter.ProbeAsync(nodePath, LeastNode, NodeFlags, clock, cancellationToken);
+        var (node, noNode) = Usable(await Interpreter.ProbeAsync(nodePath, LeastNode, NodeFlags, clock, cancellationToken), runners);
         var modules = FindModules(options, runners);
-        catalog.Add(NodeKinds, node, runners is null ? "the runners are missing" : noNode, (kind, found) => new RuntimeRecipe(
+        catalog.Add(NodeKinds, node, noNode, (kind, found) => new RuntimeRecipe(
             kind,
             RuntimeFamily.NodeJs,
             [found.Path, .. NodeFlags, "--max-old-space-size={heap}", Path.Combine(runners!, NodeRunner), "{channel}", limit],
@@ -62,8 +62,8 @@ public sealed class RuntimeCatalog
             ? $"Node.js actions cannot run: {noNode}."
             : $"Node.js {node.Version} runs {string.Join(" and ", NodeKinds)}{(modules is null ? "; the npm package openwhisk is not installed" : "")}.");
 
-        var (python, noPython) = await Interpreter.ProbeAsync(options.PythonPath, LeastPython, [], clock, cancellationToken);
-        catalog.Add(PythonKinds, python, runners is null ? "the runners are missing" : noPython, (kind, found) => new RuntimeRecipe(
+        var (python, noPython) = Usable(await Interpreter.ProbeAsync(options.PythonPath, LeastPython, [], clock, cancellationToken), runners);
+        catalog.Add(PythonKinds, python, noPython, (kind, found) => new RuntimeRecipe(
             kind,
             RuntimeFamily.Python,
             [found.Path, Path.Combine(runners!, PythonRunner), "{channel}", limit],
@@ -96,7 +96,7 @@ public sealed class RuntimeCatalog
     {
         foreach (var kind in kinds)
         {
-            if (interpreter is null || reason.Length > 0)
+            if (interpreter is null)
             {
                 _reasons[kind] = reason;
             }
@@ -106,6 +106,10 @@ public sealed class RuntimeCatalog
             }
         }
     }
+
+    /// <summary>An interpreter without the runners runs nothing, and nothing else is to be said of it.</summary>
+    private static (Interpreter? Found, string Reason) Usable((Interpreter? Found, string Reason) probed, string? runners) =>
+        runners is null ? (null, "the runners are missing") : probed;
 
     private static List<SandboxMount> Mounts(Interpreter interpreter, string runner, string? modules)
     {
