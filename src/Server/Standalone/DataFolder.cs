@@ -11,6 +11,10 @@ public sealed class DataFolder : IDisposable
     private const long LeastFreeBytes = 64L * 1024 * 1024;
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
+    private const string LockFile = "lock";
+    private const string VersionFile = "VERSION";
+    private const string NewVersionFile = VersionFile + ".new";
+
     private readonly FileStream _lock;
 
     private DataFolder(string path, FileStream fileLock)
@@ -31,14 +35,14 @@ public sealed class DataFolder : IDisposable
     public string Run => Sub("run");
 
     /// <summary>Opens and locks the folder, making it when it is missing.</summary>
-    /// <exception cref="StartRefusedException">It is in use, of another version, full, or not writable.</exception>
+    /// <exception cref="StartRefusedException">It is in use, somebody else's, of another version, full, or not writable.</exception>
     public static DataFolder Open(string path)
     {
         var full = System.IO.Path.GetFullPath(path);
         try
         {
-            Directory.CreateDirectory(full, OwnerOnly);
-            File.SetUnixFileMode(full, OwnerOnly);
+            RefuseOthers(full);
+            Directory.CreateDirectory(full, OwnerOnly); // one that is there keeps its mode: everything in it that is secret is in a folder of our own
             var fileLock = Lock(full);
             CheckVersion(full, fileLock);
             CheckSpace(full, fileLock);
@@ -52,9 +56,28 @@ public sealed class DataFolder : IDisposable
 
     public void Dispose() => _lock.Dispose();
 
+    /// <summary>A folder of somebody else's is not taken over. A first start that was cut off has left what it makes before the version at most.</summary>
+    private static void RefuseOthers(string folder)
+    {
+        if (File.Exists(folder))
+        {
+            throw new StartRefusedException($"The data folder '{folder}' is a file. Name a folder with --data-dir; it is made when it is missing.");
+        }
+
+        var others = Directory.Exists(folder)
+            ? Directory.EnumerateFileSystemEntries(folder).Select(System.IO.Path.GetFileName)
+                .FirstOrDefault(static name => name is not (LockFile or VersionFile or NewVersionFile or "lost+found")) // the last is in every new file system
+            : null;
+        if (others is not null && !File.Exists(System.IO.Path.Combine(folder, VersionFile)))
+        {
+            throw new StartRefusedException(
+                $"The folder '{folder}' is not empty, and no data folder of Frusta: it holds '{others}' and has no file {VersionFile}. Name an empty or a new folder with --data-dir.");
+        }
+    }
+
     private static FileStream Lock(string folder)
     {
-        var file = System.IO.Path.Combine(folder, "lock");
+        var file = System.IO.Path.Combine(folder, LockFile);
         FileStream stream;
         try
         {
@@ -74,10 +97,10 @@ public sealed class DataFolder : IDisposable
 
     private static void CheckVersion(string folder, FileStream fileLock)
     {
-        var file = System.IO.Path.Combine(folder, "VERSION");
+        var file = System.IO.Path.Combine(folder, VersionFile);
         if (!File.Exists(file))
         {
-            WriteVersion(file);
+            WriteVersion(folder);
             return;
         }
 
@@ -92,16 +115,16 @@ public sealed class DataFolder : IDisposable
     }
 
     /// <summary>Whole or not at all: a server that is killed here, or a host without power, must not leave a folder of no version.</summary>
-    private static void WriteVersion(string file)
+    private static void WriteVersion(string folder)
     {
-        var written = file + ".new";
+        var written = System.IO.Path.Combine(folder, NewVersionFile);
         using (var stream = new FileStream(written, FileMode.Create))
         {
             stream.Write(System.Text.Encoding.ASCII.GetBytes(LayoutVersion.ToString(CultureInfo.InvariantCulture) + "\n"));
             stream.Flush(flushToDisk: true);
         }
 
-        File.Move(written, file);
+        File.Move(written, System.IO.Path.Combine(folder, VersionFile));
     }
 
     private static void CheckSpace(string folder, FileStream fileLock)
