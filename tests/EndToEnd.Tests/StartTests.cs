@@ -31,6 +31,85 @@ public sealed partial class StartTests
         Assert.Contains("layout version '99'", output, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task A_folder_of_somebody_elses_is_not_taken_over()
+    {
+        using var folder = new TemporaryFolder();
+        Directory.CreateDirectory(folder.Sub("data"));
+        await File.WriteAllTextAsync(Path.Combine(folder.Sub("data"), "thesis.txt"), "", TestContext.Current.CancellationToken);
+
+        var (exitCode, output) = await ServerProcess.RefusedAsync(folder.Sub("data"), []);
+
+        Assert.Equal(1, exitCode);
+        Assert.Contains("is not empty, and no data folder of Frusta: it holds 'thesis.txt'", output, StringComparison.Ordinal);
+        Assert.Equal([Path.Combine(folder.Sub("data"), "thesis.txt")], Directory.GetFileSystemEntries(folder.Sub("data")));
+    }
+
+    [Fact]
+    public async Task A_data_folder_that_is_a_file_is_refused_in_words()
+    {
+        using var folder = new TemporaryFolder();
+        await File.WriteAllTextAsync(folder.Sub("data"), "", TestContext.Current.CancellationToken);
+
+        var (exitCode, output) = await ServerProcess.RefusedAsync(folder.Sub("data"), []);
+
+        Assert.Equal(1, exitCode);
+        Assert.Contains("is a file", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task An_empty_folder_keeps_its_mode_and_what_an_interrupted_first_start_left_is_gone_on_with()
+    {
+        const UnixFileMode shared = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | UnixFileMode.GroupRead | UnixFileMode.GroupExecute;
+        using var folder = new TemporaryFolder();
+        Directory.CreateDirectory(folder.Sub("data"), shared);
+        await File.WriteAllTextAsync(Path.Combine(folder.Sub("data"), "lock"), "1", TestContext.Current.CancellationToken);
+        await File.WriteAllTextAsync(Path.Combine(folder.Sub("data"), "VERSION.new"), "", TestContext.Current.CancellationToken);
+
+        await using var server = await ServerProcess.StartAsync(folder.Sub("data"));
+
+        Assert.Equal(shared, File.GetUnixFileMode(folder.Sub("data")));
+    }
+
+    [Fact]
+    public async Task A_damaged_database_is_refused_in_words()
+    {
+        using var folder = new TemporaryFolder();
+        await using (await ServerProcess.StartAsync(folder.Sub("data")))
+        {
+        }
+
+        var database = Path.Combine(folder.Sub("data"), "entities", "entities.db");
+        await File.WriteAllBytesAsync(database, Enumerable.Repeat((byte)'x', 8192).ToArray(), TestContext.Current.CancellationToken);
+
+        var (exitCode, output) = await ServerProcess.RefusedAsync(folder.Sub("data"), []);
+
+        Assert.Equal(1, exitCode);
+        Assert.Contains($"The entities in '{Path.Combine(folder.Sub("data"), "entities")}' cannot be read", output, StringComparison.Ordinal);
+        Assert.DoesNotContain("Unhandled", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task An_address_of_another_host_is_refused_in_words()
+    {
+        using var folder = new TemporaryFolder();
+
+        var (exitCode, output) = await ServerProcess.RefusedAsync(folder.Sub("data"), ["--host", "192.0.2.1"]);
+
+        Assert.Equal(1, exitCode);
+        Assert.Contains("Cannot listen on 192.0.2.1:", output, StringComparison.Ordinal);
+        Assert.DoesNotContain("Unhandled", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task An_IPv6_address_is_shown_in_brackets()
+    {
+        using var folder = new TemporaryFolder();
+        await using var server = await ServerProcess.StartAsync(folder.Sub("data"), ["--host", "::1"]);
+
+        Assert.Contains(FormattableString.Invariant($"--apihost http://[::1]:{server.Port} "), server.Output, StringComparison.Ordinal);
+    }
+
     /// <summary>Its first start, the start after it, and the cleaning up after both are cut off anywhere.</summary>
     [Theory]
     [InlineData("auto")]
@@ -69,6 +148,13 @@ public sealed partial class StartTests
     [InlineData("--Store:Activations:MaxAge=week", "Store:Activations:MaxAge must be a time as d.hh:mm:ss, but it is 'week'.")]
     [InlineData("--Server:AllowStockKeys=perhaps", "Server:AllowStockKeys must be true or false, but it is 'perhaps'.")]
     [InlineData("--Server:LogLevel=3", "Server:LogLevel must be Trace,")]
+    [InlineData("--Sandboxes:CgroupParent=../x", "Sandboxes:CgroupParent must be a path below the top of the control groups, without . and .. in it, but it is ../x.")]
+    [InlineData("--Sandboxes:CgroupParent=/", "Sandboxes:CgroupParent must be a path")]
+    [InlineData("--Sandboxes:Bubblewrap=/nope/bwrap", "Sandboxes:Bubblewrap must be the path of a program, but there is no file /nope/bwrap.")]
+    [InlineData("--Runtimes:NodePath=/nope/node", "Runtimes:NodePath must be the path of a program, but there is none at /nope/node.")]
+    [InlineData("--Runtimes:PythonPath=/nope/python", "Runtimes:PythonPath must be the path of a program, but there is none at /nope/python.")]
+    [InlineData("--Runtimes:RunnersFolder=/etc", "Runtimes:RunnersFolder must be the path of a folder with runners, but there is none at /etc.")]
+    [InlineData("--Runtimes:NodeModulesFolder=/nope", "Runtimes:NodeModulesFolder must be the path of a folder, but there is none at /nope.")]
     [InlineData("--config=/", "The configuration file '/' is a folder.")]
     [InlineData("--Nonsense:Key=1", "Nonsense")]
     [InlineData("--prot", "--prot")]

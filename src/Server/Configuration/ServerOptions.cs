@@ -1,3 +1,5 @@
+using System.Net;
+
 namespace Frusta.Server.Configuration;
 
 /// <summary>Where the server listens and keeps its data (section <c>Server</c>).</summary>
@@ -32,9 +34,16 @@ public sealed class ServerOptions
     /// <summary>Least level that is logged: Trace, Debug, Information, Warning, Error, Critical or None.</summary>
     public string LogLevel { get; set; } = "Information";
 
+    /// <summary>Where this host itself reaches the server, as an address of HTTP has it: an IPv6 address in brackets.</summary>
+    internal IPEndPoint Reached(int port)
+    {
+        var address = IPAddress.Parse(Host);
+        return new IPEndPoint(address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any) ? IPAddress.Loopback : address, port);
+    }
+
     public string? Validate()
     {
-        if (!System.Net.IPAddress.TryParse(Host, out _))
+        if (!IPAddress.TryParse(Host, out _))
         {
             return $"{Section}:Host must be an IP address, but it is '{Host}'.";
         }

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using Frusta.Server.Configuration;
 using Frusta.Server.Standalone;
 using Frusta.Sockets;
@@ -40,10 +41,10 @@ public sealed class ApiListener : IAsyncDisposable
         {
             await _server.StartAsync(new ApiApplication(handle), cancellationToken);
         }
-        catch (IOException exception)
+        catch (Exception exception) when (exception is IOException or SocketException)
         {
             throw new StartRefusedException(
-                $"Cannot listen on {_address}: {exception.Message} Take another port with --port, or another address with --host.");
+                $"Cannot listen on {_address}: {exception.Message.TrimEnd('.')}. Take another port with --port, or another address with --host.");
         }
 
         var bound = _server.Features.Get<IServerAddressesFeature>()!.Addresses.First();

@@ -1,3 +1,4 @@
+using System.Data.Common;
 using System.Diagnostics;
 using System.Net;
 using System.Reflection;
@@ -18,6 +19,7 @@ using Frusta.Server.Configuration;
 using Frusta.Server.Http;
 using Frusta.Server.Metrics;
 using Frusta.Sockets;
+using Frusta.Store;
 using Frusta.Store.Activations;
 using Frusta.Store.Entities;
 
@@ -46,9 +48,9 @@ internal static class StandaloneServer
         var probing = RuntimeCatalog.ProbeAsync(options.Runtimes, ApiHost(options, apiEndpoint), options.Limits.MaxPayloadBytes, clock, shutdown.Asked);
 
         // The stores.
-        await using var entities = SqliteEntityStore.Open(data.Entities, options.Store.Entities, clock, loggers.CreateLogger<SqliteEntityStore>());
+        await using var entities = OpenEntities(data, options, clock, loggers);
         var documents = new CachedEntityStore(entities, options.Controller.Cache);
-        await using var activations = ActivationStore.Open(data.Activations, options.Store.Activations, clock, loggers.CreateLogger<ActivationStore>());
+        await using var activations = OpenActivations(data, options, clock, loggers);
 
         // The invoker.
         var catalog = await probing;
@@ -89,6 +91,35 @@ internal static class StandaloneServer
         await StopAsync(options, listener, inner, closable, bus, invoker);
         return 0;
     }
+
+    private static SqliteEntityStore OpenEntities(DataFolder data, FrustaOptions options, TimeProvider clock, ILoggerFactory loggers)
+    {
+        try
+        {
+            return SqliteEntityStore.Open(data.Entities, options.Store.Entities, clock, loggers.CreateLogger<SqliteEntityStore>());
+        }
+        catch (Exception exception) when (IsOfStore(exception))
+        {
+            throw Unreadable("entities", data.Entities, exception);
+        }
+    }
+
+    private static ActivationStore OpenActivations(DataFolder data, FrustaOptions options, TimeProvider clock, ILoggerFactory loggers)
+    {
+        try
+        {
+            return ActivationStore.Open(data.Activations, options.Store.Activations, clock, loggers.CreateLogger<ActivationStore>());
+        }
+        catch (Exception exception) when (IsOfStore(exception))
+        {
+            throw Unreadable("records of activations", data.Activations, exception);
+        }
+    }
+
+    private static bool IsOfStore(Exception exception) => exception is DbException or StoreFormatException or IOException or UnauthorizedAccessException;
+
+    private static StartRefusedException Unreadable(string what, string folder, Exception exception) => new(
+        $"The {what} in '{folder}' cannot be read: {exception.Message.TrimEnd('.')}. Put the folder back from a backup, or name another data folder with --data-dir.");
 
     private static async Task<RecoverySummary> RecoverAsync(EmbeddedBus bus, DataFolder data, CancellationToken cancellationToken)
     {
@@ -149,7 +180,7 @@ internal static class StandaloneServer
     }
 
     private static string ApiHost(FrustaOptions options, IPEndPoint? apiEndpoint) =>
-        apiEndpoint is null ? $"http://{options.Server.Host}:{options.Server.Port}" : $"http://{apiEndpoint}";
+        $"http://{apiEndpoint ?? options.Server.Reached(options.Server.Port)}";
 
     private static Task WriteMetricsAsync(HttpContext context, PrometheusExporter exporter)
     {

@@ -12,7 +12,7 @@ internal static class StartScreen
 
     public static void Print(TextWriter output, FrustaOptions options, StartFacts facts)
     {
-        var host = $"http://{(options.Server.Host is "0.0.0.0" or "::" ? "127.0.0.1" : options.Server.Host)}:{facts.Port.ToString(CultureInfo.InvariantCulture)}";
+        var host = $"http://{options.Server.Reached(facts.Port)}";
         output.WriteLine();
         output.WriteLine($"  Frusta {facts.Version}, standalone");
         output.WriteLine();
