@@ -12,6 +12,7 @@ public static class OutputPipe
 
     private const int TryAgain = 11;
     private const int Interrupted = 4;
+    private const nuint CountBytes = 0x541b;
 
     /// <summary>Reads what is there: the number of bytes, 0 at the end, or <see cref="WouldBlock"/>.</summary>
     /// <exception cref="IOException">The pipe is broken in another way.</exception>
@@ -28,6 +29,13 @@ public static class OutputPipe
 
             return length >= 0 ? (int)length : Marshal.GetLastPInvokeError() == TryAgain ? WouldBlock : throw Libc.Failure("read");
         }
+    }
+
+    /// <summary>Bytes that are there now.</summary>
+    public static unsafe int Count(SafeFileHandle pipe)
+    {
+        int count;
+        return Libc.DeviceControl(pipe, CountBytes, (byte*)&count) == 0 ? count : throw Libc.Failure("ioctl(FIONREAD)");
     }
 
     /// <summary>Whether neither of two pipes has bytes or its end to read. A pipe that is null has nothing.</summary>

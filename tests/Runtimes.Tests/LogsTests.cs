@@ -161,6 +161,25 @@ public sealed class LogsTests(RuntimeFixture runtimes)
     }
 
     [Fact]
+    public async Task What_waits_in_an_enlarged_pipe_is_complete_too()
+    {
+        await using var python = await runtimes.StartPythonAsync();
+        await python.InitAsync("""
+            import fcntl, os
+            enlarge = 1031
+            fcntl.fcntl(1, enlarge, 1 << 20)
+            def main(a):
+                os.write(1, (('x' * 99 + '\n') * 10000).encode())
+                return {}
+            """);
+        for (var run = 0; run < 20; run++)
+        {
+            await python.RunAsync();
+            Assert.Equal(10_000, python.Logs.Length);
+        }
+    }
+
+    [Fact]
     public async Task Without_a_limit_for_logs_nothing_is_kept()
     {
         await using var node = await runtimes.StartNodeAsync();

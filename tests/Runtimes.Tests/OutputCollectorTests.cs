@@ -56,6 +56,54 @@ public sealed class OutputCollectorTests
         }
     }
 
+    /// <summary>Else one that never stops, such as a process that an action left behind, would keep the loop of all.</summary>
+    [Fact]
+    public async Task One_look_reads_what_a_pipe_holds_however_fast_it_is_written()
+    {
+        const int Looks = 200;
+        const int PipeBytes = 64 * 1024;
+        using var loops = new EventLoops(1);
+        using var pump = new OutputPump(new RuntimesOptions { OutputTickMs = 60_000 });
+        using var output = new SandboxPipe();
+        using var error = File.OpenHandle("/dev/null");
+        using var client = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        using var channel = await LoopSide.ConnectAsync(client, loops);
+        using var collector = new OutputCollector(output.ReadEnd, error, channel, pump, TimeProvider.System);
+        channel.Collector = collector;
+        var line = new string('x', 1023);
+        var flood = string.Concat(Enumerable.Repeat(line + "\n", 64));
+        var writing = Task.Run(() =>
+        {
+            try
+            {
+                for (; ; )
+                {
+                    output.Write(flood);
+                }
+            }
+            catch (IOException)
+            {
+                // Nobody reads any more.
+            }
+        }, TestContext.Current.CancellationToken);
+
+        var most = 0;
+        for (var look = 0; look < Looks; look++)
+        {
+            await client.SendAsync("?"u8.ToArray(), TestContext.Current.CancellationToken);
+            await channel.Seen.Reader.ReadAsync(TestContext.Current.CancellationToken);
+            collector.Begin(limitBytes: 100 << 20);
+            var logs = collector.Collect(failed: false);
+            most = Math.Max(most, logs.Json?.Length ?? 0);
+            logs.Json?.Dispose();
+        }
+
+        output.CloseReadEnds();
+        await writing;
+        var lines = 1 + (PipeBytes / (line.Length + 1));
+        Assert.InRange(most, 1, (lines * (line.Length + 50)) + 512);
+    }
+
     /// <summary>Says on the loop's thread what the collector says there.</summary>
     private sealed class LoopSide(Socket socket, EventLoops loops) : ReadySocket(socket, loops)
     {
@@ -102,6 +150,12 @@ public sealed class OutputCollectorTests
         public SafeFileHandle ReadEnd { get; }
 
         public void Write(string text) => _writer.Write(System.Text.Encoding.UTF8.GetBytes(text));
+
+        public void CloseReadEnds()
+        {
+            ReadEnd.Dispose();
+            _writer.DisposeLocalCopyOfClientHandle();
+        }
 
         public void Dispose()
         {

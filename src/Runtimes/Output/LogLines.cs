@@ -29,6 +29,9 @@ internal sealed class LogLines(TimeProvider clock)
 
     public bool IsEmpty => _json is null;
 
+    /// <summary>True when nothing more is kept: the limit is reached, or none may be.</summary>
+    public bool IsFull => _truncated || _limit == 0;
+
     public void Begin(long limitBytes)
     {
         _limit = limitBytes;
@@ -42,7 +45,7 @@ internal sealed class LogLines(TimeProvider clock)
     /// </summary>
     public void Add(ReadOnlySpan<byte> text, bool isError, bool isPiece = false)
     {
-        if (_truncated || _limit == 0 || (text.Length >= Sentinel.Length && text.IndexOf(Sentinel) >= 0))
+        if (IsFull || (text.Length >= Sentinel.Length && text.IndexOf(Sentinel) >= 0))
         {
             return;
         }

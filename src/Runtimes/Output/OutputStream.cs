@@ -14,10 +14,6 @@ internal sealed class OutputStream(SafeFileHandle handle, bool isError)
     // Docker's logs, from which OpenWhisk takes its lines, come in pieces of at most that size.
     private const int PieceBytes = 16 * 1024;
 
-    // What a pipe holds at most is 64 KiB, or 1 MiB when somebody enlarged it. A writer that is as fast as this reader must not
-    // keep the collector's lock for ever: the pump comes again.
-    private const int MaxBytesAtOnce = 4 * 1024 * 1024;
-
     private readonly SafeFileHandle _handle = handle;
     private PooledBuffer? _line; // the beginning of a line whose end has not come
     private bool _closed;
@@ -27,7 +23,10 @@ internal sealed class OutputStream(SafeFileHandle handle, bool isError)
     /// <summary>Whether neither pipe has anything to read, be it bytes or its end.</summary>
     public static bool AreEmpty(OutputStream one, OutputStream other) => OutputPipe.AreEmpty(one._closed ? null : one._handle, other._closed ? null : other._handle);
 
-    /// <summary>Reads until nothing is there.</summary>
+    /// <summary>
+    /// Reads what is there. That is no more than a pipe holds, 64 KiB or 1 MiB when somebody enlarged it: a writer that is as fast as this reader
+    /// keeps neither the loop nor the collector's lock. What it writes meanwhile is reported to the pump anew.
+    /// </summary>
     public void Read(LogLines lines)
     {
         if (_closed)
@@ -42,16 +41,16 @@ internal sealed class OutputStream(SafeFileHandle handle, bool isError)
             return;
         }
 
-        Split(first[..count], lines);
+        Take(first[..count], lines);
         if (count < first.Length)
         {
             return;
         }
 
         var chunk = ArrayPool<byte>.Shared.Rent(ChunkBytes);
-        for (var total = 0; total < MaxBytesAtOnce && (count = ReadPipe(chunk)) > 0; total += count)
+        for (var left = OutputPipe.Count(_handle); left > 0 && (count = ReadPipe(chunk.AsSpan(0, Math.Min(left, chunk.Length)))) > 0; left -= count)
         {
-            Split(chunk.AsSpan(0, count), lines);
+            Take(chunk.AsSpan(0, count), lines);
         }
 
         ArrayPool<byte>.Shared.Return(chunk);
@@ -80,8 +79,14 @@ internal sealed class OutputStream(SafeFileHandle handle, bool isError)
         return count;
     }
 
-    private void Split(ReadOnlySpan<byte> bytes, LogLines lines)
+    private void Take(ReadOnlySpan<byte> bytes, LogLines lines)
     {
+        if (lines.IsFull)
+        {
+            // Nobody will see it, so it is not even cut into lines.
+            return;
+        }
+
         while (bytes.Length > 0)
         {
             var end = bytes.IndexOf((byte)'\n');
