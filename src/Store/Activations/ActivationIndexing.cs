@@ -18,6 +18,7 @@ internal sealed partial class ActivationIndexing : IAsyncDisposable
     private readonly Task _running;
     private int _isForced;
     private volatile bool _isFailing;
+    private bool _isDamaged;
 
     public ActivationIndexing(ActivationSlices slices, SegmentedLog log, TimeSpan interval, TimeProvider clock, ILogger logger)
     {
@@ -29,13 +30,10 @@ internal sealed partial class ActivationIndexing : IAsyncDisposable
         _running = Task.Run(RunAsync);
     }
 
-    /// <summary>True while batches fail; the next one is tried all the same.</summary>
-    public bool IsFailing => _isFailing;
-
-    /// <summary>Does not wait for the interval. Cheap when it was called already.</summary>
+    /// <summary>Does not wait for the interval, unless the last batch failed. Cheap when it was called already.</summary>
     public void Force()
     {
-        if (Volatile.Read(ref _isForced) == 0 && Interlocked.Exchange(ref _isForced, 1) == 0)
+        if (!_isFailing && Volatile.Read(ref _isForced) == 0 && Interlocked.Exchange(ref _isForced, 1) == 0)
         {
             _wake.Writer.TryWrite(true);
         }
@@ -84,31 +82,37 @@ internal sealed partial class ActivationIndexing : IAsyncDisposable
     {
         try
         {
+            if (_isFailing)
+            {
+                // Before anything is added: after a failure only the index itself knows how far it goes.
+                _slices.Reopen(_isDamaged);
+                _isDamaged = false;
+            }
+
             _slices.Repair();
             _slices.Index(_log.Synced);
             _slices.DropOld(_clock.GetUtcNow());
-            _isFailing = false;
+            if (_isFailing)
+            {
+                _isFailing = false;
+                LogInformationIndexesAgain();
+            }
         }
-        catch (Exception exception) when (exception is SqliteException or IOException or LogDamagedException)
+        catch (Exception exception)
         {
-            _isFailing = true;
-            LogErrorBatchFailed(exception);
-            Reopen(exception is SqliteException failure && SqliteFile.IsDamage(failure));
+            // Whatever it was: without this loop records are refused for ever, as soon as enough of them wait.
+            _isDamaged |= exception is SqliteException failure && SqliteFile.IsDamage(failure);
+            if (!_isFailing)
+            {
+                _isFailing = true;
+                LogErrorBatchFailed(exception);
+            }
         }
     }
 
-    private void Reopen(bool damaged)
-    {
-        try
-        {
-            _slices.Reopen(damaged);
-        }
-        catch (SqliteException exception)
-        {
-            LogErrorBatchFailed(exception);
-        }
-    }
-
-    [LoggerMessage(EventId = 4103, Level = LogLevel.Error, Message = "A batch of activation records could not be indexed; it is tried again")]
+    [LoggerMessage(EventId = 4103, Level = LogLevel.Error, Message = "Activation records cannot be indexed; it is tried again at each interval, and said when it succeeds")]
     private partial void LogErrorBatchFailed(Exception exception);
+
+    [LoggerMessage(EventId = 4104, Level = LogLevel.Information, Message = "Activation records are indexed again")]
+    private partial void LogInformationIndexesAgain();
 }

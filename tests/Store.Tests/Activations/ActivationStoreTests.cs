@@ -460,6 +460,45 @@ public sealed class ActivationStoreTests : IAsyncDisposable
         Assert.Equal(2000, await store.CountAsync(new ActivationQuery("acme"), Cancelled));
     }
 
+    [Fact]
+    public async Task Indexing_goes_on_after_failures_of_any_kind_and_says_each_end_once()
+    {
+        var options = Small();
+        options.SliceBytes = 16 << 20;
+        options.FlushInterval = options.IndexInterval = TimeSpan.FromMilliseconds(1);
+        var first = Open(_folder, options);
+        Append(first, 600);
+        await CloseAsync(first);
+        var said = new TestLog<ActivationStore>();
+        var store = ActivationStore.Open(_folder.Path, options, TimeProvider.System, said);
+        _opened.Add(store);
+
+        // The batch fails in SQLite, and the index cannot be opened again: its folder is a file.
+        var index = Assert.Single(Directory.GetFiles(_folder.File("index"), "*.index"));
+        Spoil(index, "ALTER TABLE activations RENAME TO elsewhere");
+        Directory.Move(_folder.File("index"), _folder.File("away"));
+        await File.WriteAllTextAsync(_folder.File("index"), "", Cancelled);
+        var appended = Append(store, 2000, first: 1000);
+        await UntilAsync(() => said.Count(4103) == 1);
+
+        File.Delete(_folder.File("index"));
+        Directory.Move(_folder.File("away"), _folder.File("index"));
+        Spoil(index, "ALTER TABLE elsewhere RENAME TO activations");
+        await UntilAsync(() => store.Unindexed < 512);
+        await UntilAsync(() => said.Count(4104) == 1);
+        Assert.Equal(1, said.Count(4103));
+        Assert.Equal(2600, await store.CountAsync(new ActivationQuery("acme"), Cancelled));
+        Assert.Equal(appended[0].Record.Span.ToArray(), await store.GetAsync("acme", appended[0].Id, Cancelled));
+        Assert.Equal([index], Directory.GetFiles(_folder.File("index"), "*.index"));
+    }
+
+    private static void Spoil(string index, string statement)
+    {
+        using var connection = new Microsoft.Data.Sqlite.SqliteConnection($"Data Source={index};Pooling=False");
+        connection.Open();
+        Store.Sqlite.SqliteFile.Execute(connection, statement);
+    }
+
     private static ActivationStoreOptions Small() => new() { SegmentBytes = 64 << 10, SliceBytes = 128 << 10, IndexBatch = 256 };
 
     private ActivationStore Open(TemporaryFolder folder, ActivationStoreOptions? options = null, TimeProvider? clock = null)
