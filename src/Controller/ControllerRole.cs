@@ -18,6 +18,7 @@ public sealed class ControllerRole : IDisposable
     private readonly InvokeAction _invoke;
     private readonly InfoApi _info;
     private readonly Dispatch _dispatch;
+    private readonly InvocationOptions _options;
     private readonly ILogger<RestApi> _log;
 
     public ControllerRole(
@@ -49,6 +50,7 @@ public sealed class ControllerRole : IDisposable
             new InvokeApi(admit, entitle.CheckActivateAsync, _invoke, limits, options.Invocation),
             new FireApi(admit, entitle.CheckActivateAsync, fire, limits, options.Invocation),
             new ActivationsApi(activations, limits));
+        _options = options.Invocation;
         _log = loggers.CreateLogger<RestApi>();
         Api = ApiFor(subjects);
     }
@@ -57,7 +59,7 @@ public sealed class ControllerRole : IDisposable
     public RestApi Api { get; }
 
     /// <summary>The same for a door that lets in others.</summary>
-    public RestApi ApiFor(Subjects subjects) => new(_info, new Authenticate(subjects), _dispatch, _log);
+    public RestApi ApiFor(Subjects subjects) => new(_info, new Authenticate(subjects), _dispatch, _options, _log);
 
     public void Dispose() => _invoke.Dispose();
 }

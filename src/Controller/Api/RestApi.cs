@@ -1,4 +1,6 @@
 using Frusta.Controller.Identity;
+using Frusta.Controller.Invocation;
+using Frusta.Store;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Logging;
@@ -11,7 +13,7 @@ namespace Frusta.Controller.Api;
 /// 5 the handler of the collection   6 the answer onto the wire. The path is read as it was sent: a router that decodes first
 /// would take an escaped slash for a real one.
 /// </remarks>
-public sealed partial class RestApi(InfoApi info, Authenticate authenticate, Dispatch dispatch, ILogger<RestApi> log)
+public sealed partial class RestApi(InfoApi info, Authenticate authenticate, Dispatch dispatch, InvocationOptions options, ILogger<RestApi> log)
 {
     private const string Root = "/api/v1";
     private const string Namespaces = Root + "/namespaces";
@@ -39,6 +41,11 @@ public sealed partial class RestApi(InfoApi info, Authenticate authenticate, Dis
         {
             return;
         }
+        catch (Exception refused) when (refused is StoreFullException or StoreOverloadedException)
+        {
+            // As a call is refused that cannot be written. The store has said why.
+            answer = ApiAnswer.Error(503) with { RetryAfterSeconds = options.RetryAfterSeconds };
+        }
         catch (Exception exception)
         {
             LogErrorUnexpected(exception, context.Request.Method, path, transactionId);
@@ -48,8 +55,8 @@ public sealed partial class RestApi(InfoApi info, Authenticate authenticate, Dis
         // 6 The answer.
         if (!ReferenceEquals(answer, ApiAnswer.Written))
         {
-            var options = HttpMethods.IsOptions(context.Request.Method);
-            var cors = inApi ? WriteAnswer.ApiMethods : options || InfoApi.IsOperators(path) ? WriteAnswer.OtherMethods : null;
+            var asksForOptions = HttpMethods.IsOptions(context.Request.Method);
+            var cors = inApi ? WriteAnswer.ApiMethods : asksForOptions || InfoApi.IsOperators(path) ? WriteAnswer.OtherMethods : null;
             await WriteAnswer.WriteAsync(context, answer, transactionId, cors);
         }
 

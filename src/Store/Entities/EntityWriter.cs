@@ -25,6 +25,7 @@ internal sealed partial class EntityWriter : IAsyncDisposable
     private readonly List<(string DocumentId, string? Kept)> _replaced = [];
     private readonly Task _running;
     private long _queuedBytes;
+    private bool _isOutOfRoom;
 
     public EntityWriter(SqliteConnection connection, EntityStoreOptions options, ILogger logger)
     {
@@ -111,6 +112,12 @@ internal sealed partial class EntityWriter : IAsyncDisposable
             return;
         }
 
+        if (_isOutOfRoom && group.Exists(write => write.Applied))
+        {
+            _isOutOfRoom = false;
+            LogInformationRoomAgain();
+        }
+
         _replaced.Clear();
         foreach (var write in group)
         {
@@ -125,7 +132,17 @@ internal sealed partial class EntityWriter : IAsyncDisposable
 
     private void Refuse(List<EntityWrite> group, Exception exception)
     {
-        LogErrorGroupFailed(exception, group.Count);
+        var isOutOfRoom = exception is SqliteException failure && SqliteFile.IsOutOfRoom(failure);
+        if (!isOutOfRoom)
+        {
+            LogErrorGroupFailed(exception, group.Count);
+        }
+        else if (!_isOutOfRoom)
+        {
+            _isOutOfRoom = true;
+            LogErrorNoRoom(exception.Message);
+        }
+
         try
         {
             Undo();
@@ -137,7 +154,9 @@ internal sealed partial class EntityWriter : IAsyncDisposable
 
         foreach (var write in group)
         {
-            write.Done.TrySetException(new IOException($"The document '{write.DocumentId}' could not be written.", exception));
+            write.Done.TrySetException(isOutOfRoom
+                ? new StoreFullException($"The disk has no room for the document '{write.DocumentId}'.", exception)
+                : new IOException($"The document '{write.DocumentId}' could not be written.", exception));
         }
     }
 
@@ -184,4 +203,10 @@ internal sealed partial class EntityWriter : IAsyncDisposable
 
     [LoggerMessage(EventId = 4003, Level = LogLevel.Error, Message = "A group of entity writes that failed could not be undone; the next group undoes it first")]
     private partial void LogErrorNotUndone(Exception exception);
+
+    [LoggerMessage(EventId = 4004, Level = LogLevel.Error, Message = "No room for entities: {Reason} Writes of them are refused; it is said when one succeeds")]
+    private partial void LogErrorNoRoom(string reason);
+
+    [LoggerMessage(EventId = 4005, Level = LogLevel.Information, Message = "There is room for entities again")]
+    private partial void LogInformationRoomAgain();
 }

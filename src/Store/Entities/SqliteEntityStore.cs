@@ -54,7 +54,8 @@ public sealed partial class SqliteEntityStore : IEntityStore, IAsyncDisposable
 
     /// <inheritdoc/>
     /// <exception cref="StoreOverloadedException">Too many writes wait.</exception>
-    /// <exception cref="IOException">The disk refused; nothing was written.</exception>
+    /// <exception cref="StoreFullException">The disk has no room; nothing was changed.</exception>
+    /// <exception cref="IOException">It failed otherwise; nothing was written.</exception>
     public async ValueTask<string?> PutAsync(EntityDocument document, ReadOnlyMemory<byte>? code, CancellationToken cancellationToken)
     {
         StoreMetrics.DocumentSave(code is not null);
@@ -68,7 +69,8 @@ public sealed partial class SqliteEntityStore : IEntityStore, IAsyncDisposable
 
     /// <inheritdoc/>
     /// <exception cref="StoreOverloadedException">Too many writes wait.</exception>
-    /// <exception cref="IOException">The disk refused; nothing was deleted.</exception>
+    /// <exception cref="StoreFullException">The disk has no room; nothing was changed.</exception>
+    /// <exception cref="IOException">It failed otherwise; nothing was deleted.</exception>
     public async ValueTask<bool> DeleteAsync(string documentId, string revision, CancellationToken cancellationToken)
     {
         StoreMetrics.DocumentDelete();

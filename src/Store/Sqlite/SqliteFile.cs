@@ -56,6 +56,11 @@ internal static class SqliteFile
     /// <summary>True when the content of the file is at fault, and not the disk or a lock.</summary>
     public static bool IsDamage(SqliteException exception) => exception.SqliteErrorCode is raw.SQLITE_CORRUPT or raw.SQLITE_NOTADB;
 
+    /// <summary>True when the disk took no more: it is full, or refused what was written.</summary>
+    public static bool IsOutOfRoom(SqliteException exception) =>
+        exception.SqliteErrorCode is raw.SQLITE_FULL
+        || exception.SqliteExtendedErrorCode is raw.SQLITE_IOERR_WRITE or raw.SQLITE_IOERR_FSYNC or raw.SQLITE_IOERR_TRUNCATE or raw.SQLITE_IOERR_SHMSIZE;
+
     /// <summary>Deletes a database with what SQLite keeps beside it.</summary>
     public static void Delete(string path)
     {

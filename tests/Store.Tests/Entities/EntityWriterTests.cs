@@ -1,20 +1,20 @@
 using Frusta.Store.Entities;
 using Frusta.Store.Sqlite;
 using Microsoft.Data.Sqlite;
-using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Frusta.Store.Tests.Entities;
 
 public sealed class EntityWriterTests : IAsyncDisposable
 {
     private readonly TemporaryFolder _folder = new();
+    private readonly TestLog<EntityWriter> _said = new();
     private readonly SqliteConnection _connection;
     private readonly EntityWriter _writer;
 
     public EntityWriterTests()
     {
         _connection = SqliteFile.OpenWriter(_folder.File(SqliteEntityStore.FileName), EntitySchema.Version, EntitySchema.Create, "FULL");
-        _writer = new EntityWriter(_connection, new EntityStoreOptions(), NullLogger.Instance);
+        _writer = new EntityWriter(_connection, new EntityStoreOptions(), _said);
     }
 
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
@@ -33,6 +33,26 @@ public sealed class EntityWriterTests : IAsyncDisposable
 
         await _connection.OpenAsync(Cancelled);
         Assert.True(await WriteAsync("acme/a", new byte[100]));
+    }
+
+    [Fact]
+    public async Task A_write_without_room_is_refused_whole_and_said_once_without_a_stack()
+    {
+        Assert.True(await WriteAsync("acme/a", new byte[100]));
+        var pages = (long)SqliteFile.Scalar(_connection, "PRAGMA page_count")!;
+        SqliteFile.Execute(_connection, $"PRAGMA max_page_count={pages + 3}");
+        for (var i = 0; i < 3; i++)
+        {
+            await Assert.ThrowsAsync<StoreFullException>(() => WriteAsync("acme/b", new byte[100_000]));
+        }
+
+        Assert.Equal(1L, SqliteFile.Scalar(_connection, "SELECT COUNT(*) FROM documents"));
+        Assert.Equal(1, _said.Count(4004));
+        Assert.Equal(0, _said.CountExceptions());
+
+        SqliteFile.Execute(_connection, $"PRAGMA max_page_count={pages + 1000}");
+        Assert.True(await WriteAsync("acme/b", new byte[100_000]));
+        Assert.Equal(1, _said.Count(4005));
     }
 
     private Task<bool> WriteAsync(string documentId, byte[] body) => _writer

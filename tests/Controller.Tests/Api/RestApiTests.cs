@@ -1,0 +1,118 @@
+using System.Text;
+using Frusta.Contracts.Entities;
+using Frusta.Contracts.Limits;
+using Frusta.Controller.Api;
+using Frusta.Controller.Identity;
+using Frusta.Controller.Tests.Invocation;
+using Frusta.Store;
+using Frusta.Store.Entities;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Extensions.Logging;
+
+namespace Frusta.Controller.Tests.Api;
+
+public sealed class RestApiTests
+{
+    private const string Key = "23bc46b1-71f6-4ed5-8c54-816aa4f8c502:123zO3xZCLrMN6v2BKK1dXYFpXlPkccOFqm12CdAsMgRU4VrNZ9lyGVCGuMDGIwP";
+
+    public static TheoryData<string> Writes => ["PUT", "DELETE"];
+
+    [Theory]
+    [MemberData(nameof(Writes))]
+    public async Task A_write_that_the_disk_has_no_room_for_is_answered_as_a_call_is(string method)
+    {
+        using var said = new CountingLoggers();
+        var context = await AnswerAsync(method, new RefusingStore(new StoreFullException("No room.", new IOException())), said);
+
+        Assert.Equal(503, context.Response.StatusCode);
+        Assert.Equal("7", context.Response.Headers.RetryAfter);
+        Assert.Contains("The server is currently unavailable", Body(context), StringComparison.Ordinal);
+        Assert.Equal(0, said.Count);
+    }
+
+    [Fact]
+    public async Task A_write_that_finds_too_many_waiting_is_answered_as_a_call_is()
+    {
+        using var said = new CountingLoggers();
+        var context = await AnswerAsync("PUT", new RefusingStore(new StoreOverloadedException("Too many.")), said);
+
+        Assert.Equal(503, context.Response.StatusCode);
+        Assert.Equal("7", context.Response.Headers.RetryAfter);
+        Assert.Equal(0, said.Count);
+    }
+
+    private static async Task<HttpContext> AnswerAsync(string method, IEntityStore store, ILoggerFactory loggers)
+    {
+        Assert.Null(Subjects.Read(new Dictionary<string, string>(StringComparer.Ordinal) { ["acme"] = Key }, withStock: false, out var subjects));
+        var options = new ControllerOptions();
+        options.Invocation.RetryAfterSeconds = 7;
+        var operations = new Operations(_ => Task.CompletedTask, () => (1, 1), () => 0, () => { });
+        using var controller = new ControllerRole(
+            options, new LimitsOptions(), RuntimesManifest.Stock, subjects!, store, null!, new FakeBus(), operations, TimeProvider.System, loggers);
+
+        var context = new DefaultHttpContext();
+        context.Request.Method = method;
+        context.Request.ContentType = "application/json";
+        context.Request.Body = new MemoryStream("{}"u8.ToArray());
+        context.Request.ContentLength = 2;
+        context.Request.Headers.Authorization = "Basic " + Convert.ToBase64String(Encoding.ASCII.GetBytes(Key));
+        context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget = "/api/v1/namespaces/_/triggers/paid?overwrite=true";
+        context.Request.QueryString = new QueryString("?overwrite=true");
+        context.Response.Body = new MemoryStream();
+        await controller.Api.HandleAsync(context);
+        return context;
+    }
+
+    private static string Body(HttpContext context) => Encoding.UTF8.GetString(((MemoryStream)context.Response.Body).ToArray());
+
+    /// <summary>Holds one trigger and takes no write.</summary>
+    private sealed class RefusingStore(Exception refusal) : IEntityStore
+    {
+        public ValueTask<EntityDocument?> GetAsync(string documentId, CancellationToken cancellationToken) => new(new TriggerDocument
+        {
+            Name = new Contracts.Names.FullyQualifiedName("acme", null, "paid"),
+            Version = "0.0.1",
+            UpdatedMs = 1,
+            Revision = "1-a",
+        });
+
+        public ValueTask<string?> PutAsync(EntityDocument document, ReadOnlyMemory<byte>? code, CancellationToken cancellationToken) =>
+            ValueTask.FromException<string?>(refusal);
+
+        public ValueTask<bool> DeleteAsync(string documentId, string revision, CancellationToken cancellationToken) =>
+            ValueTask.FromException<bool>(refusal);
+
+        public ValueTask<IReadOnlyList<EntityDocument>> ListAsync(EntityQuery query, CancellationToken cancellationToken) => new([]);
+
+        public ValueTask<int> CountAsync(EntityQuery query, CancellationToken cancellationToken) => new(0);
+
+        public ValueTask<byte[]?> GetCodeAsync(string documentId, string attachment, CancellationToken cancellationToken) => new((byte[]?)null);
+    }
+
+    /// <summary>Counts what is logged.</summary>
+    private sealed class CountingLoggers : ILoggerFactory, ILogger
+    {
+        private int _count;
+
+        public int Count => _count;
+
+        public ILogger CreateLogger(string categoryName) => this;
+
+        public void AddProvider(ILoggerProvider provider)
+        {
+        }
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+            Interlocked.Increment(ref _count);
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public void Dispose()
+        {
+        }
+    }
+}
