@@ -97,10 +97,53 @@ public sealed class SqliteEntityStoreTests : EntityStoreSuite
         Assert.Equal(200, await Store.CountAsync(new EntityQuery(Contracts.Entities.EntityKind.Trigger, "acme"), Cancelled));
     }
 
+    [Fact]
+    public async Task A_full_disk_refuses_writes_whole_and_takes_them_again()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux() && Environment.IsPrivilegedProcess, "mounting a small disk needs root");
+        using var folder = new TemporaryFolder();
+        var disk = Directory.CreateDirectory(folder.File("disk")).FullName;
+        Assert.SkipUnless(await RunAsync("mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk) == 0, "this host does not let us mount");
+        try
+        {
+            var ballast = Path.Combine(disk, "ballast");
+            await File.WriteAllBytesAsync(ballast, new byte[512 * 1024], Cancelled);
+            await using var store = SqliteEntityStore.Open(disk, new EntityStoreOptions(), TimeProvider.System, NullLogger<SqliteEntityStore>.Instance);
+            var written = 0;
+            try
+            {
+                for (; ; written++)
+                {
+                    Assert.NotNull(await store.PutAsync(Action($"a{written}", code: "c"), new byte[100_000], Cancelled));
+                }
+            }
+            catch (StoreFullException)
+            {
+                Assert.InRange(written, 1, 20);
+            }
+
+            Assert.Null(await store.GetAsync($"acme/a{written}", Cancelled));
+            Assert.Equal(written, await store.CountAsync(new EntityQuery(Contracts.Entities.EntityKind.Action, "acme"), Cancelled));
+            File.Delete(ballast);
+            Assert.NotNull(await store.PutAsync(Action($"a{written}", code: "c"), new byte[100_000], Cancelled));
+        }
+        finally
+        {
+            await RunAsync("umount", disk);
+        }
+    }
+
     protected override ValueTask<IEntityStore> OpenAsync() => ValueTask.FromResult<IEntityStore>(Open(_folder));
 
     private static SqliteEntityStore Open(TemporaryFolder folder) =>
         SqliteEntityStore.Open(folder.Path, new EntityStoreOptions(), TimeProvider.System, NullLogger<SqliteEntityStore>.Instance);
+
+    private static async Task<int> RunAsync(string program, params string[] arguments)
+    {
+        using var process = System.Diagnostics.Process.Start(program, arguments);
+        await process.WaitForExitAsync(Cancelled);
+        return process.ExitCode;
+    }
 
     private void Spoil(string statement)
     {
