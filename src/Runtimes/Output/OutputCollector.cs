@@ -136,15 +136,12 @@ public sealed class OutputCollector : IDisposable
         }
     }
 
-    /// <summary>Called by the pump while an activation runs.</summary>
-    internal void ReadAlong()
+    /// <summary>Called by the pump while an activation runs; true when something was there, so that more may be.</summary>
+    internal bool ReadAlong()
     {
         lock (_gate)
         {
-            if (Volatile.Read(ref BeganAt) != 0)
-            {
-                TryRead();
-            }
+            return Volatile.Read(ref BeganAt) != 0 && TryRead();
         }
     }
 

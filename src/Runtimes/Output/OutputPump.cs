@@ -21,6 +21,9 @@ public sealed class OutputPump : IDisposable
     private readonly int _idleTicksBeforeSleep;
     private readonly SafeFileHandle _epoll;
     private readonly SafeFileHandle _wake;
+
+    // Those that were read from and may have more. The kernel reports no pipe again that was never empty since.
+    private readonly HashSet<OutputCollector> _again = [];
     private OutputCollector[]? _snapshot;
     private Thread? _thread;
     private long _tick = 1;
@@ -103,7 +106,7 @@ public sealed class OutputPump : IDisposable
         var idleTicks = 0;
         while (!Volatile.Read(ref _stopped))
         {
-            var timeout = _tickMs;
+            var timeout = _again.Count > 0 ? 0 : _tickMs;
             if (idleTicks >= _idleTicksBeforeSleep)
             {
                 // Asleep is said first and the numbers are looked at again: whoever notes one after that look signals.
@@ -113,6 +116,9 @@ public sealed class OutputPump : IDisposable
 
             var count = Epoll.Wait(_epoll, events, timeout);
             Volatile.Write(ref _asleep, 0);
+
+            // Each once, so that one that never ends waits for all others between two looks.
+            _again.RemoveWhere(static collector => !collector.ReadAlong());
             foreach (var happened in events[..count])
             {
                 ReadAlong(happened.Data);
@@ -137,7 +143,18 @@ public sealed class OutputPump : IDisposable
             _collectors.TryGetValue(number, out collector);
         }
 
-        collector?.ReadAlong();
+        if (collector is not null)
+        {
+            ReadAlong(collector);
+        }
+    }
+
+    private void ReadAlong(OutputCollector collector)
+    {
+        if (collector.ReadAlong())
+        {
+            _again.Add(collector);
+        }
     }
 
     private bool AnyInFlight()
@@ -166,7 +183,7 @@ public sealed class OutputPump : IDisposable
                 // The first look at a run that lasts: what came before the watch, or before this run, makes no event.
                 collector.SeenAt = beganAt;
                 collector.Watch(_epoll);
-                collector.ReadAlong();
+                ReadAlong(collector);
             }
         }
 

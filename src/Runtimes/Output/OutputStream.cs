@@ -25,7 +25,7 @@ internal sealed class OutputStream(SafeFileHandle handle, bool isError)
 
     /// <summary>
     /// Reads what is there. That is no more than a pipe holds, 64 KiB or 1 MiB when somebody enlarged it: a writer that is as fast as this reader
-    /// keeps neither the loop nor the collector's lock. What it writes meanwhile is reported to the pump anew.
+    /// keeps neither the loop nor the collector's lock. The pump looks again until nothing is there.
     /// </summary>
     public void Read(LogLines lines)
     {
