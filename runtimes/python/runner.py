@@ -39,11 +39,12 @@ class Refused(Exception):
 
 
 class NotLoaded(Exception):
-    """An init that fails with words for the log, and others for the user."""
+    """An init that fails with words for the log, and others for the user; a copy of the process exits with the code."""
 
-    def __init__(self, words, answer):
+    def __init__(self, words, answer, code=1):
         super().__init__(words)
         self.answer = answer
+        self.code = code
 
 
 class Channel:
@@ -156,8 +157,10 @@ class Runner:
             os.environ[name] = text if isinstance(text, str) else json.dumps(text, separators=(",", ":"))
         try:
             self.main = load(code, value.get("binary") is True, value.get("main") or "main")
+            self.end_copy(0)
             self.ready = True
         except NotLoaded as failure:
+            self.end_copy(failure.code)
             print(failure, file=self.stderr)
             raise Refused(failure.answer) from None
         finally:
@@ -190,7 +193,7 @@ class Runner:
             self.flush()
 
     def end_copy(self, code):
-        """A process that user code forked off ends where the run does: the answer is its parent's."""
+        """A process that user code forked off ends where the init or the run does: the answer is its parent's."""
         if os.getpid() != self.process:
             self.flush()
             os._exit(code)
@@ -230,13 +233,28 @@ class Runner:
 
 def print_exception(raised, stream, once=False):
     """The traceback as user code knows it, without the frames of this file. The launcher ends it with an empty line."""
-    import traceback
-
+    try:
+        import traceback
+    except (ImportError, OSError):  # no descriptor is left to read it with; to import it sooner would cost each start some milliseconds
+        print("".join(places(raised)), file=stream, end="" if once else "\n")
+        return
     whole = traceback.TracebackException(type(raised), raised, raised.__traceback__)
     while whole.stack and whole.stack[0].filename == __file__:
         del whole.stack[0]
     lines = whole.format() if whole.stack else ["Traceback (most recent call last):\n", *whole.format_exception_only()]
     print("".join(lines), file=stream, end="" if once else "\n")
+
+
+def places(raised):
+    """The lines of a traceback without the source, which needs files to be opened."""
+    yield "Traceback (most recent call last):\n"
+    step = raised.__traceback__
+    while step:
+        code = step.tb_frame.f_code
+        if code.co_filename != __file__:
+            yield f'  File "{code.co_filename}", line {step.tb_lineno}, in {code.co_name}\n'
+        step = step.tb_next
+    yield f"{type(raised).__name__}: {raised}\n"
 
 
 def say_why(raised, stream):
@@ -303,8 +321,8 @@ def load(code, binary, name):
             raise ImportError(f"cannot import name {name!r} from 'main__' ({entry})")
         return getattr(module, name)
     except BaseException as raised:
-        say_why(raised, sys.stderr)
-        raise NotLoaded("Command exited abruptly during initialization.", CANNOT_START) from None
+        code = say_why(raised, sys.stderr)
+        raise NotLoaded("Command exited abruptly during initialization.", CANNOT_START, code) from None
 
 
 def decode(code):

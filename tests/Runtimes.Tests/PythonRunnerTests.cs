@@ -96,6 +96,46 @@ public sealed class PythonRunnerTests(RuntimeFixture runtimes)
     }
 
     [Fact]
+    public async Task An_action_that_leaves_no_descriptor_has_its_error_all_the_same()
+    {
+        await using var python = await runtimes.StartPythonAsync();
+
+        var said = await python.InitAndRunAsync("""
+            import resource
+            resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+            held = []
+            def main(a):
+                while True:
+                    held.append(open('/dev/null'))
+            """);
+
+        Assert.Equal((RuntimeAnswerKind.Answered, true, "{\"error\": \"[Errno 24] Too many open files: '/dev/null'\"}\n"), (said.Kind, said.Ok, said.Body));
+        Assert.Equal("stderr: Traceback (most recent call last):", python.Logs[0]);
+        Assert.EndsWith("line 6, in main", python.Logs[1], StringComparison.Ordinal);
+        Assert.Equal(["stderr: OSError: [Errno 24] Too many open files: '/dev/null'", "stderr: "], python.Logs[2..]);
+    }
+
+    [Theory]
+    [InlineData("", 0)]
+    [InlineData("if pid == 0: sys.exit(3)", 3)]
+    [InlineData("if pid == 0: raise ValueError()", 1)]
+    public async Task A_process_that_is_forked_off_at_load_ends_where_the_init_does(string then, int code)
+    {
+        await using var python = await runtimes.StartPythonAsync();
+
+        var said = await python.InitAndRunAsync($"""
+            import os, sys
+            pid = os.fork()
+            {then}
+            ended = pid and os.waitpid(pid, 0)[1] >> 8
+            def main(a):
+                return [pid > 0, ended]
+            """);
+
+        Assert.Equal((RuntimeAnswerKind.Answered, true, $"[true, {code}]\n"), (said.Kind, said.Ok, said.Body));
+    }
+
+    [Fact]
     public async Task A_process_that_ends_hard_is_said_to_have_exited()
     {
         await using var python = await runtimes.StartPythonAsync();
