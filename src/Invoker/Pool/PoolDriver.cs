@@ -191,16 +191,27 @@ internal sealed partial class PoolDriver : IDisposable
         // Behind the path: whoever asked goes on.
         await Task.Yield();
         var began = _clock.NowUs;
+        RunnableSandbox? runnable = null;
         LiveSandbox live;
         try
         {
             using var patience = new CancellationTokenSource(TimeSpan.FromMilliseconds(_options.StartTimeoutMs), _clock.Time);
             using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, _stopping.Token);
-            var runnable = await _factory.StartAsync(slot.Family, (int)(slot.LimitBytes >> 20), ahead: slot.Owner is null, either.Token);
+            runnable = await _factory.StartAsync(slot.Family, (int)(slot.LimitBytes >> 20), ahead: slot.Owner is null, either.Token);
+            if (slot.Owner is { } owner && !ActionOf(owner).AllowNetwork)
+            {
+                runnable.Sandbox.DenyNetwork();
+            }
+
             live = new LiveSandbox(slot, runnable, stemCell: slot.Owner is null);
         }
         catch (Exception exception)
         {
+            if (runnable is not null)
+            {
+                await EndAsync(runnable);
+            }
+
             if (!_stopping.IsCancellationRequested)
             {
                 InvokerMetrics.StartFailed();
@@ -215,11 +226,6 @@ internal sealed partial class PoolDriver : IDisposable
         Volatile.Write(ref _failedStarts, 0);
         slot.Content = live;
         Timer.Add(live);
-        if (slot.Owner is { } owner && !ActionOf(owner).AllowNetwork)
-        {
-            live.Runnable.Sandbox.DenyNetwork();
-        }
-
         Started(live.Runnable.Sandbox.Label, (_clock.NowUs - began) / 1000);
         Decide((room, now, actions) => room.Started(slot, Math.Max(1, now - began), now, actions));
         _ = WatchExitAsync(live);
@@ -257,16 +263,20 @@ internal sealed partial class PoolDriver : IDisposable
 
     private async Task EndAsync(LiveSandbox live)
     {
+        await EndAsync(live.Runnable);
+        Timer.Remove(live);
+    }
+
+    private async Task EndAsync(RunnableSandbox runnable)
+    {
         try
         {
-            await live.Runnable.DisposeAsync();
+            await runnable.DisposeAsync();
         }
         catch (Exception exception)
         {
-            StopFailed(exception, live.Runnable.Sandbox.Label);
+            StopFailed(exception, runnable.Sandbox.Label);
         }
-
-        Timer.Remove(live);
     }
 
     private async Task WatchExitAsync(LiveSandbox live)

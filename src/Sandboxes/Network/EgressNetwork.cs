@@ -101,14 +101,17 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
             slot.Dispose();
         }
 
-        _ = await Tool.RunAsync(_spawner, "ip", ["link", "delete", BridgeName(_instance)]);
-        using (await PacketForwarding.TakeLockAsync(_time, CancellationToken.None))
+        await TryAsync(() => Tool.RunAsync(_spawner, "ip", ["link", "delete", BridgeName(_instance)]));
+        await TryAsync(async () =>
         {
-            // Off before the rules go: they are what kept a host closed that did not route before us.
-            PacketForwarding.TurnOffAfterTheLast();
-        }
+            using (await PacketForwarding.TakeLockAsync(_time, CancellationToken.None))
+            {
+                // Off before the rules go: they are what kept a host closed that did not route before us.
+                PacketForwarding.TurnOffAfterTheLast();
+            }
 
-        _ = await Tool.RunAsync(_spawner, "nft", ["delete", "table", "inet", TableName(_instance)]);
+            _ = await Tool.RunAsync(_spawner, "nft", ["delete", "table", "inet", TableName(_instance)]);
+        });
         _stopping.Dispose();
     }
 
@@ -195,7 +198,7 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
             while (slots.Count < count && _block.Take() is { } address)
             {
                 var link = string.Create(CultureInfo.InvariantCulture, $"{LinkPrefix}{++_number:x}");
-                var slot = NetworkSlot.Create(link);
+                var slot = CreateSlot(link, address);
                 slots.Add((slot, address));
                 var inside = string.Create(CultureInfo.InvariantCulture, $"/proc/{Environment.ProcessId}/fd/{slot.Namespace.DangerousGetHandle()}");
                 commands.Append(CultureInfo.InvariantCulture, $"link add {link} type veth peer name eth0 netns {inside}\n");
@@ -218,8 +221,9 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
 
             return slots.ConvertAll(static made => made.Slot);
         }
-        catch (IOException refused)
+        catch (Exception refused)
         {
+            // Whatever it was: without this loop no sandbox would ever start again.
             LogErrorNotMade(refused);
             foreach (var (slot, address) in slots)
             {
@@ -228,6 +232,19 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
             }
 
             return [];
+        }
+    }
+
+    private NetworkSlot CreateSlot(string link, uint address)
+    {
+        try
+        {
+            return NetworkSlot.Create(link);
+        }
+        catch
+        {
+            _block.GiveBack(address);
+            throw;
         }
     }
 
@@ -244,10 +261,13 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
             }
 
             // The link goes before the address is free: two links with one address would share a route.
-            if (await RunBatchAsync(_spawner, _instance, "ip", "removed", commands.ToString()) is { } refused)
+            await TryAsync(async () =>
             {
-                LogWarningNotRemoved(refused);
-            }
+                if (await RunBatchAsync(_spawner, _instance, "ip", "removed", commands.ToString()) is { } refused)
+                {
+                    LogWarningNotRemoved(refused);
+                }
+            });
 
             foreach (var slot in slots)
             {
@@ -259,9 +279,22 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
         }
     }
 
+    /// <summary>Removes something. What cannot be now, as when no descriptor is free, must not end the server.</summary>
+    private async Task TryAsync(Func<Task> remove)
+    {
+        try
+        {
+            await remove();
+        }
+        catch (Exception failure)
+        {
+            LogWarningNotRemoved(failure.Message);
+        }
+    }
+
     [LoggerMessage(EventId = 5030, Level = LogLevel.Error, Message = "Networks for sandboxes could not be made; starts wait for one")]
     private partial void LogErrorNotMade(Exception refused);
 
-    [LoggerMessage(EventId = 5031, Level = LogLevel.Warning, Message = "Links of ended sandboxes could not be removed: {Reason}")]
+    [LoggerMessage(EventId = 5031, Level = LogLevel.Warning, Message = "Networks of sandboxes that ended could not be removed: {Reason}")]
     private partial void LogWarningNotRemoved(string reason);
 }

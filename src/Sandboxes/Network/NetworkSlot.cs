@@ -44,14 +44,14 @@ internal sealed class NetworkSlot : IDisposable
     internal static NetworkSlot Create(string hostLink)
     {
         NetworkSlot? made = null;
-        IOException? refused = null;
+        Exception? refused = null;
         var thread = new Thread(() =>
         {
             try
             {
                 made = CreateHere(hostLink);
             }
-            catch (IOException failure)
+            catch (Exception failure)
             {
                 refused = failure;
             }
@@ -59,7 +59,7 @@ internal sealed class NetworkSlot : IDisposable
         { IsBackground = true, Name = "sandbox network" };
         thread.Start();
         thread.Join();
-        return made ?? throw refused!;
+        return made ?? throw new IOException(refused!.Message, refused);
     }
 
     /// <summary>Gives the inner end of the link its address and the way out. It must have been made.</summary>

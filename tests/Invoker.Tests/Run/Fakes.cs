@@ -64,7 +64,15 @@ internal sealed class FakeSandbox(string family, int number, FakeFactory factory
 
     public void LimitMemory(int megabytes) => MemoryMb = megabytes;
 
-    public void DenyNetwork() => NetworkDenied = true;
+    public void DenyNetwork()
+    {
+        if (factory.OnDeny() is { } failure)
+        {
+            throw failure;
+        }
+
+        NetworkDenied = true;
+    }
 
     public long MeasureMemory() => 30 << 20;
 
@@ -124,6 +132,8 @@ internal sealed class FakeFactory : ISandboxFactory
     public Func<FakeSandbox, Task<FakeAnswer>> OnRun { get; set; } = _ => Task.FromResult(new FakeAnswer("""{"ok":true}"""));
 
     public Func<Exception?> OnStart { get; set; } = () => null;
+
+    public Func<Exception?> OnDeny { get; set; } = () => null;
 
     /// <summary>What a start takes; nothing unless the test says so.</summary>
     public TimeSpan StartTakes { get; set; }

@@ -284,6 +284,21 @@ public sealed class InvokerRoleTests
     }
 
     [Fact]
+    public async Task A_sandbox_whose_network_cannot_be_taken_away_is_ended_and_its_start_has_failed()
+    {
+        await using var invoker = await new InvokerFixture().StartAsync();
+        invoker.Factory.OnDeny = () => new IOException("no");
+        var record = await invoker.Send(invoker.Action(network: false)).RecordAsync();
+        Assert.Equal("""{"error":"Failed to provision resources to run the action."}""", Text(record, "result"));
+        Assert.NotEmpty(invoker.Factory.Started);
+        Assert.Equal(invoker.Factory.Started.Count, invoker.Factory.Stopped.Count);
+        Assert.All(invoker.Factory.Started, static sandbox => Assert.Empty(sandbox.Runs));
+
+        invoker.Factory.OnDeny = () => null;
+        Assert.Equal("success", Text(await invoker.Send(invoker.Action(network: false)).RecordAsync(), "status"));
+    }
+
+    [Fact]
     public async Task A_warm_sandbox_that_has_died_is_never_used()
     {
         await using var invoker = await new InvokerFixture().StartAsync();
