@@ -30,8 +30,11 @@ public interface ISandbox : IAsyncDisposable
     /// <summary>Bytes that the whole sandbox uses now; 0 when it cannot be measured.</summary>
     long MeasureMemory();
 
-    /// <summary>True once the kernel, or the watchdog in its place, ended something in the sandbox for want of memory.</summary>
+    /// <summary>True once the kernel, or the watchdog in its place, ended something in the sandbox for want of memory since the run began.</summary>
     bool MemoryExhausted { get; }
+
+    /// <summary>A run begins: what was ended before is no reason for its end.</summary>
+    void BeginRun();
 
     /// <summary>Ends every process of the sandbox and gives back what it had: cgroup, user, addresses, folder. Safe to call twice.</summary>
     ValueTask StopAsync();

@@ -83,6 +83,7 @@ internal sealed partial class RunActivation(IEntityStore store, LimitsOptions li
                 return new RunEnd(FallbackRecord.Write(message, ActivationStatus.WhiskError, ExecutionTexts.Interrupted, clock.NowMs), KeepSandbox: true);
             }
 
+            live.Runnable.Sandbox.BeginRun();
             live.Runnable.BeginOutput((long)activation.Action.Limits.LogsMb << 20);
 
             // Initialise.

@@ -9,6 +9,9 @@ namespace Frusta.Sandboxes.Bubblewrap;
 /// <summary>A process tree in namespaces of its own. The process that we know is bubblewrap; it ends when the first process inside does.</summary>
 internal sealed class BubblewrapSandbox : ISandbox, MemoryWatchdog.IWatched
 {
+    // To ask the kernel costs more than all that a short run otherwise has it do. To fill the memory takes longer than this.
+    private const int KillsAreKnownForMs = 10;
+
     private readonly SpawnedProcess _process;
     private readonly SandboxHoldings _holdings;
     private readonly BubblewrapSandboxMaker _maker;
@@ -16,6 +19,8 @@ internal sealed class BubblewrapSandbox : ISandbox, MemoryWatchdog.IWatched
     private readonly Lock _stopLock = new();
     private Task? _stopping;
     private long _limitBytes;
+    private long _knownKills;
+    private long _killsKnownAt;
     private volatile bool _memoryExhausted;
 
     internal BubblewrapSandbox(SandboxHoldings holdings, SandboxSpec spec, SpawnedProcess process, Socket channel, BubblewrapSandboxMaker maker)
@@ -40,7 +45,7 @@ internal sealed class BubblewrapSandbox : ISandbox, MemoryWatchdog.IWatched
     public Task<SandboxExit> Exited { get; }
 
     /// <summary>Once it has stopped, what was true at its end.</summary>
-    public bool MemoryExhausted => _memoryExhausted |= _holdings.Cgroup?.MemoryExhausted ?? false;
+    public bool MemoryExhausted => _memoryExhausted |= _holdings.Cgroup?.MemoryKills > Volatile.Read(ref _knownKills);
 
     public long LimitBytes => Volatile.Read(ref _limitBytes);
 
@@ -71,6 +76,17 @@ internal sealed class BubblewrapSandbox : ISandbox, MemoryWatchdog.IWatched
         foreach (var pid in ProcessTable.Read().Tree(_process.Pid))
         {
             ResourceLimits.LimitMemory(pid, megabytes, _addressSpaceMayBeLimited);
+        }
+    }
+
+    public void BeginRun()
+    {
+        // On v1 a child can be killed for want of memory in a run that goes on and ends well.
+        var now = Environment.TickCount64;
+        if (_holdings.Cgroup is { } cgroup && now - _killsKnownAt >= KillsAreKnownForMs)
+        {
+            _killsKnownAt = now;
+            Volatile.Write(ref _knownKills, cgroup.MemoryKills);
         }
     }
 
@@ -117,7 +133,7 @@ internal sealed class BubblewrapSandbox : ISandbox, MemoryWatchdog.IWatched
     private async Task<SandboxExit> AwaitExitAsync()
     {
         var code = await _process.Exited;
-        _memoryExhausted |= _holdings.Cgroup?.MemoryExhausted ?? false;
+        _memoryExhausted |= _holdings.Cgroup?.MemoryKills > Volatile.Read(ref _knownKills);
         return new SandboxExit(code);
     }
 

@@ -15,8 +15,8 @@ internal abstract class Cgroup
     /// <summary>Bytes in use, without page cache that the kernel could drop at once.</summary>
     internal abstract long MeasureMemory();
 
-    /// <summary>True once the kernel killed a process in here for want of memory.</summary>
-    internal abstract bool MemoryExhausted { get; }
+    /// <summary>How many processes in here the kernel has killed for want of memory; 0 when the group is gone.</summary>
+    internal abstract long MemoryKills { get; }
 
     /// <summary>Folder that lists the processes.</summary>
     protected abstract string ProcessFolder { get; }

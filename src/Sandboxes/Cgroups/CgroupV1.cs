@@ -31,7 +31,7 @@ internal sealed class CgroupV1 : Cgroup
         LimitMemory(memoryMb);
     }
 
-    internal override bool MemoryExhausted => ReadField(_memory, "memory.oom_control", "oom_kill") > 0;
+    internal override long MemoryKills => ReadField(_memory, "memory.oom_control", "oom_kill");
 
     protected override string ProcessFolder => _pids;
 

@@ -26,7 +26,7 @@ internal sealed class CgroupV2 : Cgroup
         LimitMemory(memoryMb);
     }
 
-    internal override bool MemoryExhausted => ReadField(_folder, "memory.events", "oom_kill") > 0;
+    internal override long MemoryKills => ReadField(_folder, "memory.events", "oom_kill");
 
     protected override string ProcessFolder => _folder;
 

@@ -44,6 +44,11 @@ internal sealed class ProcessSandbox : ISandbox, MemoryWatchdog.IWatched
 
     public bool MemoryExhausted => _memoryExhausted;
 
+    public void BeginRun()
+    {
+        // The watchdog ends the whole sandbox, after which no run begins.
+    }
+
     public long LimitBytes => Volatile.Read(ref _limitBytes);
 
     public void LimitMemory(int megabytes)

@@ -48,6 +48,8 @@ internal sealed class FakeSandbox(string family, int number, FakeFactory factory
 
     public bool MemoryExhausted { get; set; }
 
+    public void BeginRun() => MemoryExhausted = false;
+
     public int MemoryMb { get; set; }
 
     public int FailedRuns { get; private set; }

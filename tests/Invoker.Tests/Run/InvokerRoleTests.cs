@@ -157,6 +157,27 @@ public sealed class InvokerRoleTests
     }
 
     [Fact]
+    public async Task Want_of_memory_in_an_earlier_run_is_not_why_a_later_one_ends()
+    {
+        await using var invoker = await new InvokerFixture().StartAsync();
+        invoker.Factory.OnRun = sandbox =>
+        {
+            if (sandbox.Runs.Count == 1)
+            {
+                sandbox.MemoryExhausted = true;
+                return Task.FromResult(new FakeAnswer("""{"child":137}"""));
+            }
+
+            sandbox.Exit(3);
+            return Task.FromResult(new FakeAnswer(null, Kind: RuntimeAnswerKind.Closed));
+        };
+        Assert.Equal("success", Text(await invoker.Send(invoker.Action()).RecordAsync(), "status"));
+        var record = await invoker.Send(invoker.Action()).RecordAsync();
+        Assert.Equal("""{"error":"The action did not produce a valid response and exited unexpectedly."}""", Text(record, "result"));
+        Assert.Equal(2, Assert.Single(invoker.Factory.Started).Runs.Count);
+    }
+
+    [Fact]
     public async Task A_run_beyond_its_time_is_broken_off()
     {
         await using var invoker = await new InvokerFixture().StartAsync();

@@ -100,6 +100,10 @@ public sealed class WarmPathTests
 
         public bool MemoryExhausted => false;
 
+        public void BeginRun()
+        {
+        }
+
         public KindSupport Find(string kind) => new("nodejs", null);
 
         public bool IsForItsMemoryOnly(string family) => false;
