@@ -85,7 +85,7 @@ public sealed class PoolOptions
     /// <summary>Milliseconds after which an idle sandbox is ended. 1000 to 86400000.</summary>
     public int IdleTimeoutMs { get; set; } = 600_000;
 
-    /// <summary>Percent of ten seconds in which something stood still for want of memory (Linux: pressure stall information), above which idle sandboxes are ended. 1 to 100.</summary>
+    /// <summary>Percent of ten seconds in which something stood still for want of memory (Linux: pressure stall information), above which idle sandboxes are ended while less than a tenth of the machine's memory is available. 1 to 100.</summary>
     public int MemoryPressurePercent { get; set; } = 20;
 }
 
