@@ -99,6 +99,17 @@ internal sealed class ServerProcess : IAsyncDisposable
         await server.KillAsync();
     }
 
+    /// <summary>Starts a server and asks it to end after so long, be it ready or not.</summary>
+    public static async Task<(int ExitCode, string Output)> EndWhileItStartsAsync(string dataFolder, string[] flags, TimeSpan after)
+    {
+        await using var server = new ServerProcess(FreePort(), dataFolder, flags, environment: null);
+        server.Launch();
+        await Task.Delay(after, TimeProvider.System);
+        Assert.False(server._process.HasExited, server.Output);
+        server.Signal("TERM");
+        return (await server.ExitAsync(), server.Output);
+    }
+
     public async Task PutActionAsync(string name, string code, string kind = "nodejs:20", object? limits = null)
     {
         var body = new Dictionary<string, object>(StringComparer.Ordinal)

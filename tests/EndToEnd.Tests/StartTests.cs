@@ -134,6 +134,24 @@ public sealed partial class StartTests
     }
 
     [Theory]
+    [InlineData("auto")]
+    [InlineData("process")]
+    public async Task A_server_that_is_asked_to_end_while_it_starts_ends_in_good_order_and_leaves_nothing(string driver)
+    {
+        const int before = 128 + 15; // the signal itself ends a program that does not know yet that it is asked
+        using var folder = new TemporaryFolder();
+        var run = folder.Sub("r");
+        for (var time = 50; time < 1200; time += 90)
+        {
+            var (exitCode, output) = await ServerProcess.EndWhileItStartsAsync(
+                folder.Sub("data"), ["--Sandboxes:Driver=" + driver, "--Sandboxes:RunFolder=" + run], TimeSpan.FromMilliseconds(time));
+
+            Assert.True(exitCode is 0 or before, $"{exitCode} after {time} ms: {output}");
+            Assert.Empty(Directory.Exists(run) ? Directory.GetDirectories(run) : []);
+        }
+    }
+
+    [Theory]
     [InlineData("--Limits:InvocationsPerMinut=5", "InvocationsPerMinut")]
     [InlineData("--Limits:InvocationsPerMinute=-5", "Limits:InvocationsPerMinute must be from 0")]
     [InlineData("--Limits:InvocationsPerMinute=many", "Limits:InvocationsPerMinute must be from 0 to 2147483647, but it is 'many'.")]

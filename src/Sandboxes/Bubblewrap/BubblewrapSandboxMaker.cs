@@ -73,8 +73,17 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
             return (null, reason);
         }
 
-        var (network, networkReason) = await EgressNetwork.TryCreateAsync(options, instance, spawner, time, log, cancellationToken);
-        return (new BubblewrapSandboxMaker(options, time, log, instance, spawner, program, users, network, networkReason), "");
+        try
+        {
+            var (network, networkReason) = await EgressNetwork.TryCreateAsync(options, instance, spawner, time, log, cancellationToken);
+            return (new BubblewrapSandboxMaker(options, time, log, instance, spawner, program, users, network, networkReason), "");
+        }
+        catch (OperationCanceledException)
+        {
+            spawner.Dispose();
+            instance.Dispose();
+            throw;
+        }
     }
 
     public void Expect(SandboxSpec spec) => _vacant?.Expect(spec);

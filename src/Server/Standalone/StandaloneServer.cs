@@ -33,9 +33,23 @@ internal static class StandaloneServer
     /// <exception cref="StartRefusedException">It cannot start; the message says why and what to do.</exception>
     public static async Task<int> RunAsync(FrustaOptions options)
     {
+        using var shutdown = new Shutdown();
+        try
+        {
+            await RunAsync(options, shutdown);
+        }
+        catch (OperationCanceledException) when (shutdown.Asked.IsCancellationRequested)
+        {
+            // It was asked to end before it was ready, and what was begun has been given back.
+        }
+
+        return 0;
+    }
+
+    private static async Task RunAsync(FrustaOptions options, Shutdown shutdown)
+    {
         var started = Stopwatch.GetTimestamp();
         var clock = TimeProvider.System;
-        using var shutdown = new Shutdown();
         using var exporter = new PrometheusExporter();
         using var loggers = Logging.Create(options.Server.LogLevel);
         var (subjects, withStock) = ReadSubjects(options);
@@ -71,25 +85,27 @@ internal static class StandaloneServer
             options.Controller, options.Limits, RuntimesManifest.Stock, subjects, documents, activations, closable, operations, clock, loggers);
 
         await invoker.StartAsync(shutdown.Asked);
-        var recovered = await RecoverAsync(bus, data, shutdown.Asked);
+        var recovered = await RecoverAsync(bus, data, () => StopAsync(options, [], closable, bus, invoker), shutdown.Asked);
 
-        // The doors: the API, and for functions in sandboxes their own, which serves the API alone.
+        // The doors: the API, and for functions in sandboxes their own, which serves the API alone. Whoever asks for the end now has it after them.
         await using var listener = new ApiListener(new IPEndPoint(IPAddress.Parse(options.Server.Host), options.Server.Port), options.Server, room.Api, loops, loggers);
-        await listener.StartAsync(controller.Api.HandleAsync, shutdown.Asked);
+        await listener.StartAsync(controller.Api.HandleAsync, CancellationToken.None);
         await using var inner = apiEndpoint is null ? null : new ApiListener(apiEndpoint, options.Server, room.Sandboxes, loops, loggers);
         if (inner is not null)
         {
             var api = controller.ApiFor(ReadInnerSubjects(options));
-            await inner.StartAsync(context => SandboxDoor.HandleAsync(context, api), shutdown.Asked);
+            await inner.StartAsync(context => SandboxDoor.HandleAsync(context, api), CancellationToken.None);
         }
 
-        StartScreen.Print(Console.Out, options, new StartFacts(
-            Version(), listener.Port, withStock && !options.Subjects.ContainsKey("guest"), data.Path, room.Report, maker.Report, catalog.Report,
-            Describe(recovered), Stopwatch.GetElapsedTime(started)));
+        if (!shutdown.Asked.IsCancellationRequested)
+        {
+            StartScreen.Print(Console.Out, options, new StartFacts(
+                Version(), listener.Port, withStock && !options.Subjects.ContainsKey("guest"), data.Path, room.Report, maker.Report, catalog.Report,
+                Describe(recovered), Stopwatch.GetElapsedTime(started)));
+        }
 
         await shutdown.WaitAsync();
-        await StopAsync(options, listener, inner, closable, bus, invoker);
-        return 0;
+        await StopAsync(options, inner is null ? [listener] : [listener, inner], closable, bus, invoker);
     }
 
     private static SqliteEntityStore OpenEntities(DataFolder data, FrustaOptions options, TimeProvider clock, ILoggerFactory loggers)
@@ -121,11 +137,16 @@ internal static class StandaloneServer
     private static StartRefusedException Unreadable(string what, string folder, Exception exception) => new(
         $"The {what} in '{folder}' cannot be read: {exception.Message.TrimEnd('.')}. Put the folder back from a backup, or name another data folder with --data-dir.");
 
-    private static async Task<RecoverySummary> RecoverAsync(EmbeddedBus bus, DataFolder data, CancellationToken cancellationToken)
+    private static async Task<RecoverySummary> RecoverAsync(EmbeddedBus bus, DataFolder data, Func<Task> stop, CancellationToken cancellationToken)
     {
         try
         {
             return await bus.RecoverAsync(cancellationToken);
+        }
+        catch (OperationCanceledException)
+        {
+            await stop(); // some of what was left may run again by now
+            throw;
         }
         catch (RecordRefusedException refused)
         {
@@ -135,17 +156,16 @@ internal static class StandaloneServer
     }
 
     /// <summary>In path order: no new call, what runs ends, what waits on disk stays there for the next start.</summary>
-    private static async Task StopAsync(FrustaOptions options, ApiListener listener, ApiListener? inner, ClosableBus closable, EmbeddedBus bus, InvokerRole invoker)
+    private static async Task StopAsync(FrustaOptions options, ApiListener[] listeners, ClosableBus closable, EmbeddedBus bus, InvokerRole invoker)
     {
         closable.Close();
         var drain = TimeSpan.FromMilliseconds(options.Server.DrainMs);
         using var deadline = new CancellationTokenSource(drain);
         await bus.StopAsync(drain);
         await invoker.StopAsync(deadline.Token);
-        await listener.StopAsync(deadline.Token);
-        if (inner is not null)
+        foreach (var listener in listeners)
         {
-            await inner.StopAsync(deadline.Token);
+            await listener.StopAsync(deadline.Token);
         }
     }
 
