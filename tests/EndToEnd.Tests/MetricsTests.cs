@@ -38,6 +38,11 @@ public sealed partial class MetricsTests
         Assert.Equal(1, metrics["counter_http_post_counter_total{statusCode=\"404\"}"]);
         Assert.Equal(0, metrics["gauge_bus_pending"]);
 
+        // Starts take some milliseconds at least and never minutes: the bounds of the buckets are of the values' unit.
+        Assert.InRange(metrics["sandbox_start_seconds_count"], 1, double.MaxValue);
+        Assert.Equal(0, metrics["sandbox_start_seconds_bucket{le=\"0.0005\"}"]);
+        Assert.Equal(metrics["sandbox_start_seconds_count"], metrics["sandbox_start_seconds_bucket{le=\"60\"}"]);
+
         // Families that differ by one word in the middle are documented in one row.
         var documented = await File.ReadAllTextAsync(Path.Combine(Tree.Root, "docs", "reference", "metrics.md"), TestContext.Current.CancellationToken);
         var missing = metrics.Keys
