@@ -14,14 +14,14 @@ public sealed class FloodTests
     {
         using var folder = new TemporaryFolder();
         await using var server = await ServerProcess.StartAsync(folder.Sub("data"), ["--Invoker:StemCells:nodejs:Count=0"], openFiles: 512);
-        Assert.Contains("at most 192 connections at a time instead of 10000", server.Output, StringComparison.Ordinal);
+        Assert.Contains("at most 72 connections at a time instead of 10000", server.Output, StringComparison.Ordinal);
         await server.PutActionAsync("kept", "function main() { return {here: true}; }"); // the connection that this is sent on stays
 
         var silent = await ConnectAsync(server.Port, 2000);
         try
         {
             var closed = silent.Count(socket => Closes(socket, TimeSpan.Zero));
-            while (closed < 2000 - 192)
+            while (closed < 2000 - 72)
             {
                 await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, Cancelled);
                 closed = silent.Count(socket => Closes(socket, TimeSpan.Zero));
@@ -62,7 +62,7 @@ public sealed class FloodTests
         var (exitCode, output) = await ServerProcess.RefusedAsync(folder.Sub("data"), [], openFiles: 200);
 
         Assert.Equal(1, exitCode);
-        Assert.Contains("may have 200 open files, and 256 are needed at least: raise it with `ulimit -n`", output, StringComparison.Ordinal);
+        Assert.Contains("may have 200 open files, and 512 are needed at least: raise it with `ulimit -n`", output, StringComparison.Ordinal);
     }
 
     private static async Task<List<Socket>> ConnectAsync(int port, int count)
