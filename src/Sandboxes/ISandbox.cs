@@ -30,11 +30,11 @@ public interface ISandbox : IAsyncDisposable
     /// <summary>Bytes that the whole sandbox uses now; 0 when it cannot be measured.</summary>
     long MeasureMemory();
 
-    /// <summary>True once the kernel, or the watchdog in its place, ended something in the sandbox for want of memory since the run began.</summary>
+    /// <summary>True once the kernel, or the watchdog in its place, ended something in the sandbox for want of memory, and that was not forgotten.</summary>
     bool MemoryExhausted { get; }
 
-    /// <summary>A run begins: what was ended before is no reason for its end.</summary>
-    void BeginRun();
+    /// <summary>What was ended for want of memory until now is no reason for a later end.</summary>
+    void ForgetKills();
 
     /// <summary>Ends every process of the sandbox and gives back what it had: cgroup, user, addresses, folder. Safe to call twice.</summary>
     ValueTask StopAsync();

@@ -42,6 +42,9 @@ internal enum NotBegun : byte
 /// </summary>
 internal sealed partial class RunActivation(IEntityStore store, LimitsOptions limits, PoolClock clock, RunTimer timer, ILogger logger)
 {
+    // To ask the kernel what it ended costs as much as a short run; to fill the memory takes longer than this.
+    private static readonly TimeSpan FillsMemory = TimeSpan.FromMilliseconds(10);
+
     private static readonly TimeSpan ExitWait = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan ExhaustionWait = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan ExhaustionPoll = TimeSpan.FromMilliseconds(20);
@@ -83,7 +86,6 @@ internal sealed partial class RunActivation(IEntityStore store, LimitsOptions li
                 return new RunEnd(FallbackRecord.Write(message, ActivationStatus.WhiskError, ExecutionTexts.Interrupted, clock.NowMs), KeepSandbox: true);
             }
 
-            live.Runnable.Sandbox.BeginRun();
             live.Runnable.BeginOutput((long)activation.Action.Limits.LogsMb << 20);
 
             // Initialise.
@@ -120,6 +122,10 @@ internal sealed partial class RunActivation(IEntityStore store, LimitsOptions li
                 : ClassifyAnswer.OfRun(answer, timeout, exhausted, BoundsOf(message), result);
             answer.Body?.Dispose();
             verdict = verdict with { BreaksSandbox = answer.Kind is not (RuntimeAnswerKind.Answered or RuntimeAnswerKind.TooLarge) };
+            if (took >= FillsMemory && verdict.KeepsSandbox)
+            {
+                live.Runnable.Sandbox.ForgetKills();
+            }
 
             // Collect what it wrote, and write the record.
             return Record(live, activation, verdict, times, result);

@@ -9,9 +9,6 @@ namespace Frusta.Sandboxes.Bubblewrap;
 /// <summary>A process tree in namespaces of its own. The process that we know is bubblewrap; it ends when the first process inside does.</summary>
 internal sealed class BubblewrapSandbox : ISandbox, MemoryWatchdog.IWatched
 {
-    // To ask the kernel costs more than all that a short run otherwise has it do. To fill the memory takes longer than this.
-    private const int KillsAreKnownForMs = 10;
-
     private readonly SpawnedProcess _process;
     private readonly SandboxHoldings _holdings;
     private readonly BubblewrapSandboxMaker _maker;
@@ -20,7 +17,6 @@ internal sealed class BubblewrapSandbox : ISandbox, MemoryWatchdog.IWatched
     private Task? _stopping;
     private long _limitBytes;
     private long _knownKills;
-    private long _killsKnownAt;
     private volatile bool _memoryExhausted;
 
     internal BubblewrapSandbox(SandboxHoldings holdings, SandboxSpec spec, SpawnedProcess process, Socket channel, BubblewrapSandboxMaker maker)
@@ -79,13 +75,11 @@ internal sealed class BubblewrapSandbox : ISandbox, MemoryWatchdog.IWatched
         }
     }
 
-    public void BeginRun()
+    public void ForgetKills()
     {
         // On v1 a child can be killed for want of memory in a run that goes on and ends well.
-        var now = Environment.TickCount64;
-        if (_holdings.Cgroup is { } cgroup && now - _killsKnownAt >= KillsAreKnownForMs)
+        if (_holdings.Cgroup is { } cgroup)
         {
-            _killsKnownAt = now;
             Volatile.Write(ref _knownKills, cgroup.MemoryKills);
         }
     }

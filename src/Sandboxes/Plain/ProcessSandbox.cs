@@ -44,7 +44,7 @@ internal sealed class ProcessSandbox : ISandbox, MemoryWatchdog.IWatched
 
     public bool MemoryExhausted => _memoryExhausted;
 
-    public void BeginRun()
+    public void ForgetKills()
     {
         // The watchdog ends the whole sandbox, after which no run begins.
     }

@@ -48,7 +48,7 @@ internal sealed class FakeSandbox(string family, int number, FakeFactory factory
 
     public bool MemoryExhausted { get; set; }
 
-    public void BeginRun() => MemoryExhausted = false;
+    public void ForgetKills() => MemoryExhausted = false;
 
     public int MemoryMb { get; set; }
 

@@ -160,16 +160,17 @@ public sealed class InvokerRoleTests
     public async Task Want_of_memory_in_an_earlier_run_is_not_why_a_later_one_ends()
     {
         await using var invoker = await new InvokerFixture().StartAsync();
-        invoker.Factory.OnRun = sandbox =>
+        invoker.Factory.OnRun = async sandbox =>
         {
             if (sandbox.Runs.Count == 1)
             {
+                await Task.Delay(TimeSpan.FromMilliseconds(30), TimeProvider.System);
                 sandbox.MemoryExhausted = true;
-                return Task.FromResult(new FakeAnswer("""{"child":137}"""));
+                return new FakeAnswer("""{"child":137}""");
             }
 
             sandbox.Exit(3);
-            return Task.FromResult(new FakeAnswer(null, Kind: RuntimeAnswerKind.Closed));
+            return new FakeAnswer(null, Kind: RuntimeAnswerKind.Closed);
         };
         Assert.Equal("success", Text(await invoker.Send(invoker.Action()).RecordAsync(), "status"));
         var record = await invoker.Send(invoker.Action()).RecordAsync();

@@ -100,7 +100,7 @@ public sealed class WarmPathTests
 
         public bool MemoryExhausted => false;
 
-        public void BeginRun()
+        public void ForgetKills()
         {
         }
 
