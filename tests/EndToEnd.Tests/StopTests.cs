@@ -60,6 +60,7 @@ public sealed class StopTests
             Assert.SkipUnless(Environment.GetEnvironmentVariable("CI") is "true", "Sandboxes have no network of their own here.");
         }
 
+        Assert.Contains("Server:AllowStockKeys=true", server.Output, StringComparison.Ordinal);
         Assert.Equal("[200,401]", JsonSerializer.Serialize(body.GetProperty("statuses")));
     }
 }

@@ -100,7 +100,7 @@ internal static class StandaloneServer
         if (!shutdown.Asked.IsCancellationRequested)
         {
             StartScreen.Print(Console.Out, options, new StartFacts(
-                Version(), listener.Port, withStock && !options.Subjects.ContainsKey("guest"), data.Path, room.Report, maker.Report, catalog.Report,
+                Version(), listener.Port, withStock && !options.Subjects.ContainsKey("guest"), data.Path, [.. room.Report, .. ReportKeys(options, withStock, apiEndpoint)], maker.Report, catalog.Report,
                 Describe(recovered), Stopwatch.GetElapsedTime(started)));
         }
 
@@ -185,6 +185,11 @@ internal static class StandaloneServer
         Subjects.Read(options.Subjects, options.Subjects.Count == 0 || options.Server.AllowStockKeys, out var subjects);
         return subjects!;
     }
+
+    private static string[] ReportKeys(FrustaOptions options, bool withStock, IPEndPoint? apiEndpoint) =>
+        withStock && apiEndpoint is not null && options.Subjects.Count > 0 && !options.Server.AllowStockKeys
+            ? ["the stock keys from outside only: to functions, some of which are other subjects', Server:AllowStockKeys=true would open them"]
+            : [];
 
     private static async Task<(ISandboxMaker Maker, IPEndPoint? ApiEndpoint)> MakeSandboxesAsync(
         FrustaOptions options, TimeProvider clock, ILoggerFactory loggers, CancellationToken cancellationToken)
