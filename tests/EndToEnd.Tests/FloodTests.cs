@@ -13,7 +13,7 @@ public sealed class FloodTests
     public async Task Silent_clients_never_take_the_last_open_file_so_that_sandboxes_still_start()
     {
         using var folder = new TemporaryFolder();
-        await using var server = await ServerProcess.StartAsync(folder.Sub("data"), ["--Invoker:StemCells:nodejs:Count=0"], openFiles: 512);
+        await using var server = await ServerProcess.StartAsync(folder.Sub("data"), ["--Invoker:StemCells:nodejs:Count=0"], shell: "ulimit -n 512; exec \"$@\"");
         Assert.Contains("at most 72 connections at a time instead of 10000", server.Output, StringComparison.Ordinal);
         await server.PutActionAsync("kept", "function main() { return {here: true}; }"); // the connection that this is sent on stays
 
@@ -59,7 +59,7 @@ public sealed class FloodTests
     {
         using var folder = new TemporaryFolder();
 
-        var (exitCode, output) = await ServerProcess.RefusedAsync(folder.Sub("data"), [], openFiles: 200);
+        var (exitCode, output) = await ServerProcess.RefusedAsync(folder.Sub("data"), [], shell: "ulimit -n 200; exec \"$@\"");
 
         Assert.Equal(1, exitCode);
         Assert.Contains("may have 200 open files, and 512 are needed at least: raise it with `ulimit -n`", output, StringComparison.Ordinal);

@@ -12,6 +12,9 @@ internal sealed class ServerProcess : IAsyncDisposable
 {
     public const string GuestKey = "23bc46b1-71f6-4ed5-8c54-816aa4f8c502:123zO3xZCLrMN6v2BKK1dXYFpXlPkccOFqm12CdAsMgRU4VrNZ9lyGVCGuMDGIwP";
 
+    // exec: the process id is the server's.
+    private const string Plainly = "exec \"$@\"";
+
     private static readonly string[] RaisedRates =
         ["--Limits:InvocationsPerMinute=1000000", "--Limits:FiresPerMinute=1000000", "--Limits:ConcurrentInvocations=10000"];
 
@@ -19,16 +22,15 @@ internal sealed class ServerProcess : IAsyncDisposable
     private readonly StringBuilder _output = new();
     private readonly TaskCompletionSource _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    private ServerProcess(int port, string dataFolder, string[] flags, IReadOnlyDictionary<string, string>? environment, int? openFiles = null)
+    private ServerProcess(int port, string dataFolder, string[] flags, IReadOnlyDictionary<string, string>? environment, string shell = Plainly, string? program = null)
     {
         Port = port;
         var start = new ProcessStartInfo("bash") { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true };
 
-        // exec: the process id is the server's.
         string[] arguments =
         [
-            "-c", $"{(openFiles is { } files ? string.Create(CultureInfo.InvariantCulture, $"ulimit -n {files}; ") : "")}exec dotnet \"$@\"", "bash",
-            Tree.Program, "standalone", "--port", port.ToString(CultureInfo.InvariantCulture), "--data-dir", dataFolder, .. flags,
+            "-c", shell, "bash",
+            "dotnet", program ?? Tree.Program, "standalone", "--port", port.ToString(CultureInfo.InvariantCulture), "--data-dir", dataFolder, .. flags,
         ];
         foreach (var argument in arguments)
         {
@@ -65,10 +67,21 @@ internal sealed class ServerProcess : IAsyncDisposable
     }
 
     /// <summary>Starts a server with raised rates and waits until it says that it is ready.</summary>
+    /// <param name="dataFolder">Its data folder.</param>
+    /// <param name="flags">Flags of its command line.</param>
+    /// <param name="environment">Variables beside those of this process.</param>
+    /// <param name="stockRates">Leaves the rates as they are by default.</param>
+    /// <param name="shell">The line of bash that becomes the server, whose command line is in <c>"$@"</c>.</param>
+    /// <param name="program">The program, where it is not the one in the tree.</param>
     public static async Task<ServerProcess> StartAsync(
-        string dataFolder, string[]? flags = null, IReadOnlyDictionary<string, string>? environment = null, bool stockRates = false, int? openFiles = null)
+        string dataFolder,
+        string[]? flags = null,
+        IReadOnlyDictionary<string, string>? environment = null,
+        bool stockRates = false,
+        string shell = Plainly,
+        string? program = null)
     {
-        var server = new ServerProcess(FreePort(), dataFolder, stockRates ? flags ?? [] : [.. RaisedRates, .. flags ?? []], environment, openFiles);
+        var server = new ServerProcess(FreePort(), dataFolder, stockRates ? flags ?? [] : [.. RaisedRates, .. flags ?? []], environment, shell, program);
         server.Launch();
         var first = await Task.WhenAny(server._ready.Task, server._process.WaitForExitAsync());
         if (first != server._ready.Task)
@@ -81,9 +94,9 @@ internal sealed class ServerProcess : IAsyncDisposable
 
     /// <summary>Starts a server that is expected to refuse, and waits for its end.</summary>
     public static async Task<(int ExitCode, string Output)> RefusedAsync(
-        string dataFolder, string[] flags, IReadOnlyDictionary<string, string>? environment = null, int? openFiles = null)
+        string dataFolder, string[] flags, IReadOnlyDictionary<string, string>? environment = null, string shell = Plainly)
     {
-        await using var server = new ServerProcess(FreePort(), dataFolder, flags, environment, openFiles);
+        await using var server = new ServerProcess(FreePort(), dataFolder, flags, environment, shell);
         server.Launch();
         await server._process.WaitForExitAsync();
         return (server._process.ExitCode, server.Output);

@@ -45,10 +45,6 @@ internal sealed partial class RunActivation(IEntityStore store, LimitsOptions li
     // To ask the kernel what it ended costs as much as a short run; to fill the memory takes longer than this.
     private static readonly TimeSpan FillsMemory = TimeSpan.FromMilliseconds(10);
 
-    private static readonly TimeSpan ExitWait = TimeSpan.FromMilliseconds(200);
-    private static readonly TimeSpan ExhaustionWait = TimeSpan.FromSeconds(2);
-    private static readonly TimeSpan ExhaustionPoll = TimeSpan.FromMilliseconds(20);
-
     /// <summary>True once the server breaks off what still runs.</summary>
     public bool Interrupting { get; set; }
 
@@ -114,9 +110,9 @@ internal sealed partial class RunActivation(IEntityStore store, LimitsOptions li
             InvokerMetrics.RunEnded(took);
             times = times with { RunMs = (long)took.TotalMilliseconds };
 
-            // Judge.
+            // Judge. The kernel counts what it kills for want of memory before it kills it.
             var timeout = Timeout(activation, took, inTime);
-            var exhausted = timeout is null && answer.Kind == RuntimeAnswerKind.Closed && await IsExhaustedAsync(live);
+            var exhausted = timeout is null && answer.Kind == RuntimeAnswerKind.Closed && live.Runnable.Sandbox.MemoryExhausted;
             var verdict = Interrupting && answer.Kind == RuntimeAnswerKind.Closed
                 ? Interrupted(result)
                 : ClassifyAnswer.OfRun(answer, timeout, exhausted, BoundsOf(message), result);
@@ -161,7 +157,7 @@ internal sealed partial class RunActivation(IEntityStore store, LimitsOptions li
             return (null, tookMs);
         }
 
-        var exhausted = timeout is null && answer.Kind == RuntimeAnswerKind.Closed && await IsExhaustedAsync(live);
+        var exhausted = timeout is null && answer.Kind == RuntimeAnswerKind.Closed && live.Runnable.Sandbox.MemoryExhausted;
         var verdict = Interrupting && answer.Kind == RuntimeAnswerKind.Closed
             ? Interrupted(result)
             : ClassifyAnswer.OfInit(answer, timeout, exhausted, BoundsOf(activation.Message), result);
@@ -174,29 +170,6 @@ internal sealed partial class RunActivation(IEntityStore store, LimitsOptions li
     {
         var limit = activation.Action.Limits.TimeoutMs;
         return !inTime || took.TotalMilliseconds >= limit ? limit : null;
-    }
-
-    /// <summary>
-    /// Whether the process ended for want of memory. The kernel's word may come a moment after the channel broke; it is
-    /// waited for only after a signal, so that an action that simply exits is answered at once.
-    /// </summary>
-    private async ValueTask<bool> IsExhaustedAsync(LiveSandbox live)
-    {
-        var sandbox = live.Runnable.Sandbox;
-        try
-        {
-            var exit = await sandbox.Exited.WaitAsync(ExitWait, clock.Time);
-            for (var waited = TimeSpan.Zero; exit.ExitCode > 128 && !sandbox.MemoryExhausted && waited < ExhaustionWait && !Interrupting; waited += ExhaustionPoll)
-            {
-                await Task.Delay(ExhaustionPoll, clock.Time);
-            }
-        }
-        catch (TimeoutException)
-        {
-            // The channel is closed though the process lives: nothing more is to be learnt.
-        }
-
-        return sandbox.MemoryExhausted;
     }
 
     private ResultBounds BoundsOf(ActivationMessage message)

@@ -9,7 +9,6 @@ internal sealed class ProcessSandbox : ISandbox, MemoryWatchdog.IWatched
 {
     // Between two looks a tree can only grow by what it forks meanwhile; a few rounds find them all or it is told.
     private const int KillRounds = 50;
-    private const int Aborted = 128 + 6;
 
     private readonly SpawnedProcess _process;
     private readonly ProcessSandboxMaker _maker;
@@ -29,7 +28,7 @@ internal sealed class ProcessSandbox : ISandbox, MemoryWatchdog.IWatched
         _maker = maker;
         _addressSpaceMayBeLimited = spec.AddressSpaceMayBeLimited;
         _limitBytes = (long)spec.MemoryMb << 20;
-        Exited = AwaitExitAsync();
+        Exited = AwaitExitAsync(process);
     }
 
     public string Label { get; }
@@ -85,14 +84,7 @@ internal sealed class ProcessSandbox : ISandbox, MemoryWatchdog.IWatched
 
     public ValueTask DisposeAsync() => StopAsync();
 
-    private async Task<SandboxExit> AwaitExitAsync()
-    {
-        var code = await _process.Exited;
-
-        // V8 aborts when the data limit refuses it memory. Nothing else that a runner does ends in an abort.
-        _memoryExhausted |= code == Aborted && !_addressSpaceMayBeLimited;
-        return new SandboxExit(code);
-    }
+    private static async Task<SandboxExit> AwaitExitAsync(SpawnedProcess process) => new(await process.Exited);
 
     private async Task StopOnceAsync()
     {
