@@ -194,6 +194,11 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
         Say(_builder.Filters, isolates, "system calls by a seccomp filter", "There is no system call filter for this processor.");
         Say(hasUsers, isolates, "a host user for each sandbox", "All sandboxes run as one host user and their processes are not counted; as root each would have its own.");
         Say(_network is not null, isolates, $"network: other hosts by NAT, never this host ({_network?.ApiEndpoint} excepted)", $"Functions have no network. {networkReason}");
+        if (_network is not null)
+        {
+            Say(networkReason.Length == 0, limits, $"{_options.Network.Connections} connections", $"Connections of a sandbox are not counted. {networkReason}");
+        }
+
         Say(_cgroups is not null, limits, "memory above the limit ends the sandbox", $"No cgroups: {cgroupReason}");
         return new IsolationReport(isolates, limits, missing);
 

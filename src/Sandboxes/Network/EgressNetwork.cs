@@ -54,7 +54,7 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
     private string LinkPrefix => LinksOf(_instance);
 
     /// <summary>Sets up bridge, rules and pool. To be called under the run lock.</summary>
-    /// <returns>The network, or null and the reason.</returns>
+    /// <returns>The network, and the reason why it does not bound connections where it cannot; or null and the reason.</returns>
     /// <exception cref="InvalidOperationException">The configuration demands a network and there can be none.</exception>
     internal static async Task<(EgressNetwork? Network, string Reason)> TryCreateAsync(
         SandboxesOptions options, InstanceFolder instance, Spawner spawner, TimeProvider time, ILogger log, CancellationToken cancellationToken)
@@ -138,15 +138,22 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
         }
 
         using var alone = await PacketForwarding.TakeLockAsync(time, cancellationToken);
-        var rules = FirewallRules.Write(TableName(instance), LinksOf(instance), block, options.Network, closeForwarding: PacketForwarding.WasOff());
         instance.Note(Ledger.Table, TableName(instance));
-        if (await RunBatchAsync(spawner, instance, "nft", "rules", rules) is { } noRules)
+        var unbounded = await LoadRulesAsync(countConnections: true);
+        if (unbounded is not null && await LoadRulesAsync(countConnections: false) is { } noRules)
         {
             return (null, noRules);
         }
 
         PacketForwarding.TurnOn();
-        return (new EgressNetwork(options, instance, spawner, block, time, log), "");
+        return (new EgressNetwork(options, instance, spawner, block, time, log), unbounded ?? "");
+
+        Task<string?> LoadRulesAsync(bool countConnections) => RunBatchAsync(
+            spawner,
+            instance,
+            "nft",
+            "rules",
+            FirewallRules.Write(TableName(instance), LinksOf(instance), block, options.Network, closeForwarding: PacketForwarding.WasOff(), countConnections));
     }
 
     /// <summary>Hands a tool a file of commands; null on success, else its words.</summary>

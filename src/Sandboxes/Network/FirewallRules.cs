@@ -16,20 +16,27 @@ internal static class FirewallRules
     /// <param name="block">Our addresses.</param>
     /// <param name="options">Port of the API, and what else is denied.</param>
     /// <param name="closeForwarding">True where this host did not forward packets before us: then nobody else's are forwarded now either.</param>
-    internal static string Write(string table, string links, AddressBlock block, SandboxNetworkOptions options, bool closeForwarding)
+    /// <param name="countConnections">True bounds the connections of each sandbox, which share one table of the host with everything else on it. Not every kernel can.</param>
+    internal static string Write(string table, string links, AddressBlock block, SandboxNetworkOptions options, bool closeForwarding, bool countConnections)
     {
         string[] denied = [.. AlwaysDenied, .. options.Deny.Where(static entry => !entry.Contains(':', StringComparison.Ordinal)), block.Network];
         var refuse = "reject with icmpx type admin-prohibited";
+        var (connections, tooMany) = countConnections
+            ? ("set connections { type ipv4_addr; size 1024; flags dynamic; }",
+                string.Create(CultureInfo.InvariantCulture, $"ct state new add @connections {{ ip saddr ct count over {options.Connections} }} {refuse}"))
+            : ("", "");
         return string.Create(
             CultureInfo.InvariantCulture,
             $$"""
             table inet {{table}} {
               set denied { type ipv4_addr; flags interval; auto-merge; elements = { {{string.Join(", ", denied)}} } }
+              {{connections}}
               chain input {
                 type filter hook input priority -10; policy accept;
                 iifname "{{links}}*" jump to_host
               }
               chain to_host {
+                {{tooMany}}
                 ip daddr {{block.Gateway}} ip saddr {{block.Network}} tcp dport { 53, {{options.ApiPort}} } accept
                 ip daddr {{block.Gateway}} ip saddr {{block.Network}} udp dport 53 accept
                 {{refuse}}
@@ -46,6 +53,7 @@ internal static class FirewallRules
                 meta nfproto ipv6 {{refuse}}
                 ip daddr @denied {{refuse}}
                 oifname "{{links}}*" {{refuse}}
+                {{tooMany}}
                 accept
               }
               chain leave {

@@ -32,6 +32,9 @@ public sealed class SandboxNetworkOptions
     /// <summary>IPv4 addresses and networks (CIDR) that sandboxes must not reach, besides this host, each other, and link-local and multicast addresses.</summary>
     public IList<string> Deny { get; set; } = [];
 
+    /// <summary>Connections of one sandbox that the host keeps track of at a time, closed ones and what was sent by UDP half a minute ago included as the kernel does; more are refused. 16 to 65536.</summary>
+    public int Connections { get; set; } = 4096;
+
     /// <summary>Name look-ups of sandboxes in flight at a time, 16 of them of one sandbox; more are dropped, and the client asks again. 1 to 65536.</summary>
     public int NameLookups { get; set; } = 256;
 
@@ -63,6 +66,7 @@ public sealed class SandboxNetworkOptions
         [
             (nameof(Ready), Ready, 1, 256),
             (nameof(ApiPort), ApiPort, 1, 65_535),
+            (nameof(Connections), Connections, 16, 65_536),
             (nameof(NameLookups), NameLookups, 1, 65_536),
             (nameof(NameLookupTimeoutMs), NameLookupTimeoutMs, 100, 60_000),
         ];

@@ -106,6 +106,31 @@ public sealed class NetworkTests(IsolatedHost host) : IClassFixture<IsolatedHost
     }
 
     [Fact]
+    public async Task One_that_opens_too_many_connections_is_refused_more_until_it_closes_some_and_its_neighbour_is_not()
+    {
+        host.RequireMaker();
+        RequireNetwork();
+        using var folder = new RunFolder();
+        (folder.Options.Network.Subnet, folder.Options.Network.Connections, folder.Options.Network.ApiPort) = ("10.95.0.0/16", 16, 3235);
+        var (maker, _) = await BubblewrapSandboxMaker.TryCreateAsync(folder.Options, TimeProvider.System, NullLogger<BubblewrapSandboxMaker>.Instance, TestContext.Current.CancellationToken);
+        await using var small = maker!;
+        Assert.Contains("16 connections", small.Report.Limits, StringComparer.Ordinal);
+        using var listener = new TcpListener(small.ApiEndpoint!);
+        listener.Start();
+        await using var sandbox = await small.StartAsync(Workload.Python(), TestContext.Current.CancellationToken);
+        await using var neighbour = await small.StartAsync(Workload.Python(), TestContext.Current.CancellationToken);
+        var connect = $"socket.create_connection(('{small.ApiEndpoint!.Address}', {small.ApiEndpoint.Port}), 5)";
+
+        Assert.Equal("16", await sandbox.AskAsync($"len(globals().setdefault('open', [{connect} for _ in range(16)]))"));
+        Assert.Contains("No route to host", await sandbox.AskAsync(connect), StringComparison.Ordinal);
+        Assert.StartsWith("<socket", await neighbour.AskAsync(connect), StringComparison.Ordinal);
+
+        // Reset, as the listener that closes none would keep them half open.
+        await sandbox.AskAsync("[(one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b'\\1\\0\\0\\0\\0\\0\\0\\0'), one.close()) for one in open]");
+        Assert.StartsWith("<socket", await sandbox.AskAsync(connect), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_name_that_the_host_knows_is_known_inside()
     {
         host.RequireMaker();
