@@ -133,8 +133,14 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
         }
 
         _spawner.Dispose();
-        _cgroups?.Remove();
         _gate.Dispose();
+        if (_cgroups?.TryRemove() is false)
+        {
+            // With the ledger, in which the next start reads what is left.
+            LogWarningLeft(_instance.Path);
+            return;
+        }
+
         _instance.Dispose();
     }
 
@@ -210,4 +216,7 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
 
     [LoggerMessage(EventId = 5021, Level = LogLevel.Debug, Message = "Sandbox {Label}: stopped")]
     private partial void LogDebugStopped(string label);
+
+    [LoggerMessage(EventId = 5023, Level = LogLevel.Warning, Message = "Processes of sandboxes have not ended yet; the next start removes what is left. See {Folder}")]
+    private partial void LogWarningLeft(string folder);
 }

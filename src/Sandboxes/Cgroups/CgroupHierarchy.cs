@@ -1,3 +1,4 @@
+using System.Globalization;
 using Frusta.Sandboxes.Layout;
 
 namespace Frusta.Sandboxes.Cgroups;
@@ -5,6 +6,13 @@ namespace Frusta.Sandboxes.Cgroups;
 /// <summary>Where this host's control groups are, found by trying.</summary>
 internal sealed class CgroupHierarchy
 {
+    private const string DefaultParent = "frusta";
+
+    // What a task weighs beside a group, in the words of v1 and of v2.
+    private const long SharesOfTask = 1024;
+    private const long WeightOfTask = 100;
+    private const long GreatestWeight = 10_000;
+
     private readonly SandboxesOptions _options;
     private readonly string _memory;
     private readonly string? _pids;
@@ -25,10 +33,14 @@ internal sealed class CgroupHierarchy
         try
         {
             var parent = options.CgroupParent.Trim('/');
-            var below = Path.Combine(parent.Length == 0 ? "frusta" : parent, Path.GetFileName(instance.Path));
-            return File.Exists(Path.Combine(root, "cgroup.controllers"))
-                ? (OpenUnified(options, instance, root, below), "")
-                : (OpenSeparate(options, instance, root, below), "");
+            var below = Path.Combine(parent.Length == 0 ? DefaultParent : parent, Path.GetFileName(instance.Path));
+            var hierarchy = File.Exists(Path.Combine(root, "cgroup.controllers")) ? OpenUnified(options, instance, root, below) : OpenSeparate(options, instance, root, below);
+            if (parent.Length == 0)
+            {
+                WeighAsCores(root, hierarchy);
+            }
+
+            return (hierarchy, "");
         }
         catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
         {
@@ -40,15 +52,36 @@ internal sealed class CgroupHierarchy
         ? new CgroupV2(Path.Combine(_memory, label), memoryMb, _options.Processes)
         : new CgroupV1(Path.Combine(_memory, label), Path.Combine(_pids, label), _cpu is null ? null : Path.Combine(_cpu, label), memoryMb, _options.Processes);
 
-    /// <summary>Removes this instance's folders, which are empty by now.</summary>
-    internal void Remove()
+    /// <summary>Removes this instance's folders; false when something in them has not ended.</summary>
+    internal bool TryRemove()
     {
-        foreach (var folder in new[] { _memory, _pids, _cpu })
+        try
         {
-            if (folder is not null && Directory.Exists(folder))
+            foreach (var folder in new[] { _memory, _pids, _cpu })
             {
-                Directory.Delete(folder);
+                if (folder is not null && Directory.Exists(folder))
+                {
+                    Directory.Delete(folder);
+                }
             }
+
+            return true;
+        }
+        catch (IOException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Has all sandboxes of this host together weigh as much as a task on each core: a group weighs as one task otherwise, and fifty of them starve beside a compiler.</summary>
+    private static void WeighAsCores(string root, CgroupHierarchy hierarchy)
+    {
+        var (name, weight) = hierarchy._pids is null
+            ? (Path.Combine(root, DefaultParent, "cpu.weight"), Math.Min(WeightOfTask * Environment.ProcessorCount, GreatestWeight))
+            : (Path.Combine(root, "cpu", DefaultParent, "cpu.shares"), SharesOfTask * Environment.ProcessorCount);
+        if (File.Exists(name))
+        {
+            File.WriteAllText(name, weight.ToString(CultureInfo.InvariantCulture));
         }
     }
 

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using Frusta.Sandboxes.Bubblewrap;
 using Frusta.Sandboxes.Layout;
+using Frusta.Sandboxes.Network;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Frusta.Sandboxes.Tests.Bubblewrap;
@@ -77,6 +78,34 @@ public sealed class LifeTests(IsolatedHost host) : IClassFixture<IsolatedHost>
             Assert.False(words[0] is "cgroup" && Directory.Exists(words[1]), line);
             Assert.False(words[0] is "link" && Directory.Exists($"/sys/class/net/{words[1]}"), line);
         }
+    }
+
+    [Fact]
+    public async Task What_would_not_end_in_time_is_left_with_the_ledger_that_names_it()
+    {
+        host.RequireMaker();
+        using var folder = new RunFolder();
+        (folder.Options.Network.Mode, folder.Options.Vacant) = (SandboxNetworkOptions.None, 0);
+        var (maker, _) = await BubblewrapSandboxMaker.TryCreateAsync(folder.Options, TimeProvider.System, NullLogger<BubblewrapSandboxMaker>.Instance, TestContext.Current.CancellationToken);
+        var instance = Directory.GetDirectories(folder.Options.RunFolder).Single();
+        var ledger = await File.ReadAllLinesAsync(Path.Combine(instance, "ledger"), TestContext.Current.CancellationToken);
+        var group = ledger.First(static line => line.StartsWith("cgroup ", StringComparison.Ordinal))["cgroup ".Length..];
+        var left = Directory.CreateDirectory(Path.Combine(group, "left"));
+
+        await maker!.DisposeAsync();
+
+        Assert.True(File.Exists(Path.Combine(instance, "ledger")));
+        left.Delete();
+        Directory.Delete(group);
+    }
+
+    [Fact]
+    public async Task All_sandboxes_together_weigh_as_a_task_on_each_core()
+    {
+        await using var sandbox = await host.StartAsync();
+        var (file, task) = File.Exists("/sys/fs/cgroup/cgroup.controllers") ? ("/sys/fs/cgroup/frusta/cpu.weight", 100) : ("/sys/fs/cgroup/cpu/frusta/cpu.shares", 1024);
+        var weight = await File.ReadAllTextAsync(file, TestContext.Current.CancellationToken);
+        Assert.Equal(task * Environment.ProcessorCount, int.Parse(weight, CultureInfo.InvariantCulture));
     }
 
     [Fact]
