@@ -71,7 +71,7 @@ public sealed class SandboxesOptions
     /// <summary>Path of bubblewrap, which must be there; empty means the first <c>bwrap</c> on the path.</summary>
     public string Bubblewrap { get; set; } = "";
 
-    /// <summary>Folder of the control groups below each controller, from the top of the hierarchy, without <c>.</c> and <c>..</c> in it. Empty means <c>frusta</c>.</summary>
+    /// <summary>Folder of the control groups below each controller, from the top of the hierarchy, without <c>.</c> and <c>..</c> in it, which is left as it is. Empty means <c>frusta</c>, which weighs as a task on each core.</summary>
     public string CgroupParent { get; set; } = "";
 
     /// <summary>The network of isolated sandboxes.</summary>
