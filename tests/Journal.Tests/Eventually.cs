@@ -5,7 +5,7 @@ internal static class Eventually
 {
     internal static async Task TrueAsync(Func<bool> condition)
     {
-        using var timeout = new CancellationTokenSource(TimeSpan.FromSeconds(10));
+        using var timeout = new CancellationTokenSource(TimeSpan.FromMinutes(1));
         using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(2));
         while (!condition())
         {

@@ -26,7 +26,7 @@ public sealed class HostileRunnerTests(RuntimeFixture runtimes) : IDisposable
         var said = await hostile.RunAsync();
 
         Assert.Equal(new Said(RuntimeAnswerKind.Violated, false, null, 0), said);
-        await hostile.Closed.Task.WaitAsync(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
+        await hostile.Closed.Task.WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);
         Assert.Equal(RuntimeAnswerKind.Closed, (await hostile.RunAsync()).Kind);
     }
 
@@ -38,7 +38,7 @@ public sealed class HostileRunnerTests(RuntimeFixture runtimes) : IDisposable
         var said = await hostile.RunAsync();
 
         Assert.Equal(new Said(RuntimeAnswerKind.Answered, true, "{}", 2), said);
-        await hostile.Closed.Task.WaitAsync(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
+        await hostile.Closed.Task.WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);
     }
 
     [Fact]
@@ -46,7 +46,7 @@ public sealed class HostileRunnerTests(RuntimeFixture runtimes) : IDisposable
     {
         await using var hostile = await StartAsync("result(b'{}', identity=bytes(16)); receive()");
 
-        await hostile.Closed.Task.WaitAsync(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
+        await hostile.Closed.Task.WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);
 
         Assert.Equal(RuntimeAnswerKind.Closed, (await hostile.RunAsync()).Kind);
     }

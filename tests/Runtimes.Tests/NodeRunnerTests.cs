@@ -133,7 +133,7 @@ public sealed class NodeRunnerTests(RuntimeFixture runtimes)
         var said = await node.InitAndRunAsync(code);
 
         Assert.Equal(new Said(RuntimeAnswerKind.Closed, false, null, 0), said);
-        await node.Closed.Task.WaitAsync(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
+        await node.Closed.Task.WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);
         Assert.Equal(RuntimeAnswerKind.Closed, (await node.RunAsync()).Kind);
     }
 
@@ -143,7 +143,7 @@ public sealed class NodeRunnerTests(RuntimeFixture runtimes)
         await using var node = await runtimes.StartNodeAsync();
         await node.InitAndRunAsync("function main() { setTimeout(() => process.exit(0), 20); return {}; }");
 
-        await node.Closed.Task.WaitAsync(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
+        await node.Closed.Task.WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);
 
         Assert.True(node.Client.IsDead);
     }
@@ -206,7 +206,7 @@ public sealed class NodeRunnerTests(RuntimeFixture runtimes)
             }
             """);
 
-        await node.Closed.Task.WaitAsync(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
+        await node.Closed.Task.WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);
 
         Assert.Equal(RuntimeAnswerKind.Closed, (await node.RunAsync()).Kind);
     }

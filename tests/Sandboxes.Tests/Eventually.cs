@@ -5,7 +5,7 @@ internal static class Eventually
 {
     internal static async Task TrueAsync(Func<bool> condition)
     {
-        using var giveUp = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        using var giveUp = new CancellationTokenSource(TimeSpan.FromMinutes(1));
         while (!condition())
         {
             await Task.Delay(TimeSpan.FromMilliseconds(5), TimeProvider.System, giveUp.Token);

@@ -57,9 +57,12 @@ public sealed class Admit(LimitsOptions limits, TimeProvider clock)
         return new Admission(count > perMinute ? AdmitOutcome.TooManyInMinute : AdmitOutcome.Admitted, count, perMinute);
     }
 
-    /// <summary>What a caller reads when the bus refuses its activation because the namespace has too many waiting.</summary>
-    public Admission NamespaceFull(Contracts.Entities.Identity caller) =>
-        new(AdmitOutcome.TooManyInFlight, LoadOf(caller).InFlight, ConcurrentLimit(caller));
+    /// <summary>What a caller reads when the bus refuses its activation because the namespace has too many waiting: what it has in flight is all that is allowed, whatever its own limit.</summary>
+    public Admission NamespaceFull(Contracts.Entities.Identity caller)
+    {
+        var inFlight = LoadOf(caller).InFlight;
+        return new Admission(AdmitOutcome.TooManyInFlight, inFlight, Math.Min(inFlight, ConcurrentLimit(caller)));
+    }
 
     /// <summary>The counters of the caller's namespace; whoever sends an activation keeps them until it has ended.</summary>
     public NamespaceLoad LoadOf(Contracts.Entities.Identity caller) => _loads.GetOrAdd(caller.NamespaceUuid, static _ => new NamespaceLoad());

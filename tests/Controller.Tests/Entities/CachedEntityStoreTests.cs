@@ -23,7 +23,7 @@ public sealed class CachedEntityStoreTests
         store.Write();
 
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
-        patience.CancelAfter(TimeSpan.FromSeconds(10));
+        patience.CancelAfter(TimeSpan.FromMinutes(1));
         while ((await cache.GetAsync("guest/hello", Cancellation))!.Revision is not "2-b")
         {
             patience.Token.ThrowIfCancellationRequested();

@@ -54,6 +54,17 @@ public sealed class AdmitTests
     }
 
     [Fact]
+    public void A_namespace_with_as_much_waiting_as_there_is_room_for_is_not_told_that_it_may_have_more()
+    {
+        var admit = new Admit(_limits, _clock);
+        var caller = Caller("a", new NamespaceLimits { ConcurrentInvocations = 100 });
+        admit.LoadOf(caller).ActivationSent();
+        admit.LoadOf(caller).ActivationSent();
+
+        Assert.Equal("Too many concurrent requests in flight (count: 2, allowed: 2).", admit.NamespaceFull(caller).Text);
+    }
+
+    [Fact]
     public void A_namespace_has_limits_of_its_own_and_zero_refuses_all()
     {
         var admit = new Admit(_limits, _clock);

@@ -187,7 +187,7 @@ internal sealed class FakeDelivery(ActivationMessage message) : IDelivery
     /// <summary>The record; waits for it at most thirty seconds.</summary>
     public async Task<JsonElement> RecordAsync()
     {
-        var finished = await _finished.Task.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+        var finished = await _finished.Task.WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);
         return JsonDocument.Parse(finished.Record.Memory).RootElement;
     }
 

@@ -49,12 +49,12 @@ public sealed class HandedOverTests
             return answer.Task;
         };
         var delivery = invoker.Send(invoker.Action());
-        await begun.Task.WaitAsync(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
+        await begun.Task.WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);
         var stopping = invoker.Role!.StopAsync(TestContext.Current.CancellationToken);
         Assert.Equal(SendOutcome.Full, invoker.Role!.Receive(new FakeDelivery(InvokerFixture.Message(invoker.Action()))));
         answer.SetResult(new FakeAnswer("{}"));
         Assert.Equal("success", Text(await delivery.RecordAsync(), "status"));
-        await stopping.WaitAsync(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
+        await stopping.WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);
         Assert.Single(invoker.Factory.Stopped);
         Assert.Equal("down", invoker.Role!.Health);
     }
@@ -74,7 +74,7 @@ public sealed class HandedOverTests
         };
         var action = invoker.Action();
         var running = invoker.Send(action);
-        await begun.Task.WaitAsync(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
+        await begun.Task.WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);
         var accepted = Enumerable.Range(0, 5).Select(_ => new FakeDelivery(InvokerFixture.Message(action)) { IsAccepted = true }).ToList();
         Assert.All(accepted, delivery => Assert.Equal(SendOutcome.Sent, invoker.Role!.Receive(delivery)));
         var waiting = invoker.Send(action);

@@ -57,5 +57,5 @@ public sealed class EntityWriterTests : IAsyncDisposable
 
     private Task<bool> WriteAsync(string documentId, byte[] body) => _writer
         .WriteAsync(new EntityWrite(documentId, "", new EntityRow(0, "acme", null, documentId, 0, false, null, "1-a", body), null), Cancelled)
-        .WaitAsync(TimeSpan.FromSeconds(10), Cancelled);
+        .WaitAsync(TimeSpan.FromMinutes(1), Cancelled);
 }
