@@ -73,7 +73,7 @@ internal sealed class CgroupHierarchy
         }
     }
 
-    /// <summary>Has all sandboxes of this host together weigh as much as a task on each core: a group weighs as one task otherwise, and fifty of them starve beside a compiler.</summary>
+    /// <summary>Has all sandboxes of this host together weigh as much as a task on each core: a group weighs as one task otherwise, and they starve beside a compiler.</summary>
     private static void WeighAsCores(string root, CgroupHierarchy hierarchy)
     {
         var (name, weight) = hierarchy._pids is null
