@@ -21,10 +21,7 @@ internal static class FirewallRules
     {
         string[] denied = [.. AlwaysDenied, .. options.Deny.Where(static entry => !entry.Contains(':', StringComparison.Ordinal)), block.Network];
         var refuse = "reject with icmpx type admin-prohibited";
-        var (connections, tooMany) = countConnections
-            ? ("set connections { type ipv4_addr; size 1024; flags dynamic; }",
-                string.Create(CultureInfo.InvariantCulture, $"ct state new add @connections {{ ip saddr ct count over {options.Connections} }} {refuse}"))
-            : ("", "");
+        var (connections, tooMany) = countConnections ? (Connections(links, block), TooMany(options, refuse)) : ("", "");
         return string.Create(
             CultureInfo.InvariantCulture,
             $$"""
@@ -64,4 +61,21 @@ internal static class FirewallRules
 
             """);
     }
+
+    /// <summary>The set that counts, and what keeps name look-ups out of it: Node asks for a name anew with each request, and the kernel remembers each question for half a minute.</summary>
+    private static string Connections(string links, AddressBlock block) =>
+        $$"""
+        set connections { type ipv4_addr; size 1024; flags dynamic; }
+        chain untracked_questions {
+          type filter hook prerouting priority raw; policy accept;
+          iifname "{{links}}*" ip daddr {{block.Gateway}} udp dport 53 notrack
+        }
+        chain untracked_answers {
+          type filter hook output priority raw; policy accept;
+          oifname "{{links}}*" ip saddr {{block.Gateway}} udp sport 53 notrack
+        }
+        """;
+
+    private static string TooMany(SandboxNetworkOptions options, string refuse) =>
+        string.Create(CultureInfo.InvariantCulture, $"ct state new add @connections {{ ip saddr ct count over {options.Connections} }} {refuse}");
 }

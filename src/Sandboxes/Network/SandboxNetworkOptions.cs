@@ -32,7 +32,7 @@ public sealed class SandboxNetworkOptions
     /// <summary>IPv4 addresses and networks (CIDR) that sandboxes must not reach, besides this host, each other, and link-local and multicast addresses.</summary>
     public IList<string> Deny { get; set; } = [];
 
-    /// <summary>Connections of one sandbox that the host keeps track of at a time, closed ones and what was sent by UDP half a minute ago included as the kernel does; more are refused. 16 to 65536.</summary>
+    /// <summary>Connections of one sandbox at a time, each pair of UDP ports for half a minute among them; more are refused. Name look-ups are not counted. 16 to 65536.</summary>
     public int Connections { get; set; } = 4096;
 
     /// <summary>Name look-ups of sandboxes in flight at a time, 16 of them of one sandbox; more are dropped, and the client asks again. 1 to 65536.</summary>
