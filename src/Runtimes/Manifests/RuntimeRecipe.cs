@@ -26,14 +26,14 @@ public sealed record RuntimeRecipe(
 
     /// <summary>What to start for an action with this much memory.</summary>
     /// <remarks>
-    /// The heap may have half of it, which is what Node takes by itself in a container of that size; inside of a sandbox it sees the
-    /// memory of the whole machine, and would not look for garbage before the limit has ended it.
+    /// The heap may have seven eighths of it: more would be ended by the limit before Node looks for garbage, and with less an action
+    /// would not fit here that fits into OpenWhisk's image. By itself Node sees the memory of the whole machine in a sandbox.
     /// </remarks>
     public SandboxSpec ToSpec(int memoryMb) => new()
     {
         Purpose = Kind.Replace(':', '-'),
         Command = [.. Command.Select(argument => argument.Replace(
-            Heap, Math.Min(memoryMb / 2, LargestHeapMb).ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal))],
+            Heap, Math.Min(memoryMb * 7 / 8, LargestHeapMb).ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal))],
         Environment = Environment,
         Mounts = Mounts,
         MemoryMb = memoryMb,
