@@ -2,37 +2,6 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace Frusta.Invoker.Pool;
 
-/// <summary>What became of an activation that arrived.</summary>
-internal enum Arrival : byte
-{
-    /// <summary>A sandbox is taken for it: run it there.</summary>
-    Run,
-
-    Queued,
-
-    /// <summary>Queued, and the room is to be asked for a sandbox.</summary>
-    QueuedAsk,
-
-    NamespaceFull,
-
-    Full,
-
-    /// <summary>These slots are being forgotten: look the key up again.</summary>
-    Closed,
-}
-
-/// <summary>What an action needs of the room.</summary>
-internal enum Need : byte
-{
-    Nothing,
-
-    /// <summary>An idle sandbox of its own is to be counted by its limit again.</summary>
-    Wake,
-
-    /// <summary>One more sandbox.</summary>
-    Start,
-}
-
 /// <summary>
 /// The sandboxes and the queue of one action for one namespace. Event in, answer out; no clock and no I/O. Its lock is a
 /// leaf: whoever holds it takes no other, and a warm take and return need only this one.
@@ -151,29 +120,17 @@ internal sealed class ActionSlots
         }
     }
 
-    /// <summary>How many are known, whatever they do; stopping ones excluded.</summary>
-    public int Sandboxes
+    /// <summary>What there is of it at this moment.</summary>
+    public SlotCounts Count()
     {
-        get
+        lock (_lock)
         {
-            lock (_lock)
-            {
-                return Total;
-            }
+            return new SlotCounts(_rule.Running, _rule.ShortRuns, Coming, _idle.Count, _waiting.HeadReceivedUs);
         }
     }
 
-    /// <summary>Waiting activations.</summary>
-    public int Queued
-    {
-        get
-        {
-            lock (_lock)
-            {
-                return _waiting.Count;
-            }
-        }
-    }
+    /// <summary>Bytes of the sandboxes that hold an activation or are starting.</summary>
+    public long BusyBytes => Count().Busy * LimitBytes;
 
     private int Coming => _starting + _initialising;
 
@@ -367,76 +324,6 @@ internal sealed class ActionSlots
 
             _yields++;
             return true;
-        }
-    }
-
-    /// <summary>Bytes of the sandboxes that hold an activation or are starting.</summary>
-    internal long BusyBytes
-    {
-        get
-        {
-            lock (_lock)
-            {
-                return (_rule.Running + Coming) * LimitBytes;
-            }
-        }
-    }
-
-    internal int Running
-    {
-        get
-        {
-            lock (_lock)
-            {
-                return _rule.Running;
-            }
-        }
-    }
-
-    /// <summary>Runs under way of an action whose runs wait for nothing but a core.</summary>
-    internal int ShortRuns
-    {
-        get
-        {
-            lock (_lock)
-            {
-                return _rule.ShortRuns;
-            }
-        }
-    }
-
-    internal int Idle
-    {
-        get
-        {
-            lock (_lock)
-            {
-                return _idle.Count;
-            }
-        }
-    }
-
-    /// <summary>When the first that waits was received; <see cref="long.MaxValue"/> when nothing waits.</summary>
-    internal long HeadReceivedUs
-    {
-        get
-        {
-            lock (_lock)
-            {
-                return _waiting.HeadReceivedUs;
-            }
-        }
-    }
-
-    /// <summary>True when nothing serves this action and nothing will unless it gets room.</summary>
-    internal bool HasNone
-    {
-        get
-        {
-            lock (_lock)
-            {
-                return Total == 0;
-            }
         }
     }
 

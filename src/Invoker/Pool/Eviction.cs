@@ -37,7 +37,7 @@ internal sealed class Eviction(RoomRules rules, RoomLedger ledger, StemCells cel
     /// </summary>
     public bool TryReserve(ActionSlots slots, long bytes, long nowUs, List<PoolAction> actions)
     {
-        var hasNone = slots.HasNone;
+        var hasNone = slots.Count().Sandboxes == 0;
         var kept = KeptFromOthers(slots, bytes);
         if (TryReserve(bytes, kept))
         {
@@ -187,7 +187,7 @@ internal sealed class Eviction(RoomRules rules, RoomLedger ledger, StemCells cel
         ActionSlots? greatest = null;
         foreach (var other in known)
         {
-            if (other != slots && other.Running > 0 && (hasNone || other.Share.SandboxBytes > share) && (greatest is null || IsGreater(other, greatest)))
+            if (other != slots && other.Count().Running > 0 && (hasNone || other.Share.SandboxBytes > share) && (greatest is null || IsGreater(other, greatest)))
             {
                 greatest = other;
             }

@@ -205,7 +205,7 @@ internal sealed class Room
         {
             var passedUs = Math.Min(nowUs - _lastTickUs, LongestTickUs);
             _lastTickUs = nowUs;
-            Ledger.Ticked(lateUs, coreIdles, _actions.Sum(static slots => slots.ShortRuns));
+            Ledger.Ticked(lateUs, coreIdles, _actions.Sum(static slots => slots.Count().ShortRuns));
             for (var i = _actions.Count - 1; i >= 0; i--)
             {
                 var slots = _actions[i];
@@ -276,11 +276,12 @@ internal sealed class Room
             var counts = new PoolCounts { StemCells = _cells.Ready, StemCellBytes = _cells.ReadyBytes, Starting = _starting, ReservedBytes = Ledger.Reserved };
             foreach (var slots in _actions)
             {
-                counts.Running += slots.Running;
-                counts.Busy += slots.BusyBytes > 0 ? 1 : 0;
-                counts.RunningBytes += slots.Running * slots.LimitBytes;
-                counts.Idle += slots.Idle;
-                counts.IdleBytes += slots.Idle * slots.LimitBytes;
+                var now = slots.Count();
+                counts.Running += now.Running;
+                counts.Busy += now.Busy > 0 ? 1 : 0;
+                counts.RunningBytes += now.Running * slots.LimitBytes;
+                counts.Idle += now.Idle;
+                counts.IdleBytes += now.Idle * slots.LimitBytes;
             }
 
             counts.Queued = Ledger.Queued;

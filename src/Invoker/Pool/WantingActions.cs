@@ -67,7 +67,7 @@ internal sealed class WantingActions
     public readonly record struct Turn(ActionSlots Slots, double Used, long HeadReceivedUs)
     {
         public Turn(ActionSlots slots)
-            : this(slots, slots.Share.Used, slots.HeadReceivedUs)
+            : this(slots, slots.Share.Used, slots.Count().HeadReceivedUs)
         {
         }
 

@@ -184,7 +184,7 @@ internal sealed class FakeDelivery(ActivationMessage message) : IDelivery
 
     public int Ends => _ends;
 
-    /// <summary>The record; waits for it at most thirty seconds.</summary>
+    /// <summary>The record; waits for it at most a minute.</summary>
     public async Task<JsonElement> RecordAsync()
     {
         var finished = await _finished.Task.WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);

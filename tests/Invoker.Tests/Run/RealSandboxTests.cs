@@ -80,18 +80,23 @@ public sealed class RealSandboxTests : IAsyncLifetime
     [InlineData(512)]
     public async Task Node_looks_for_garbage_before_the_memory_of_its_action_is_used_up(int memoryMb)
     {
+        const int GreatestYoungMb = 48;
         var record = await InvokeAsync(
             """
             function main() {
               let length = 0;
               for (let i = 0; i < 40; i++) { length += new Array(1000000).fill(i).length; }
-              return { length, used: require('v8').getHeapStatistics().total_heap_size >> 20 };
+              const heap = require('v8').getHeapStatistics();
+              return { length, most: heap.heap_size_limit >> 20, used: heap.total_heap_size >> 20 };
             }
             """,
             limits: new ActionLimits(MemoryMb: memoryMb));
         var result = record.GetProperty("response").GetProperty("result");
         Assert.Equal(40_000_000, result.GetProperty("length").GetInt32());
+        Assert.InRange(result.GetProperty("most").GetInt32(), OldSpace(memoryMb), OldSpace(memoryMb) + GreatestYoungMb);
         Assert.InRange(result.GetProperty("used").GetInt32(), 1, memoryMb);
+
+        static int OldSpace(int memoryMb) => memoryMb * 7 / 8;
     }
 
     [Fact]

@@ -137,7 +137,7 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
 
     public bool AllEnded => All.TrueForAll(activation => activation.EndedUs is not null);
 
-    public int SandboxesOf(PoolKey key) => _slots[key].Sandboxes;
+    public int SandboxesOf(PoolKey key) => _slots[key].Count().Sandboxes;
 
     public IReadOnlyDictionary<Slot, SimulatedActivation> RunningNow => _running;
 

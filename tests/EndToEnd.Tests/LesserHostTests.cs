@@ -2,20 +2,47 @@ using System.Diagnostics;
 
 namespace Frusta.EndToEnd.Tests;
 
-/// <summary>A server that is not root: what it isolates and bounds with the rights that it has.</summary>
-public sealed class OrdinaryUserTests
+/// <summary>A server with fewer rights, or on a kernel with less: what it still isolates and bounds, and what it says of the rest.</summary>
+public sealed class LesserHostTests
 {
     [Theory]
     [InlineData("bubblewrap")]
     [InlineData("process")]
-    public async Task Its_actions_are_told_of_their_memory_what_those_in_cgroups_are(string driver)
+    public async Task Actions_of_an_ordinary_user_s_server_are_told_of_their_memory_what_those_in_cgroups_are(string driver)
     {
         using var folder = new TemporaryFolder();
-        await using var server = await StartAsync(folder, driver);
+        await using var server = await StartAsOrdinaryUserAsync(folder, driver);
         Assert.Contains("memory by resource limits", server.Output, StringComparison.Ordinal);
 
         await AssertEndsAsync(server, "for (;;) kept.push(Buffer.alloc(32 << 20, 1))", "The action exhausted its memory and was aborted.");
         await AssertEndsAsync(server, "process.abort()", "The action did not produce a valid response and exited unexpectedly.");
+    }
+
+    [Fact]
+    public async Task Where_the_kernel_cannot_count_connections_sandboxes_have_a_network_all_the_same_and_the_start_says_so()
+    {
+        Assert.SkipUnless(string.Equals(Environment.UserName, "root", StringComparison.Ordinal), "Sandboxes have a network only where the server is root.");
+        using var folder = new TemporaryFolder();
+
+        // An nft that refuses what such a kernel refuses.
+        var tools = Directory.CreateDirectory(folder.Sub("tools"));
+        var nft = Path.Combine(tools.FullName, "nft");
+        await File.WriteAllTextAsync(
+            nft,
+            "#!/bin/sh\nPATH=/usr/sbin:/usr/bin:/sbin:/bin\nif [ \"$1\" = -f ] && grep -q 'ct count' \"$2\"; then echo 'Error: No such file or directory' >&2; exit 1; fi\nexec nft \"$@\"\n",
+            TestContext.Current.CancellationToken);
+        File.SetUnixFileMode(nft, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        await using var server = await ServerProcess.StartAsync(
+            folder.Sub("data"),
+            ["--Sandboxes:Network:Mode=egress"],
+            new Dictionary<string, string>(StringComparer.Ordinal) { ["PATH"] = $"{tools.FullName}:{Environment.GetEnvironmentVariable("PATH")}" });
+        await server.PutActionAsync("address", "function main() { return { eth0: require('os').networkInterfaces().eth0.length }; }");
+
+        var (status, body) = await server.PostAsync("actions/address?blocking=true&result=true", cancellationToken: TestContext.Current.CancellationToken);
+
+        Assert.Equal(200, status);
+        Assert.Equal(1, body.GetProperty("eth0").GetInt32());
+        Assert.Contains("Connections of a sandbox are not counted.", string.Join(' ', server.Output.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)), StringComparison.Ordinal);
     }
 
     private static async Task AssertEndsAsync(ServerProcess server, string code, string error)
@@ -29,7 +56,7 @@ public sealed class OrdinaryUserTests
     }
 
     /// <summary>Where the tests run as root, the server runs as a user that owns nothing but its data folder, from a copy that this user may read.</summary>
-    private static async Task<ServerProcess> StartAsync(TemporaryFolder folder, string driver)
+    private static async Task<ServerProcess> StartAsOrdinaryUserAsync(TemporaryFolder folder, string driver)
     {
         string[] flags = ["--Invoker:StemCells:nodejs:Count=0", $"--Sandboxes:Driver={driver}"];
         var data = folder.Sub("data");
