@@ -26,7 +26,6 @@ public sealed class FireTriggerTests : IDisposable
         ReadEntity read = (id, _) => ValueTask.FromResult(_entities.GetValueOrDefault(id));
         _invoke = new InvokeAction(
             new ResolveAction(read, new InvocationOptions()),
-            _admit,
             _bus,
             static _ => false,
             new InvocationOptions(),
