@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Frusta.Bus;
 using Frusta.Contracts.Entities;
 using Frusta.Store.Entities;
 
@@ -9,7 +10,10 @@ namespace Frusta.Controller.Entities;
 /// A fill is dropped when a write of the same document began or ended meanwhile: each document has a generation, which a write
 /// raises before and after, and a fill is kept only under the generation that it started with.
 /// </remarks>
-public sealed class CachedEntityStore(IEntityStore store, CachedEntityOptions options) : IEntityStore
+/// <param name="store">Where they are read and written.</param>
+/// <param name="options">The bound.</param>
+/// <param name="invalidation">Told of each write, for all others who keep something of a document.</param>
+public sealed class CachedEntityStore(IEntityStore store, CachedEntityOptions options, ICacheInvalidation invalidation) : IEntityStore
 {
     private readonly ConcurrentDictionary<string, Slot> _slots = new(StringComparer.Ordinal);
 
@@ -48,6 +52,7 @@ public sealed class CachedEntityStore(IEntityStore store, CachedEntityOptions op
             finally
             {
                 Forget(documentId);
+                invalidation.Publish(documentId);
             }
         }
     }
