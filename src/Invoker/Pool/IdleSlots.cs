@@ -83,6 +83,15 @@ internal sealed class IdleSlots(RoomRules rules, RoomLedger ledger)
         }
     }
 
+    /// <summary>Names those that are to be paused or looked at.</summary>
+    public void Pause(PauseRule rule, long nowUs, List<PoolAction> actions)
+    {
+        foreach (var slot in _slots)
+        {
+            rule.Sweep(slot, nowUs, actions);
+        }
+    }
+
     /// <summary>Counts all by what they use, where it is known. Gives the bytes that this freed.</summary>
     public long CoolAll()
     {

@@ -16,6 +16,7 @@ internal sealed class Room
     private readonly WantingActions _wanting = new();
     private readonly Eviction _eviction;
     private readonly List<Slot> _expired = [];
+    private readonly PauseRule _pauses;
     private long _lastTickUs;
     private long _refillNotBeforeUs;
     private volatile bool _refillHeldBack;
@@ -28,6 +29,7 @@ internal sealed class Room
         _rules = rules;
         Ledger = new RoomLedger(rules);
         _cells = new StemCells(rules);
+        _pauses = new PauseRule(rules);
         _eviction = new Eviction(rules, Ledger, _cells, _actions, _shares);
     }
 
@@ -99,6 +101,7 @@ internal sealed class Room
             {
                 slot.Owner.ColdStartUs = ColdStartOf(slot.Family).AverageUs;
                 slot.Owner.Started(slot, nowUs, actions);
+                EndIdleOf(slot.Owner, slot.Owner.IsRetired, nowUs, actions);
             }
 
             Decide(nowUs, actions);
@@ -193,6 +196,43 @@ internal sealed class Room
         }
     }
 
+    /// <summary>What an idle sandbox has used of the cores by a time, in microseconds; null when that cannot be measured.</summary>
+    public void Looked(Slot slot, long? cpuUs, long atUs, List<PoolAction> actions)
+    {
+        lock (_lock)
+        {
+            if (slot.Owner!.Looked(slot, _pauses, cpuUs, atUs, actions))
+            {
+                _eviction.Stop(slot, actions);
+                Decide(atUs, actions);
+            }
+        }
+    }
+
+    /// <summary>An idle sandbox stands still, or could not be paused: then it is ended.</summary>
+    public void Paused(Slot slot, bool succeeded, long nowUs, List<PoolAction> actions)
+    {
+        lock (_lock)
+        {
+            if (slot.Owner!.Paused(slot, succeeded))
+            {
+                _eviction.Stop(slot, actions);
+                Decide(nowUs, actions);
+            }
+        }
+    }
+
+    /// <summary>Whether the action is still what is called: if not, what idles of it ends now, and what runs when nothing waits for it.</summary>
+    public void Retire(ActionSlots slots, bool retired, long nowUs, List<PoolAction> actions)
+    {
+        lock (_lock)
+        {
+            slots.IsRetired = retired;
+            EndIdleOf(slots, retired, nowUs, actions);
+            Decide(nowUs, actions);
+        }
+    }
+
     /// <summary>Looks at everything that time alone changes.</summary>
     /// <param name="nowUs">The pool's clock.</param>
     /// <param name="lateUs">Microseconds that this tick comes late: so long the machine holds things up.</param>
@@ -226,15 +266,18 @@ internal sealed class Room
         }
     }
 
-    /// <summary>The slower look, about once a second: idle sandboxes that are to be measured or ended, keys to be forgotten.</summary>
+    /// <summary>The slower look, about once a second: idle sandboxes that are to be measured, paused or ended, keys to be forgotten.</summary>
     public void Sweep(long nowUs, List<PoolAction> actions, List<PoolKey> forgotten)
     {
         lock (_lock)
         {
+            _pauses.BeginSweep();
             for (var i = _actions.Count - 1; i >= 0; i--)
             {
                 var slots = _actions[i];
                 slots.Expire(nowUs, _expired, actions);
+                slots.Pause(_pauses, nowUs, actions);
+                EndIdleOf(slots, slots.IsRetired, nowUs, actions);
                 if (slots.WantingAt < 0 && slots.TryClose(nowUs))
                 {
                     forgotten.Add(slots.Key);
@@ -425,10 +468,15 @@ internal sealed class Room
 
         foreach (var slots in _actions)
         {
-            while (slots.OldestIdleUs() <= nowUs && slots.EvictOldest() is { } slot)
-            {
-                _eviction.Stop(slot, actions);
-            }
+            EndIdleOf(slots, really: true, nowUs, actions);
+        }
+    }
+
+    private void EndIdleOf(ActionSlots slots, bool really, long nowUs, List<PoolAction> actions)
+    {
+        while (really && slots.OldestIdleUs() <= nowUs && slots.EvictOldest() is { } slot)
+        {
+            _eviction.Stop(slot, actions);
         }
     }
 
