@@ -2,7 +2,7 @@
 import base64, http.client, json, os, re, shutil, socket, subprocess, sys, tempfile, time
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
-PROGRAM = os.path.join(ROOT, "artifacts", "bin", "Server", "release", "frusta.dll")
+PROGRAM = os.environ.get("FRUSTA_PROGRAM") or os.path.join(ROOT, "artifacts", "bin", "Server", "release", "frusta.dll")
 GUEST = "23bc46b1-71f6-4ed5-8c54-816aa4f8c502:123zO3xZCLrMN6v2BKK1dXYFpXlPkccOFqm12CdAsMgRU4VrNZ9lyGVCGuMDGIwP"
 AUTHORIZATION = "Basic " + base64.b64encode(GUEST.encode()).decode()
 RAISED = ["--Limits:InvocationsPerMinute=100000000", "--Limits:FiresPerMinute=100000000", "--Limits:ConcurrentInvocations=100000"]

@@ -275,6 +275,10 @@ public sealed partial class InvokerRole : IActivationIntake, IPoolClient, IAsync
             {
                 _pool.Discard(slot, ask);
             }
+            else if (ask)
+            {
+                _pool.Freed();
+            }
 
             if (next is null)
             {

@@ -46,6 +46,8 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
 
     public IsolationReport Report { get; }
 
+    public int MostSandboxes => Math.Max(1, Math.Min(_builder.MostUsers, _network?.Most ?? int.MaxValue) - (_vacant?.Most ?? 0));
+
     /// <summary>How many sandboxes wait for a program.</summary>
     internal int Vacant => _vacant?.Count ?? 0;
 

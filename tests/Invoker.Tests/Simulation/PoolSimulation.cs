@@ -52,6 +52,21 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
 
     public double Dies { get; init; }
 
+    /// <summary>Bytes that an idle sandbox uses when it is measured.</summary>
+    public Func<Slot, long> UsesBytes { get; init; } = _ => 40L << 20;
+
+    /// <summary>Bytes that the machine should have free and has not.</summary>
+    public Func<long, long> MissingBytes { get; init; } = _ => 0;
+
+    /// <summary>Measurements that the pool has asked for.</summary>
+    public int Measurements { get; private set; }
+
+    /// <summary>Sandboxes that were ended, in order.</summary>
+    public List<Slot> Ended { get; } = [];
+
+    /// <summary>Whether the pool's sum may exceed the room for a moment, because idle sandboxes grow.</summary>
+    public bool IdleOnesGrow { get; init; }
+
     public Func<long, bool> CoreIdles { get; init; } = _ => false;
 
     public Func<long, long> LateUs { get; init; } = _ => 0;
@@ -110,6 +125,7 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
     {
         ScheduleTick();
         ScheduleSweep();
+        ScheduleLook();
         while (_events.TryDequeue(out var happen, out var when) && when.At <= untilUs)
         {
             NowUs = Math.Max(NowUs, when.At);
@@ -146,7 +162,7 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
         if (Room.Ledger.Queued > 0 || Room.RefillHeldBack)
         {
             var actions = new List<PoolAction>();
-            Room.Tick(NowUs, LateUs(NowUs), CoreIdles(NowUs), memoryPressure: false, actions);
+            Room.Tick(NowUs, LateUs(NowUs), CoreIdles(NowUs), actions);
             Execute(actions);
         }
 
@@ -161,6 +177,14 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
         Execute(actions);
         forgotten.ForEach(key => _slots.Remove(key));
         ScheduleSweep();
+    });
+
+    private void ScheduleLook() => At(NowUs + 100_000, () =>
+    {
+        var actions = new List<PoolAction>();
+        Room.Look(NowUs, MissingBytes(NowUs), measure: true, actions);
+        Execute(actions);
+        ScheduleLook();
     });
 
     private void Execute(List<PoolAction> actions)
@@ -181,10 +205,12 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
                     break;
                 case PoolActionKind.Stop:
                     Assert.False(_running.ContainsKey(slot!), "A sandbox was ended while it ran.");
+                    Ended.Add(slot!);
                     At(NowUs + 2_000, () => EndStop(slot!));
                     break;
                 case PoolActionKind.Measure:
-                    Room.Measured(slot!, 40L << 20, NowUs, actions);
+                    Measurements++;
+                    Room.Measured(slot!, UsesBytes(slot!), NowUs, actions);
                     break;
                 case PoolActionKind.Run:
                     Begin(slot!, (SimulatedActivation)item!);
@@ -255,6 +281,10 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
         {
             Room.Discard(slot, ask, NowUs, actions);
         }
+        else if (ask)
+        {
+            Room.Freed(NowUs, actions);
+        }
 
         End(activation);
         Execute(actions);
@@ -272,8 +302,9 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
 
     private void Check()
     {
-        Assert.InRange(Room.Ledger.Reserved, 0, rules.CapacityBytes);
+        Assert.InRange(Room.Ledger.Reserved, 0, IdleOnesGrow ? long.MaxValue : rules.CapacityBytes);
         Assert.InRange(Room.Ledger.Queued, 0, rules.MaxQueued);
         MostSandboxes = Math.Max(MostSandboxes, _up.Count);
+        Assert.InRange(_up.Count, 0, rules.MostSandboxes);
     }
 }
