@@ -2,7 +2,7 @@
 import base64, http.client, json, os, re, shutil, socket, subprocess, sys, tempfile, time
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
-PROGRAM = os.environ.get("FRUSTA_PROGRAM") or os.path.join(ROOT, "artifacts", "bin", "Server", "release", "frusta.dll")
+PROGRAM = os.path.join(ROOT, "artifacts", "bin", "Server", "release", "frusta.dll")
 GUEST = "23bc46b1-71f6-4ed5-8c54-816aa4f8c502:123zO3xZCLrMN6v2BKK1dXYFpXlPkccOFqm12CdAsMgRU4VrNZ9lyGVCGuMDGIwP"
 AUTHORIZATION = "Basic " + base64.b64encode(GUEST.encode()).decode()
 RAISED = ["--Limits:InvocationsPerMinute=100000000", "--Limits:FiresPerMinute=100000000", "--Limits:ConcurrentInvocations=100000"]
@@ -32,14 +32,17 @@ def free_port():
 class Frusta:
     """The built server as a process of its own, with raised rates and a data folder of its own."""
 
-    def __init__(self, *flags, data=None):
+    def __init__(self, *flags, data=None, program=PROGRAM, environment=None, shell=None):
+        """`program` is another build's; `environment` goes on top of this process's; `shell` is a line that runs first in the server's process."""
         self.port = free_port()
         self.own = data is None
         self.data = data or tempfile.mkdtemp(prefix="frusta-bench-")
         self.log = open(os.path.join(self.data, "server.log"), "ab")
         began = time.monotonic()
-        self.process = subprocess.Popen(["dotnet", PROGRAM, "standalone", "--port", str(self.port), "--data-dir",
-                                         os.path.join(self.data, "data"), *RAISED, *flags], stdout=self.log, stderr=self.log)
+        command = ["dotnet", program, "standalone", "--port", str(self.port), "--data-dir", os.path.join(self.data, "data"), *RAISED, *flags]
+        if shell:
+            command = ["sh", "-c", shell + '; exec "$@"', "sh", *command]
+        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, env={**os.environ, **(environment or {})})
         while True:
             try:
                 if self.call("GET", "/ping")[0] == 200:

@@ -38,7 +38,7 @@ public sealed class ControllerRole : IDisposable
         var entitle = new Entitle(documents);
         var entities = new EntityWrites(documents, entitle, manifest, limits, clock);
         _invoke = new InvokeAction(
-            new ResolveAction(documents.GetAsync, options.Invocation), admit, bus, manifest.IsDeprecated, options.Invocation, clock,
+            new ResolveAction(documents.GetAsync, options.Invocation), bus, manifest.IsDeprecated, options.Invocation, clock,
             loggers.CreateLogger<InvokeAction>());
         var fire = new FireTrigger(documents.GetAsync, _invoke, admit, entitle.CheckActivateAsync, bus, limits, clock);
         _dispatch = new Dispatch(

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.CompilerServices;
 using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Entities;
 using Frusta.Contracts.Limits;
@@ -20,14 +21,16 @@ public sealed class InvokeApi(
     /// Answers a call in OpenWhisk's order: throttles, entitlement, size, query, body, existence, components, final
     /// parameters, kind; then it runs.
     /// </summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<ApiAnswer> InvokeAsync(ApiCall call, FullyQualifiedName action)
     {
         var caller = call.Caller;
-        if (admit.Invocation(caller) is { IsAdmitted: false } throttled)
+        if (admit.Invocation(caller, out var place) is { IsAdmitted: false } throttled)
         {
             return ApiAnswer.Error(429, throttled.Text);
         }
 
+        using var admitted = place!;
         if (await check(caller, EntityKind.Action, action, call.Aborted) is { } forbidden)
         {
             return forbidden;
@@ -52,7 +55,7 @@ public sealed class InvokeApi(
 
         using (body)
         {
-            var request = new InvokeRequest(caller, action, body!.Memory, blocking, waitMs, call.TransactionId, call.ExtraLogging);
+            var request = new InvokeRequest(caller, admitted, action, body!.Memory, blocking, waitMs, call.TransactionId, call.ExtraLogging);
             using var answer = await invoke.RunAsync(request, call.Aborted);
             return answer.Outcome == InvokeOutcome.NotRunnable && await CheckComponentsAsync(call, answer.Action!) is { } unentitled
                 ? unentitled

@@ -24,16 +24,20 @@ public readonly record struct Admission(AdmitOutcome Outcome, int Count, int Lim
 
 /// <summary>
 /// The throttles: how many invocations and fires a namespace starts in a wall-clock minute, and how many activations
-/// it has in flight. Counted in memory by the uuid of the caller's namespace, each namespace on its own.
+/// it has in flight. Counted in memory by the uuid of the caller's namespace, each namespace on its own, and in the same step in which it is
+/// decided: a body that comes later lets nobody in between.
 /// </summary>
 /// <remarks>There are at most as many counters as namespaces with a key; a counter takes some 100 bytes.</remarks>
 public sealed class Admit(LimitsOptions limits, TimeProvider clock)
 {
     private readonly ConcurrentDictionary<string, NamespaceLoad> _loads = new(StringComparer.Ordinal);
 
-    /// <summary>Counts an invocation, whether it is admitted or not, and says whether it may go on.</summary>
-    public Admission Invocation(Contracts.Entities.Identity caller)
+    /// <summary>Counts an invocation, whether it is admitted or not, and says whether it may go on. One that may has its place in flight at this moment.</summary>
+    /// <param name="caller">Who calls.</param>
+    /// <param name="place">The place of an admitted call, to be disposed on every way out; else null.</param>
+    public Admission Invocation(Contracts.Entities.Identity caller, out FlightPlace? place)
     {
+        place = null;
         var load = LoadOf(caller);
         var perMinute = caller.Limits.InvocationsPerMinute ?? limits.InvocationsPerMinute;
         var count = load.Invocations.Count(Minute());
@@ -42,11 +46,14 @@ public sealed class Admit(LimitsOptions limits, TimeProvider clock)
             return new Admission(AdmitOutcome.TooManyInMinute, count, perMinute);
         }
 
-        var inFlight = load.InFlight;
         var concurrent = ConcurrentLimit(caller);
-        return inFlight >= concurrent
-            ? new Admission(AdmitOutcome.TooManyInFlight, inFlight, concurrent)
-            : new Admission(AdmitOutcome.Admitted, count, perMinute);
+        if (!load.TryEnter(concurrent, out var inFlight))
+        {
+            return new Admission(AdmitOutcome.TooManyInFlight, inFlight, concurrent);
+        }
+
+        place = new FlightPlace(load);
+        return new Admission(AdmitOutcome.Admitted, count, perMinute);
     }
 
     /// <summary>Counts the fire of a trigger, whether it is admitted or not, and says whether it may go on.</summary>
@@ -64,7 +71,7 @@ public sealed class Admit(LimitsOptions limits, TimeProvider clock)
         return new Admission(AdmitOutcome.TooManyInFlight, inFlight, Math.Min(inFlight, ConcurrentLimit(caller)));
     }
 
-    /// <summary>The counters of the caller's namespace; whoever sends an activation keeps them until it has ended.</summary>
+    /// <summary>The counters of the caller's namespace.</summary>
     public NamespaceLoad LoadOf(Contracts.Entities.Identity caller) => _loads.GetOrAdd(caller.NamespaceUuid, static _ => new NamespaceLoad());
 
     private int ConcurrentLimit(Contracts.Entities.Identity caller) => caller.Limits.ConcurrentInvocations ?? limits.ConcurrentInvocations;

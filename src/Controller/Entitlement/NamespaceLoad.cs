@@ -9,12 +9,52 @@ public sealed class NamespaceLoad
 
     public MinuteWindow Fires { get; } = new();
 
-    /// <summary>Activations that were sent and have not ended.</summary>
+    /// <summary>Calls that were admitted and whose activations have not ended.</summary>
     public int InFlight => Volatile.Read(ref _inFlight);
 
-    public void ActivationSent() => Interlocked.Increment(ref _inFlight);
+    /// <summary>Takes a place in flight if fewer than <paramref name="limit"/> are taken.</summary>
+    /// <param name="limit">Places that there are.</param>
+    /// <param name="inFlight">Places that were taken before.</param>
+    public bool TryEnter(int limit, out int inFlight)
+    {
+        inFlight = InFlight;
+        while (inFlight < limit)
+        {
+            var seen = Interlocked.CompareExchange(ref _inFlight, inFlight + 1, inFlight);
+            if (seen == inFlight)
+            {
+                return true;
+            }
 
-    public void ActivationEnded() => Interlocked.Decrement(ref _inFlight);
+            inFlight = seen;
+        }
+
+        return false;
+    }
+
+    /// <summary>Gives a place in flight back.</summary>
+    public void Leave() => Interlocked.Decrement(ref _inFlight);
+}
+
+/// <summary>
+/// The place of one admitted call among those that its namespace has in flight. The call gives it back on every way out, unless an activation has
+/// taken it over, which keeps it until its end.
+/// </summary>
+public sealed class FlightPlace(NamespaceLoad load) : IDisposable
+{
+    private NamespaceLoad? _load = load;
+
+    /// <summary>The place belongs to the caller from here on, who leaves it; nothing is given back here any more.</summary>
+    /// <exception cref="ObjectDisposedException">It was given back or taken over before.</exception>
+    public NamespaceLoad TakeOver()
+    {
+        var taken = Interlocked.Exchange(ref _load, null);
+        ObjectDisposedException.ThrowIf(taken is null, this);
+        return taken;
+    }
+
+    /// <summary>Gives the place back, unless it was taken over or is given back already.</summary>
+    public void Dispose() => Interlocked.Exchange(ref _load, null)?.Leave();
 }
 
 /// <summary>A count that starts anew whenever the wall clock's minute has another number.</summary>

@@ -40,7 +40,7 @@ internal sealed class ActivationWait : IActivationReply, IValueTaskSource<bool>
 
     internal bool IsOver => Volatile.Read(ref _state) != Waiting;
 
-    /// <summary>Begins an activation that is about to be sent.</summary>
+    /// <summary>Begins an activation that is about to be sent, and keeps its place in flight from here on.</summary>
     internal void Begin(NamespaceLoad load, bool waits)
     {
         _load = load;
@@ -49,7 +49,6 @@ internal sealed class ActivationWait : IActivationReply, IValueTaskSource<bool>
         _source.Reset();
         _source.RunContinuationsAsynchronously = false;
         Stripe = null;
-        load.ActivationSent();
     }
 
     /// <summary>The activation was not sent after all: gives everything back.</summary>
@@ -141,7 +140,7 @@ internal sealed class ActivationWait : IActivationReply, IValueTaskSource<bool>
         }
     }
 
-    private void LeaveFlight() => Interlocked.Exchange(ref _load, null)?.ActivationEnded();
+    private void LeaveFlight() => Interlocked.Exchange(ref _load, null)?.Leave();
 
     bool IValueTaskSource<bool>.GetResult(short token) => _source.GetResult(token);
 

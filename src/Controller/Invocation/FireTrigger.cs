@@ -124,7 +124,7 @@ public sealed class FireTrigger(
         {
             return await read(name.DocumentId, cancellationToken) switch
             {
-                TriggerDocument trigger => (InvokeOutcome.Finished, trigger),
+                TriggerDocument trigger => (InvokeOutcome.Finished, await RuleLinks.CountingAsync(trigger, read, cancellationToken)),
                 null => (InvokeOutcome.NotFound, null),
                 _ => (InvokeOutcome.OtherCollection, null),
             };
@@ -179,11 +179,12 @@ public sealed class FireTrigger(
             return (null, $"Rule '{rule}' is inactive, action '{link.Action.DocumentId}' was not activated.", false);
         }
 
-        if (admit.Invocation(request.Caller) is { IsAdmitted: false } refused)
+        if (admit.Invocation(request.Caller, out var place) is { IsAdmitted: false } refused)
         {
             return (null, refused.Text, false);
         }
 
+        using var admitted = place!;
         if (await check(request.Caller, EntityKind.Action, link.Action, cancellationToken) is { } forbidden)
         {
             return (null, forbidden.ErrorText, forbidden.Status >= 500);
@@ -195,7 +196,7 @@ public sealed class FireTrigger(
             return (null, ApiTexts.PayloadTooLarge(arguments.Length, limitBytes), false);
         }
 
-        var call = new InvokeRequest(request.Caller, link.Action, arguments.Memory, Blocking: false, 0, request.TransactionId, request.ForceStore);
+        var call = new InvokeRequest(request.Caller, admitted, link.Action, arguments.Memory, Blocking: false, 0, request.TransactionId, request.ForceStore);
         var (answer, message) = await invoke.ComposeAsync(call, cancellationToken);
         if (message is not null)
         {

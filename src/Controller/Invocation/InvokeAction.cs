@@ -11,6 +11,7 @@ namespace Frusta.Controller.Invocation;
 
 /// <summary>One call of an action, as the REST API, a rule or a web action makes it.</summary>
 /// <param name="Caller">Authenticated and admitted.</param>
+/// <param name="Place">Its place in flight. An activation takes it over; where there is none, it stays the caller's to give back.</param>
 /// <param name="Action">The name that was called.</param>
 /// <param name="Body">The arguments as they came; nothing at all is <c>{}</c>. Read before the first wait of the call, not kept.</param>
 /// <param name="Blocking">True when the client waits for the result.</param>
@@ -19,6 +20,7 @@ namespace Frusta.Controller.Invocation;
 /// <param name="ForceStore">True when the record is stored whatever the level says.</param>
 public readonly record struct InvokeRequest(
     Contracts.Entities.Identity Caller,
+    FlightPlace Place,
     FullyQualifiedName Action,
     ReadOnlyMemory<byte> Body,
     bool Blocking,
@@ -37,7 +39,6 @@ public readonly record struct InvokeRequest(
 public sealed partial class InvokeAction : IDisposable
 {
     private readonly ResolveAction _resolve;
-    private readonly Admit _admit;
     private readonly IBus _bus;
     private readonly Func<string, bool> _isRetired;
     private readonly TimeProvider _clock;
@@ -45,7 +46,6 @@ public sealed partial class InvokeAction : IDisposable
     private readonly ActivationWaits _waits;
 
     /// <param name="resolve">Where actions are found.</param>
-    /// <param name="admit">Where activations in flight are counted.</param>
     /// <param name="bus">The way to the invokers.</param>
     /// <param name="isRetired">True for a kind whose runtime is no longer supported.</param>
     /// <param name="options">Bounds.</param>
@@ -53,7 +53,6 @@ public sealed partial class InvokeAction : IDisposable
     /// <param name="log">The log.</param>
     public InvokeAction(
         ResolveAction resolve,
-        Admit admit,
         IBus bus,
         Func<string, bool> isRetired,
         InvocationOptions options,
@@ -61,7 +60,6 @@ public sealed partial class InvokeAction : IDisposable
         ILogger<InvokeAction> log)
     {
         _resolve = resolve;
-        _admit = admit;
         _bus = bus;
         _isRetired = isRetired;
         _clock = clock;
@@ -86,7 +84,7 @@ public sealed partial class InvokeAction : IDisposable
         }
 
         // 4 Make the activation. Its arguments are held once more for the case that the wait ends first.
-        var wait = _waits.Begin(_admit.LoadOf(request.Caller), request.Blocking);
+        var wait = _waits.Begin(request.Place.TakeOver(), request.Blocking);
         var message = Message(request.Caller, request.TransactionId, request.ForceStore, arrivedMs, action!, content, wait, request.Blocking);
         if (request.Blocking)
         {
@@ -160,7 +158,7 @@ public sealed partial class InvokeAction : IDisposable
             return (new InvokeAnswer(refusal, default, action: action), null);
         }
 
-        var wait = _waits.Begin(_admit.LoadOf(request.Caller), waits: false);
+        var wait = _waits.Begin(request.Place.TakeOver(), waits: false);
         var arrivedMs = _clock.GetUtcNow().ToUnixTimeMilliseconds();
         var message = Message(request.Caller, request.TransactionId, request.ForceStore, arrivedMs, action!, content, wait, blocking: false);
         return (new InvokeAnswer(InvokeOutcome.Accepted, message.Id, action: action), message);

@@ -42,24 +42,64 @@ public sealed class RestApiTests
         Assert.Equal(0, said.Count);
     }
 
+    [Theory]
+    [InlineData("actions/hello", "{", 400)]
+    [InlineData("actions/hello", "[]", 400)]
+    [InlineData("actions/gone", "{}", 404)]
+    [InlineData("actions/paid", "{}", 409)]
+    [InlineData("actions/broken", "{}", 500)]
+    [InlineData("actions/thrown", "{}", 500)]
+    [InlineData("actions/hello?blocking=perhaps", "{}", 400)]
+    [InlineData("actions/hello?timeout=-1", "{}", 400)]
+    [InlineData("actions/large", null, 413)]
+    [InlineData("actions/aborted", null, 200)]
+    [InlineData("actions/hello", "{}", 503)]
+    [InlineData("triggers/paid", "{}", 202)]
+    public async Task Every_way_out_gives_the_place_in_flight_back(string target, string? body, int status)
+    {
+        Assert.Null(Subjects.Read(new Dictionary<string, string>(StringComparer.Ordinal) { ["acme"] = Key }, withStock: false, out var subjects));
+        var limits = new LimitsOptions { InvocationsPerMinute = 1000, FiresPerMinute = 1000, ConcurrentInvocations = 1 };
+        var operations = new Operations(_ => Task.CompletedTask, () => (1, 1), () => 0, () => { });
+        var bus = new FakeBus { Outcome = status == 202 ? Frusta.Bus.SendOutcome.Sent : Frusta.Bus.SendOutcome.Full };
+        using var said = new CountingLoggers();
+        using var controller = new ControllerRole(
+            new ControllerOptions(), limits, RuntimesManifest.Stock, subjects!, new NamesStore(), null!, bus, operations, TimeProvider.System, said);
+        for (var i = 0; i < 3; i++)
+        {
+            var context = Request("POST", target, body ?? "{}");
+            context.Request.ContentLength = body is null && target.EndsWith("large", StringComparison.Ordinal) ? 1 << 30 : context.Request.ContentLength;
+            context.RequestAborted = new CancellationToken(canceled: target.EndsWith("aborted", StringComparison.Ordinal));
+            await controller.Api.HandleAsync(context);
+            Assert.Equal(status, context.Response.StatusCode);
+        }
+    }
+
+    private static DefaultHttpContext Request(string method, string target, string body)
+    {
+        var context = new DefaultHttpContext();
+        var bytes = Encoding.UTF8.GetBytes(body);
+        context.Request.Method = method;
+        context.Request.ContentType = "application/json";
+        context.Request.Body = new MemoryStream(bytes);
+        context.Request.ContentLength = bytes.Length;
+        context.Request.Headers.Authorization = "Basic " + Convert.ToBase64String(Encoding.ASCII.GetBytes(Key));
+        context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget = "/api/v1/namespaces/_/" + target;
+        var query = target.IndexOf('?', StringComparison.Ordinal);
+        context.Request.QueryString = new QueryString(query < 0 ? null : target[query..]);
+        context.Response.Body = new MemoryStream();
+        return context;
+    }
+
     private static async Task<HttpContext> AnswerAsync(string method, IEntityStore store, ILoggerFactory loggers)
     {
         Assert.Null(Subjects.Read(new Dictionary<string, string>(StringComparer.Ordinal) { ["acme"] = Key }, withStock: false, out var subjects));
         var options = new ControllerOptions();
         options.Invocation.RetryAfterSeconds = 7;
-        var operations = new Operations(_ => Task.CompletedTask, () => (1, 1), () => 0, () => { });
+        var operations = new Operations(() => "", () => (1, 1), () => 0, () => { });
         using var controller = new ControllerRole(
             options, new LimitsOptions(), RuntimesManifest.Stock, subjects!, store, null!, new FakeBus(), operations, TimeProvider.System, loggers);
 
-        var context = new DefaultHttpContext();
-        context.Request.Method = method;
-        context.Request.ContentType = "application/json";
-        context.Request.Body = new MemoryStream("{}"u8.ToArray());
-        context.Request.ContentLength = 2;
-        context.Request.Headers.Authorization = "Basic " + Convert.ToBase64String(Encoding.ASCII.GetBytes(Key));
-        context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget = "/api/v1/namespaces/_/triggers/paid?overwrite=true";
-        context.Request.QueryString = new QueryString("?overwrite=true");
-        context.Response.Body = new MemoryStream();
+        var context = Request(method, "triggers/paid?overwrite=true", "{}");
         await controller.Api.HandleAsync(context);
         return context;
     }
@@ -88,6 +128,44 @@ public sealed class RestApiTests
         public ValueTask<int> CountAsync(EntityQuery query, CancellationToken cancellationToken) => new(0);
 
         public ValueTask<byte[]?> GetCodeAsync(string documentId, string attachment, CancellationToken cancellationToken) => new((byte[]?)null);
+    }
+
+    /// <summary>Has a document of another kind under each of some names; two of them cannot be read.</summary>
+    private sealed class NamesStore : IEntityStore
+    {
+        public ValueTask<EntityDocument?> GetAsync(string documentId, CancellationToken cancellationToken) => documentId switch
+        {
+            "acme/hello" or "acme/large" or "acme/aborted" => new(new ActionDocument
+            {
+                Name = new Contracts.Names.FullyQualifiedName("acme", null, documentId[5..]),
+                Version = "0.0.1",
+                UpdatedMs = 1,
+                Revision = "1-a",
+                Exec = new ActionExec("nodejs:20"),
+            }),
+            "acme/paid" => new(new TriggerDocument
+            {
+                Name = new Contracts.Names.FullyQualifiedName("acme", null, "paid"),
+                Version = "0.0.1",
+                UpdatedMs = 1,
+                Revision = "1-a",
+                Rules = Enumerable.Range(0, 4).ToDictionary(
+                    i => $"acme/r{i}", _ => new RuleLink(new Contracts.Names.FullyQualifiedName("acme", null, "gone"), Active: true), StringComparer.Ordinal),
+            }),
+            "acme/broken" => throw new CorruptEntityException(documentId),
+            "acme/thrown" => throw new IOException("The disk is gone."),
+            _ => new((EntityDocument?)null),
+        };
+
+        public ValueTask<string?> PutAsync(EntityDocument document, ReadOnlyMemory<byte>? code, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public ValueTask<bool> DeleteAsync(string documentId, string revision, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public ValueTask<IReadOnlyList<EntityDocument>> ListAsync(EntityQuery query, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public ValueTask<int> CountAsync(EntityQuery query, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public ValueTask<byte[]?> GetCodeAsync(string documentId, string attachment, CancellationToken cancellationToken) => throw new NotSupportedException();
     }
 
     /// <summary>Counts what is logged.</summary>

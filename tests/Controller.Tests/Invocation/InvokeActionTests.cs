@@ -25,10 +25,9 @@ public sealed class InvokeActionTests : IDisposable
 
     public InvokeActionTests()
     {
-        _admit = new Admit(new LimitsOptions(), _clock);
+        _admit = new Admit(new LimitsOptions { InvocationsPerMinute = 1000, ConcurrentInvocations = 1000 }, _clock);
         _invoke = new InvokeAction(
             new ResolveAction((id, _) => ValueTask.FromResult(_entities.GetValueOrDefault(id)), new InvocationOptions()),
-            _admit,
             _bus,
             static kind => string.Equals(kind, "nodejs:6", StringComparison.Ordinal),
             new InvocationOptions(),
@@ -258,9 +257,16 @@ public sealed class InvokeActionTests : IDisposable
 
     private void Put(EntityDocument document) => _entities[document.Name.DocumentId] = document;
 
-    private ValueTask<InvokeAnswer> InvokeAsync(string name, bool blocking, string body = "", int waitMs = 60_000) => _invoke.RunAsync(
-        new InvokeRequest(Caller, Name(name), Encoding.UTF8.GetBytes(body), blocking, waitMs, "tid", ForceStore: false),
-        TestContext.Current.CancellationToken);
+    private async ValueTask<InvokeAnswer> InvokeAsync(string name, bool blocking, string body = "", int waitMs = 60_000)
+    {
+        Assert.True(_admit.Invocation(Caller, out var place).IsAdmitted);
+        using (place)
+        {
+            return await _invoke.RunAsync(
+                new InvokeRequest(Caller, place!, Name(name), Encoding.UTF8.GetBytes(body), blocking, waitMs, "tid", ForceStore: false),
+                TestContext.Current.CancellationToken);
+        }
+    }
 
     private static string Body(InvokeAnswer answer, bool resultOnly)
     {

@@ -1,0 +1,166 @@
+using System.Collections.Concurrent;
+
+namespace Frusta.Contracts.Limits;
+
+/// <summary>A bound in bytes on what all clients together have the server hold, of which nobody gets more than a share.</summary>
+/// <remarks>
+/// There are two rooms. What is small has one of its own, so that what is large never keeps it out; only when that is full it takes from the
+/// other. Each number is changed in one step and never stands above its bound, so that no lock is shared. A share takes some 100 bytes, and there
+/// are at most as many as namespaces with a key.
+/// </remarks>
+public sealed class ByteBudget
+{
+    /// <summary>Bytes up to which something is small.</summary>
+    public const int SmallBytes = 64 * 1024;
+
+    private const int NamespaceFraction = 4;
+    private const int KeylessFraction = 10;
+
+    private readonly ConcurrentDictionary<string, ByteShare> _shares = new(StringComparer.Ordinal);
+    private readonly ByteRoom _small;
+    private readonly ByteRoom _large;
+
+    public ByteBudget(ByteBudgetOptions options)
+    {
+        _small = new ByteRoom(options.MaxSmallBytes);
+        _large = new ByteRoom(options.EffectiveMaxBytes);
+        WithoutKey = ShareOf(KeylessFraction);
+    }
+
+    /// <summary>What callers without a key hold together: at most a tenth.</summary>
+    public ByteShare WithoutKey { get; }
+
+    /// <summary>Bytes that are held now, in both rooms.</summary>
+    public long HeldBytes => _small.HeldBytes + _large.HeldBytes;
+
+    /// <summary>What one namespace holds: at most a quarter.</summary>
+    public ByteShare Of(string namespaceUuid) =>
+        _shares.TryGetValue(namespaceUuid, out var share) ? share : _shares.GetOrAdd(namespaceUuid, ShareOf(NamespaceFraction));
+
+    private ByteShare ShareOf(int fraction) =>
+        new(new ByteRoom(_small.MaxBytes / fraction, _small), new ByteRoom(_large.MaxBytes / fraction, _large));
+}
+
+/// <summary>The part of a <see cref="ByteBudget"/> that one namespace has, or all callers without a key.</summary>
+public sealed class ByteShare
+{
+    private readonly ByteRoom _small;
+    private readonly ByteRoom _large;
+
+    internal ByteShare(ByteRoom small, ByteRoom large)
+    {
+        _small = small;
+        _large = large;
+    }
+
+    /// <summary>Bytes that are held now, in both rooms.</summary>
+    public long HeldBytes => _small.HeldBytes + _large.HeldBytes;
+
+    /// <summary>A lease of nothing yet.</summary>
+    public ByteLease Begin() => new(this);
+
+    /// <summary>The room that has taken this many bytes, or null when there is none for them.</summary>
+    internal ByteRoom? Take(long bytes) =>
+        bytes <= ByteBudget.SmallBytes && _small.TryTake(bytes) ? _small : _large.TryTake(bytes) ? _large : null;
+
+    /// <summary>True when so many bytes are at home in this room: nothing is to move to the other when a lease changes to them.</summary>
+    internal bool Belongs(long bytes, ByteRoom room) => room == _large || bytes <= ByteBudget.SmallBytes;
+}
+
+/// <summary>The bytes that one body or one answer holds. It has one owner, who changes it as bytes come and go, and disposes it.</summary>
+public sealed class ByteLease : IDisposable
+{
+    private readonly ByteShare _share;
+    private ByteRoom? _room;
+    private long _bytes;
+
+    internal ByteLease(ByteShare share) => _share = share;
+
+    /// <summary>Bytes that it holds.</summary>
+    public long Bytes => _bytes;
+
+    /// <summary>Holds this many bytes from now on, in all. False when there is no room for more: then it holds what it held. Less always succeeds.</summary>
+    /// <exception cref="ObjectDisposedException">It was given back.</exception>
+    public bool TryHold(long bytes)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(bytes);
+        ObjectDisposedException.ThrowIf(_bytes < 0, this);
+        if (_room is { } room && (bytes <= _bytes || _share.Belongs(bytes, room)))
+        {
+            if (bytes > _bytes && !room.TryTake(bytes - _bytes))
+            {
+                return false;
+            }
+
+            room.GiveBack(Math.Max(0, _bytes - bytes));
+            _bytes = bytes;
+            return true;
+        }
+
+        if (_share.Take(bytes) is not { } taken)
+        {
+            return false;
+        }
+
+        _room?.GiveBack(_bytes);
+        (_room, _bytes) = (taken, bytes);
+        return true;
+    }
+
+    /// <summary>Gives all of it back, once however often it is called.</summary>
+    public void Dispose()
+    {
+        var bytes = Interlocked.Exchange(ref _bytes, -1);
+        if (bytes > 0)
+        {
+            _room!.GiveBack(bytes);
+        }
+    }
+}
+
+/// <summary>A number of bytes that never stands above its bound; with a room around it, never above that one's either.</summary>
+internal sealed class ByteRoom(long maxBytes, ByteRoom? around = null)
+{
+    private long _held;
+
+    public long MaxBytes => maxBytes;
+
+    public long HeldBytes => Volatile.Read(ref _held);
+
+    public bool TryTake(long bytes)
+    {
+        var held = HeldBytes;
+        while (held + bytes <= maxBytes)
+        {
+            var seen = Interlocked.CompareExchange(ref _held, held + bytes, held);
+            if (seen == held)
+            {
+                return TryTakeAround(bytes);
+            }
+
+            held = seen;
+        }
+
+        return false;
+    }
+
+    public void GiveBack(long bytes)
+    {
+        if (bytes > 0)
+        {
+            Interlocked.Add(ref _held, -bytes);
+            around?.GiveBack(bytes);
+        }
+    }
+
+    private bool TryTakeAround(long bytes)
+    {
+        if (around?.TryTake(bytes) != false)
+        {
+            return true;
+        }
+
+        Interlocked.Add(ref _held, -bytes);
+        return false;
+    }
+}
