@@ -295,6 +295,10 @@ public sealed partial class InvokerRole : IActivationIntake, ICacheInvalidationI
             {
                 _pool.Discard(slot, ask);
             }
+            else if (ask)
+            {
+                _pool.Freed();
+            }
 
             if (next is null)
             {

@@ -92,6 +92,9 @@ public interface ISandboxMaker : IAsyncDisposable
     /// <summary>What this maker isolates and limits on this host, and what it could not, in words for the start screen.</summary>
     IsolationReport Report { get; }
 
+    /// <summary>Sandboxes that can be had at a time, besides those that wait for a program: as many as there are networks and users for.</summary>
+    int MostSandboxes => int.MaxValue;
+
     /// <summary>Says that starts with these mounts and this environment will come, whatever their memory and command, so that what can be done ahead is.</summary>
     void Expect(SandboxSpec spec);
 

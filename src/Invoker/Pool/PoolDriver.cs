@@ -23,6 +23,10 @@ internal interface IPoolClient
 internal sealed partial class PoolDriver : IDisposable
 {
     private static readonly TimeSpan SweepEvery = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(100);
+
+    // A look that measures is followed by a pause so many times as long as it took, however dear measuring is on this host.
+    private const int MeasuringPause = 20;
 
     private readonly InvokerOptions _options;
     private readonly ISandboxFactory _factory;
@@ -35,8 +39,11 @@ internal sealed partial class PoolDriver : IDisposable
     private readonly ActionEntries _entries = new();
     private readonly CancellationTokenSource _stopping = new();
     private ITimer? _sweep;
+    private ITimer? _look;
     private int _failedStarts;
     private int _sweeping;
+    private int _looking;
+    private long _measureAgainUs;
 
     public PoolDriver(InvokerOptions options, ISandboxFactory factory, PoolClock clock, IPoolClient client, ILogger logger)
     {
@@ -60,8 +67,12 @@ internal sealed partial class PoolDriver : IDisposable
     /// <summary>What the pool holds now.</summary>
     public PoolCounts Count() => _room.Count();
 
-    /// <summary>Begins to look at the pool once a second. Stem cells come up behind.</summary>
-    public void Start() => _sweep = _clock.Time.CreateTimer(static driver => ((PoolDriver)driver!).Sweep(), this, TimeSpan.Zero, SweepEvery);
+    /// <summary>Begins to look at the pool now and then. Stem cells come up behind.</summary>
+    public void Start()
+    {
+        _sweep = _clock.Time.CreateTimer(static driver => ((PoolDriver)driver!).Sweep(), this, TimeSpan.Zero, SweepEvery);
+        _look = _clock.Time.CreateTimer(static driver => ((PoolDriver)driver!).Look(), this, LookEvery, LookEvery);
+    }
 
     /// <summary>Nothing starts from here on, and what idles is ended.</summary>
     public async Task CloseAsync()
@@ -70,6 +81,11 @@ internal sealed partial class PoolDriver : IDisposable
         if (_sweep is not null)
         {
             await _sweep.DisposeAsync();
+        }
+
+        if (_look is not null)
+        {
+            await _look.DisposeAsync();
         }
 
         Decide(static (room, now, actions) => room.Close(now, actions));
@@ -123,6 +139,14 @@ internal sealed partial class PoolDriver : IDisposable
         Execute(actions);
     }
 
+    /// <summary>A sandbox has become idle while an action waited for room.</summary>
+    public void Freed()
+    {
+        var actions = new List<PoolAction>();
+        _room.Freed(_clock.NowUs, actions);
+        Execute(actions);
+    }
+
     private static RoomRules RulesOf(InvokerOptions options, ISandboxFactory factory)
     {
         var cells = new List<StemCellRule>();
@@ -131,10 +155,12 @@ internal sealed partial class PoolDriver : IDisposable
             cells.Add(new StemCellRule(family, cell.Count, (long)cell.MemoryMb << 20, factory.IsForItsMemoryOnly(family)));
         }
 
+        var capacity = options.Pool.Memory > 0 ? (long)options.Pool.Memory << 20 : MachineLoad.MemoryBytes / 2;
         return new RoomRules
         {
-            CapacityBytes = options.Pool.Memory > 0 ? (long)options.Pool.Memory << 20 : MachineLoad.MemoryBytes / 2,
-            IdleMarginBytes = (long)options.Pool.IdleMarginMb << 20,
+            CapacityBytes = capacity,
+            ReserveBytes = options.Pool.ReserveMb > 0 ? (long)options.Pool.ReserveMb << 20 : capacity / 16,
+            MostSandboxes = options.Pool.Sandboxes > 0 ? Math.Min(options.Pool.Sandboxes, factory.MostSandboxes) : factory.MostSandboxes,
             StartsAtOnce = options.Pool.StartsAtOnce,
             StartTries = options.Pool.StartTries,
             IdleTimeoutUs = options.Pool.IdleTimeoutMs * 1000L,
@@ -317,7 +343,7 @@ internal sealed partial class PoolDriver : IDisposable
             return false;
         }
 
-        Decide((room, now, actions) => room.Tick(now, lateUs, _machine.CoreIdles(), IsShortOfMemory(), actions));
+        Decide((room, now, actions) => room.Tick(now, lateUs, _machine.CoreIdles(), actions));
         return true;
     }
 
@@ -331,11 +357,6 @@ internal sealed partial class PoolDriver : IDisposable
         var forgotten = new List<PoolKey>();
         Decide((room, now, actions) =>
         {
-            if (IsShortOfMemory())
-            {
-                room.Tick(now, lateUs: 0, coreIdles: false, memoryPressure: true, actions);
-            }
-
             // What is closed is forgotten before anything else is done: until then a call for it comes here in vain.
             room.Sweep(now, actions, forgotten);
             forgotten.ForEach(_entries.Remove);
@@ -343,7 +364,25 @@ internal sealed partial class PoolDriver : IDisposable
         Volatile.Write(ref _sweeping, 0);
     }
 
-    private bool IsShortOfMemory() => _machine.MemoryPressurePercent() > _options.Pool.MemoryPressurePercent;
+    private void Look()
+    {
+        if (Interlocked.Exchange(ref _looking, 1) == 1)
+        {
+            return;
+        }
+
+        var began = _clock.NowUs;
+        var measure = began >= _measureAgainUs;
+        var missing = _machine.MissingBytes(_options.Pool.AvailablePercent, _options.Pool.MemoryPressurePercent);
+        Decide((room, now, actions) => room.Look(now, missing, measure, actions));
+        if (measure)
+        {
+            var ended = _clock.NowUs;
+            _measureAgainUs = ended + (MeasuringPause * (ended - began));
+        }
+
+        Volatile.Write(ref _looking, 0);
+    }
 
     private void TellOfFailedStart(Exception exception, string family)
     {

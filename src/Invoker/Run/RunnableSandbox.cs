@@ -41,6 +41,9 @@ public interface ISandboxFactory
     /// <summary>True when a sandbox of the family serves only actions with the memory that it was started for.</summary>
     bool IsForItsMemoryOnly(string family);
 
+    /// <summary>Sandboxes that this host can hold at a time.</summary>
+    int MostSandboxes => int.MaxValue;
+
     /// <summary>Starts a sandbox with the family's runtime in it, without any code yet.</summary>
     /// <param name="family">As <see cref="Find"/> gave it.</param>
     /// <param name="memoryMb">Megabytes that it may use.</param>

@@ -57,6 +57,8 @@ public sealed class RuntimeSandboxFactory : ISandboxFactory
 
     public bool IsForItsMemoryOnly(string family) => _families.TryGetValue(family, out var recipe) && recipe.IsForItsMemoryOnly;
 
+    public int MostSandboxes => _maker.MostSandboxes;
+
     public async ValueTask<RunnableSandbox> StartAsync(string family, int memoryMb, bool ahead, CancellationToken cancellationToken)
     {
         if (!_families.TryGetValue(family, out var recipe))

@@ -47,6 +47,8 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
 
     public IsolationReport Report { get; }
 
+    public int MostSandboxes => Math.Max(1, Math.Min(_builder.MostUsers, _network?.Most ?? int.MaxValue) - (_vacant?.Most ?? 0));
+
     /// <summary>Where sandboxes without a cgroup look themselves up.</summary>
     internal ProcessTables Processes { get; }
 

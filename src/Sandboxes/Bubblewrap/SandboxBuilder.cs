@@ -56,6 +56,9 @@ internal sealed partial class SandboxBuilder
     /// <summary>False where no system call filter is known for the processor.</summary>
     internal bool Filters => _filter is not null;
 
+    /// <summary>Sandboxes that there are users for.</summary>
+    internal int MostUsers => _users is null ? int.MaxValue : _options.UserIds;
+
     /// <summary>Builds one: take what it needs, start bubblewrap, bound it while it waits for its arguments, send them.</summary>
     internal async Task<LaunchedSandbox> BuildAsync(SandboxSpec spec, bool vacant, CancellationToken cancellationToken)
     {

@@ -51,6 +51,9 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
 
     internal IPEndPoint ApiEndpoint => new(Gateway, _options.Network.ApiPort);
 
+    /// <summary>Networks that sandboxes can have at a time: one for each address, less those that are made ahead.</summary>
+    internal int Most => Math.Max(1, AddressBlock.Addresses - _options.Network.Ready);
+
     private string LinkPrefix => LinksOf(_instance);
 
     /// <summary>Sets up bridge, rules and pool. To be called under the run lock.</summary>

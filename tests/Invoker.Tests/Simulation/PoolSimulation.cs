@@ -74,6 +74,20 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
     public int Looks { get; private set; }
 
     public int Resumes { get; private set; }
+    /// <summary>Bytes that an idle sandbox uses when it is measured.</summary>
+    public Func<Slot, long> UsesBytes { get; init; } = _ => 40L << 20;
+
+    /// <summary>Bytes that the machine should have free and has not.</summary>
+    public Func<long, long> MissingBytes { get; init; } = _ => 0;
+
+    /// <summary>Measurements that the pool has asked for.</summary>
+    public int Measurements { get; private set; }
+
+    /// <summary>Sandboxes that were ended, in order.</summary>
+    public List<Slot> Ended { get; } = [];
+
+    /// <summary>Whether the pool's sum may exceed the room for a moment, because idle sandboxes grow.</summary>
+    public bool IdleOnesGrow { get; init; }
 
     public Func<long, bool> CoreIdles { get; init; } = _ => false;
 
@@ -155,6 +169,7 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
     {
         ScheduleTick();
         ScheduleSweep();
+        ScheduleLook();
         while (_events.TryDequeue(out var happen, out var when) && when.At <= untilUs)
         {
             NowUs = Math.Max(NowUs, when.At);
@@ -191,7 +206,7 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
         if (Room.Ledger.Queued > 0 || Room.RefillHeldBack)
         {
             var actions = new List<PoolAction>();
-            Room.Tick(NowUs, LateUs(NowUs), CoreIdles(NowUs), memoryPressure: false, actions);
+            Room.Tick(NowUs, LateUs(NowUs), CoreIdles(NowUs), actions);
             Execute(actions);
         }
 
@@ -206,6 +221,14 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
         Execute(actions);
         forgotten.ForEach(key => _slots.Remove(key));
         ScheduleSweep();
+    });
+
+    private void ScheduleLook() => At(NowUs + 100_000, () =>
+    {
+        var actions = new List<PoolAction>();
+        Room.Look(NowUs, MissingBytes(NowUs), measure: true, actions);
+        Execute(actions);
+        ScheduleLook();
     });
 
     private void Execute(List<PoolAction> actions)
@@ -227,10 +250,12 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
                 case PoolActionKind.Stop:
                     Assert.False(_running.ContainsKey(slot!), "A sandbox was ended while it ran.");
                     _stopping.Add(slot!);
+                    Ended.Add(slot!);
                     At(NowUs + 2_000, () => EndStop(slot!));
                     break;
                 case PoolActionKind.Measure:
-                    Room.Measured(slot!, 40L << 20, NowUs, actions);
+                    Measurements++;
+                    Room.Measured(slot!, UsesBytes(slot!), NowUs, actions);
                     break;
                 case PoolActionKind.Look:
                     Looks++;
@@ -358,6 +383,10 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
         {
             Room.Discard(slot, ask, NowUs, actions);
         }
+        else if (ask)
+        {
+            Room.Freed(NowUs, actions);
+        }
 
         End(activation);
         Execute(actions);
@@ -375,8 +404,9 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
 
     private void Check()
     {
-        Assert.InRange(Room.Ledger.Reserved, 0, rules.CapacityBytes);
+        Assert.InRange(Room.Ledger.Reserved, 0, IdleOnesGrow ? long.MaxValue : rules.CapacityBytes);
         Assert.InRange(Room.Ledger.Queued, 0, rules.MaxQueued);
         MostSandboxes = Math.Max(MostSandboxes, _up.Count);
+        Assert.InRange(_up.Count, 0, rules.MostSandboxes);
     }
 }
