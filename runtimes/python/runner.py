@@ -1,4 +1,4 @@
-"""Runs Python actions: python3 runner.py CHANNEL RESULT_LIMIT.
+"""Runs Python actions: python3 runner.py RESULT_LIMIT.
 
 What it answers is what OpenWhisk's Python image answers, that is, its Go proxy and its launcher together. The frames that
 carry it are in docs/reference/frames.md. What is imported here is in the memory of every sandbox and in its start time.
@@ -6,7 +6,6 @@ carry it are in docs/reference/frames.md. What is imported here is in the memory
 
 import json
 import os
-import socket
 import struct
 import sys
 
@@ -23,6 +22,7 @@ VERSION = 1
 HELLO, INIT, RUN, RESULT, TRUNCATED, PRIME = 1, 2, 3, 4, 5, 6
 OK, NOT_OK = 0, 1
 ONLY_PARSE = 0x400  # ast.PyCF_ONLY_AST
+REQUESTS, ANSWERS = 3, 4
 MAX_PAYLOAD = 128 * 1024 * 1024
 MAX_UNPACKED = 512 * 1024 * 1024
 MAX_ENTRIES = 65536
@@ -48,11 +48,12 @@ class NotLoaded(Exception):
 
 
 class Channel:
-    """The connection to the host. User code never sees it: it is a local of the main function."""
+    """The two pipes of the host. User code never sees this: it is a local of the main function; and its child processes do not inherit them."""
 
-    def __init__(self, path, limit):
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.connect(path)
+    def __init__(self, limit):
+        for end in REQUESTS, ANSWERS:
+            os.set_inheritable(end, False)
+        self._read, self._write, self._set_blocking = os.readv, os.write, os.set_blocking
         self._limit = limit
         self._buffer = bytearray(64 * 1024)
         self._view = memoryview(self._buffer)
@@ -84,7 +85,11 @@ class Channel:
 
     def _fill(self, size):
         while self._have < size:
-            count = self._socket.recv_into(self._view[self._have :])
+            try:
+                count = self._read(REQUESTS, (self._view[self._have :],))
+            except BlockingIOError:  # user code made the pipe one that does not wait
+                self._set_blocking(REQUESTS, True)
+                continue
             if count == 0:
                 return False
             self._have += count
@@ -95,7 +100,18 @@ class Channel:
         if length > self._limit:
             kind = TRUNCATED
             payload = struct.pack("<q", length) + payload[: self._limit]
-        self._socket.sendall(HEADER.pack(len(payload), VERSION, kind, flags, 0, identity) + payload)
+        frame = HEADER.pack(len(payload), VERSION, kind, flags, 0, identity) + payload
+        try:
+            written = self._write(ANSWERS, frame)
+        except BlockingIOError:
+            written = 0
+        if written < len(frame):
+            self._write_rest(memoryview(frame)[written:])
+
+    def _write_rest(self, rest):
+        self._set_blocking(ANSWERS, True)
+        while rest:
+            rest = rest[self._write(ANSWERS, rest) :]
 
 
 def error(words):
@@ -425,7 +441,7 @@ def activate(activation):
 
 
 def main():
-    channel = Channel(sys.argv[1], int(sys.argv[2]))
+    channel = Channel(int(sys.argv[1]))
     del sys.argv[1:], sys.path[0]
     runner = Runner()
     version = ".".join(map(str, sys.version_info[:3]))
