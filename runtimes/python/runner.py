@@ -119,34 +119,57 @@ def error(words):
 
 
 class Environment:
-    """Sets the variables of a run.
+    """Sets the variables of a run, where user code reads them.
 
-    What differs from run to run is not set through os.environ alone: setenv of the C library keeps every value that a variable
-    ever had, so that a busy action would end for want of memory. putenv takes our own memory instead, which is freed a run later.
+    They are not set through os.environ alone: setenv of the C library keeps every value that a variable ever had, so that a busy
+    action would end for want of memory. putenv takes our own memory instead, which is freed a run later.
     """
 
-    OF_ONE_RUN = {"activation_id", "transaction_id", "deadline"} if putenv else set()
-
     def __init__(self):
-        self._environ = os.environ
-        self._names = {}
-        self._lines = {}  # the memory that the C library was given
+        self._environ, self._environb = os.environ, os.environb
+        self._data = os.environ._data  # of both
+        self._variables = {}  # by member: name, name in bytes, text, value in bytes, and the memory that the C library was given
 
-    def set_of_run(self, member, text):
-        name, encoded = self._names.get(member) or self._name(member)
-        if encoded is not None:
-            value = text.encode("utf-8", "surrogateescape")
-            line = b"%b=%b" % (encoded, value)
-            putenv(line)
-            self._environ._data[encoded] = value
-            self._lines[member] = line
-        elif self._environ.get(name) != text:
-            self._environ[name] = text
+    def set_of_run(self, message):
+        for member, text in message.items():
+            variable = self._variables.get(member)
+            if variable is None or variable[2] != text:
+                variable = self._variables[member] = self._variable(member, text)
+            name, encoded, _, value, line = variable
+            if putenv:
+                putenv(line)  # also of a value that stays, for code that has set another in the C library
+                self._data[encoded] = value
+            else:
+                self._environ[name] = text
+        if os.__dict__.get("environ") is not self._environ or self._environ._data is not self._data:
+            self._environ._data = self._data
+            self._set_in("environ", self._environ, {self._variables[member][0]: text for member, text in message.items()})
+        if os.__dict__.get("environb") is not self._environb or self._environb._data is not self._data:
+            self._environb._data = self._data
+            self._set_in("environb", self._environb, {self._variables[member][1]: self._variables[member][3] for member in message})
 
-    def _name(self, member):
+    @staticmethod
+    def _variable(member, text):
         name = "__OW_" + member.upper()
-        pair = self._names[member] = name, os.fsencode(name) if member in self.OF_ONE_RUN else None
-        return pair
+        encoded, value = os.fsencode(name), text.encode("utf-8", "surrogateescape")
+        return name, encoded, text, value, b"%b=%b" % (encoded, value)
+
+    @staticmethod
+    def _set_in(place, own, values):
+        """Sets the values in the mapping that is there if it takes them, else in a copy of it, and else puts ours there."""
+        ways = (
+            lambda: getattr(os, place).update(values),
+            lambda: setattr(os, place, {**getattr(os, place), **values}),
+            lambda: setattr(os, place, own),
+        )
+        for way in ways:
+            try:
+                way()
+                seen = getattr(os, place)
+                if all(seen[name] == value for name, value in values.items()):
+                    return
+            except BaseException:
+                pass  # the next way
 
 
 class Runner:
@@ -188,8 +211,7 @@ class Runner:
             raise Refused("no action defined yet")
         message = self.decode(payload)
         value = message.pop("value", {})
-        for member, text in message.items():
-            self.environment.set_of_run(member, text)
+        self.environment.set_of_run(message)
         try:
             try:
                 result = self.main(value)
