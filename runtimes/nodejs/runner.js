@@ -1,6 +1,6 @@
 'use strict';
 
-// Runs Node.js actions: node runner.js CHANNEL RESULT_LIMIT. What it answers is what OpenWhisk's Node image answers;
+// Runs Node.js actions: node runner.js RESULT_LIMIT. What it answers is what OpenWhisk's Node image answers;
 // the frames that carry it are in docs/reference/frames.md.
 
 const { environment, setOfRun } = require('./environment.js');
@@ -27,7 +27,7 @@ let look = null;
 let outcome;
 const runner = { userScriptMain: null }; // what `this` is in the function of an action
 
-const answer = open(process.argv[2], Number(process.argv[3]), stringify({ family: 'nodejs', version: process.versions.node }), receive);
+const answer = open(Number(process.argv[2]), stringify({ family: 'nodejs', version: process.versions.node }), receive);
 for (const file of keys(require.cache)) {
   delete require.cache[file]; // user code finds its own modules there, and nothing else
 }

@@ -29,16 +29,13 @@ public sealed class SandboxesOptions
     /// <summary>No freezer.</summary>
     public const string NoFreezer = "none";
 
-    // A unix socket's path has at most 107 bytes, of which the folders of instance and sandbox and the socket's name take up to 60.
-    private const int LongestRunFolder = 47;
-
     /// <summary>How sandboxes are made: <c>auto</c>, <c>bubblewrap</c> or <c>process</c>.</summary>
     public string Driver { get; set; } = AutoDriver;
 
-    /// <summary>Folder for what lives only while the server runs: sockets, and the marks by which a later start finds what a killed server left. Empty means /run/frusta as root, else frusta-USER in the temporary folder. At most 47 bytes.</summary>
+    /// <summary>Folder for what lives only while the server runs: what sandboxes mount, and the marks by which a later start finds what a killed server left. Empty means /run/frusta as root, else frusta-USER in the temporary folder.</summary>
     public string RunFolder { get; set; } = "";
 
-    /// <summary>Milliseconds. Longest time from the start of a sandbox until its process has connected. 100 to 600000.</summary>
+    /// <summary>Milliseconds. Longest time from the start of a sandbox until its program has said hello. 100 to 600000.</summary>
     public int StartTimeoutMs { get; set; } = 30_000;
 
     /// <summary>Sandboxes that may be in the making at a time; the rest wait. More than about two a core only makes each of them slower. 1 to 256.</summary>
@@ -103,11 +100,6 @@ public sealed class SandboxesOptions
         if (Freezer is not (AutoFreezer or FreezerV2 or FreezerV1 or NoFreezer))
         {
             return $"{Section}:{nameof(Freezer)} must be {AutoFreezer}, {FreezerV2}, {FreezerV1} or {NoFreezer}, but it is {Freezer}.";
-        }
-
-        if (System.Text.Encoding.UTF8.GetByteCount(RunFolder) > LongestRunFolder)
-        {
-            return $"{Section}:{nameof(RunFolder)} must have at most {LongestRunFolder} bytes, because a socket's path is short, but it is {RunFolder}.";
         }
 
         if (Bubblewrap.Length > 0 && !File.Exists(Bubblewrap))

@@ -1,7 +1,7 @@
-using System.Net.Sockets;
 using System.Threading.Channels;
 using Frusta.Runtimes.Output;
 using Frusta.Sockets;
+using Frusta.Sockets.Tests;
 using Microsoft.Win32.SafeHandles;
 
 namespace Frusta.Runtimes.Tests;
@@ -18,8 +18,8 @@ public sealed class OutputCollectorTests
         using var pump = new OutputPump(new RuntimesOptions());
         using var output = new SandboxPipe();
         using var error = new SandboxPipe();
-        using var client = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        using var channel = await LoopSide.ConnectAsync(client, loops);
+        using var client = new OtherSide();
+        using var channel = new LoopSide(client, loops);
         using var collector = new OutputCollector(output.ReadEnd, error.ReadEnd, channel, pump, TimeProvider.System);
         channel.Collector = collector;
         await IsQuietAsync(); // what is reported to a new channel may be out of order
@@ -51,7 +51,7 @@ public sealed class OutputCollectorTests
 
         async Task<bool> IsQuietAsync()
         {
-            client.Send("?"u8);
+            client.Write("?"u8);
             return await channel.Seen.Reader.ReadAsync(TestContext.Current.CancellationToken);
         }
     }
@@ -66,8 +66,8 @@ public sealed class OutputCollectorTests
         using var pump = new OutputPump(new RuntimesOptions { OutputTickMs = 60_000 });
         using var output = new SandboxPipe();
         using var error = File.OpenHandle("/dev/null");
-        using var client = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        using var channel = await LoopSide.ConnectAsync(client, loops);
+        using var client = new OtherSide();
+        using var channel = new LoopSide(client, loops);
         using var collector = new OutputCollector(output.ReadEnd, error, channel, pump, TimeProvider.System);
         channel.Collector = collector;
         var line = new string('x', 1023);
@@ -90,7 +90,7 @@ public sealed class OutputCollectorTests
         var most = 0;
         for (var look = 0; look < Looks; look++)
         {
-            await client.SendAsync("?"u8.ToArray(), TestContext.Current.CancellationToken);
+            client.Write("?"u8);
             await channel.Seen.Reader.ReadAsync(TestContext.Current.CancellationToken);
             collector.Begin(limitBytes: 100 << 20);
             var logs = collector.Collect(failed: false);
@@ -105,27 +105,20 @@ public sealed class OutputCollectorTests
     }
 
     /// <summary>Says on the loop's thread what the collector says there.</summary>
-    private sealed class LoopSide(Socket socket, EventLoops loops) : ReadySocket(socket, loops)
+    private sealed class LoopSide : ReadyPipes
     {
         private readonly byte[] _received = new byte[16];
+
+        public LoopSide(OtherSide other, EventLoops loops)
+            : base(other.Answers, other.Requests, loops)
+        {
+            Watch();
+            OnReadable();
+        }
 
         public OutputCollector? Collector { get; set; }
 
         public Channel<bool> Seen { get; } = Channel.CreateBounded<bool>(1);
-
-        public static async Task<LoopSide> ConnectAsync(Socket client, EventLoops loops)
-        {
-            var path = Path.Combine(Path.GetTempPath(), Path.GetRandomFileName());
-            using var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-            listener.Bind(new UnixDomainSocketEndPoint(path));
-            listener.Listen();
-            await client.ConnectAsync(new UnixDomainSocketEndPoint(path), TestContext.Current.CancellationToken);
-            var channel = new LoopSide(await listener.AcceptAsync(TestContext.Current.CancellationToken), loops);
-            File.Delete(path);
-            channel.Watch();
-            channel.OnReadable();
-            return channel;
-        }
 
         protected override void OnReadable()
         {

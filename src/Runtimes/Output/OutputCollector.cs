@@ -35,10 +35,10 @@ public sealed class OutputCollector : IDisposable
 
     /// <param name="standardOutput">Read end, non-blocking; stays the sandbox's.</param>
     /// <param name="standardError">Read end, non-blocking; stays the sandbox's.</param>
-    /// <param name="channel">The socket over which the sandbox answers.</param>
+    /// <param name="channel">The channel over which the sandbox answers.</param>
     /// <param name="pump">The one pump of this process.</param>
     /// <param name="clock">Gives the lines their time.</param>
-    public OutputCollector(SafeFileHandle standardOutput, SafeFileHandle standardError, ReadySocket channel, OutputPump pump, TimeProvider clock)
+    public OutputCollector(SafeFileHandle standardOutput, SafeFileHandle standardError, ReadyDescriptor channel, OutputPump pump, TimeProvider clock)
     {
         _pump = pump;
         _quiet = channel.Beside(standardOutput, standardError);

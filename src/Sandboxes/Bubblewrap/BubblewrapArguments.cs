@@ -6,9 +6,6 @@ namespace Frusta.Sandboxes.Bubblewrap;
 /// <summary>The arguments of bubblewrap, which it reads from a descriptor: it waits for them while we bound and place it.</summary>
 internal sealed class BubblewrapArguments
 {
-    /// <summary>Folder of the channel inside.</summary>
-    internal const string ChannelFolder = "/run/frusta";
-
     private readonly string[] _before;
     private readonly string[] _after;
 
@@ -42,10 +39,9 @@ internal sealed class BubblewrapArguments
 
     /// <summary>The arguments of one sandbox, each ended by a zero byte.</summary>
     /// <param name="spec">What is to run.</param>
-    /// <param name="folder">Folder of its channel on the host.</param>
     /// <param name="sources">Where mounts are taken from.</param>
     /// <param name="ownNetwork">True for an empty network namespace; false where it was started in a prepared one.</param>
-    internal byte[] Write(SandboxSpec spec, string folder, MountSources sources, bool ownNetwork)
+    internal byte[] Write(SandboxSpec spec, MountSources sources, bool ownNetwork)
     {
         var text = new StringBuilder(4096);
         Append(_before);
@@ -54,8 +50,6 @@ internal sealed class BubblewrapArguments
             Append("--unshare-net");
         }
 
-        // A socket can be connected to on a read-only mount; nothing can be left behind in it.
-        Append("--ro-bind", folder, ChannelFolder);
         foreach (var mount in spec.Mounts)
         {
             Append("--ro-bind", sources.Find(mount.HostPath), mount.InsidePath);
@@ -77,10 +71,6 @@ internal sealed class BubblewrapArguments
             }
         }
     }
-
-    /// <summary>The program and its arguments, which follow bubblewrap's own on its command line.</summary>
-    internal static IEnumerable<string> Command(SandboxSpec spec) =>
-        spec.Command.Select(static word => word.Replace("{channel}", $"{ChannelFolder}/{ChannelListener.FileName}", StringComparison.Ordinal));
 
     private static string Bytes(int megabytes) => ((long)megabytes << 20).ToString(CultureInfo.InvariantCulture);
 }

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Net.Sockets;
 using Frusta.Sandboxes.Cgroups;
 using Frusta.Sandboxes.Plain;
 using Frusta.Sandboxes.Processes;
@@ -20,7 +19,7 @@ internal sealed class BubblewrapSandbox : ISandbox, MemoryWatchdog.IWatched
     private long _knownKills;
     private volatile bool _memoryExhausted;
 
-    internal BubblewrapSandbox(SandboxHoldings holdings, SandboxSpec spec, SpawnedProcess process, Socket channel, BubblewrapSandboxMaker maker)
+    internal BubblewrapSandbox(SandboxHoldings holdings, SandboxSpec spec, SpawnedProcess process, SandboxChannel channel, BubblewrapSandboxMaker maker)
     {
         Channel = channel;
         _holdings = holdings;
@@ -33,7 +32,7 @@ internal sealed class BubblewrapSandbox : ISandbox, MemoryWatchdog.IWatched
 
     public string Label => _holdings.Label;
 
-    public Socket Channel { get; }
+    public SandboxChannel Channel { get; }
 
     public SafeFileHandle StandardOutput => _process.StandardOutput;
 

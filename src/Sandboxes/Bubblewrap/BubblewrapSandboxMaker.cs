@@ -161,7 +161,7 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
         LogDebugStopped(sandbox.Label);
     }
 
-    /// <summary>Starts one: have a vacant one become the program or build one with it, and await the connection.</summary>
+    /// <summary>Starts one: have a vacant one become the program or build one with it, and await its hello.</summary>
     private async Task<BubblewrapSandbox> StartInsideAsync(SandboxSpec spec, CancellationToken cancellationToken)
     {
         var vacant = _vacant is null ? null : await _vacant.TakeAsync(spec);
@@ -169,9 +169,9 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
         try
         {
             vacant?.Become(spec);
-            var channel = await launched.ConnectAsync(_options, _time, cancellationToken);
+            await Handshake.AwaitHelloAsync(_spawner, launched.Process, launched.Channel, _options, _time, cancellationToken);
             launched.Dispose();
-            return new BubblewrapSandbox(launched.Holdings, spec, launched.Process, channel, this);
+            return new BubblewrapSandbox(launched.Holdings, spec, launched.Process, launched.Channel, this);
         }
         catch
         {

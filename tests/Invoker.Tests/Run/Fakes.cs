@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using Frusta.Bus;
@@ -38,7 +37,7 @@ internal sealed class FakeSandbox(string family, int number, FakeFactory factory
 
     public string Label { get; } = $"{family}-{number}";
 
-    public Socket Channel => throw new NotSupportedException();
+    public SandboxChannel Channel => throw new NotSupportedException();
 
     public SafeFileHandle StandardOutput => throw new NotSupportedException();
 

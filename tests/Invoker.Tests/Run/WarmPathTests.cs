@@ -1,4 +1,3 @@
-using System.Net.Sockets;
 using Frusta.Bus;
 using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Limits;
@@ -90,7 +89,7 @@ public sealed class WarmPathTests
 
         public string Label => "lean";
 
-        public Socket Channel => throw new NotSupportedException();
+        public SandboxChannel Channel => throw new NotSupportedException();
 
         public SafeFileHandle StandardOutput => throw new NotSupportedException();
 

@@ -13,7 +13,7 @@ public sealed class EscapeTests(IsolatedHost host) : IClassFixture<IsolatedHost>
         await using var neighbour = await host.StartAsync();
         await using var sandbox = await host.StartAsync();
         await sandbox.AskAsync("globals().update(bomb=lambda: [__import__('subprocess').Popen(['/bin/sh', '-c', 'f() { f | f & }; f; sleep 100']) for _ in range(20)] and 1)");
-        await sandbox.Channel.SendAsync("bomb()\n"u8.ToArray(), TestContext.Current.CancellationToken);
+        sandbox.Tell("bomb()");
         for (var i = 0; i < 20; i++)
         {
             Assert.Equal("2", await neighbour.AskAsync("1 + 1"));
@@ -85,7 +85,7 @@ public sealed class EscapeTests(IsolatedHost host) : IClassFixture<IsolatedHost>
     public async Task Nothing_else_is_writable()
     {
         await using var sandbox = await host.StartAsync();
-        foreach (var place in (string[])["/x", "/usr/x", "/etc/x", "/dev/x", "/run/x", "/run/frusta/x", "/proc/sys/kernel/hostname", "/proc/sysrq-trigger"])
+        foreach (var place in (string[])["/x", "/usr/x", "/etc/x", "/dev/x", "/run/x", "/proc/sys/kernel/hostname", "/proc/sysrq-trigger"])
         {
             Assert.StartsWith("ERROR", await sandbox.AskAsync($"open('{place}', 'w')"), StringComparison.Ordinal);
         }
@@ -108,7 +108,7 @@ public sealed class EscapeTests(IsolatedHost host) : IClassFixture<IsolatedHost>
         await using var sandbox = await host.StartAsync();
         Assert.Equal("{'TZ': 'UTC', '__OW_API_HOST': 'http://api'}", await sandbox.AskAsync("{k: os.environ[k] for k in sorted(os.environ) if k not in ('LC_CTYPE', 'PWD')}"));
         Assert.DoesNotContain("HOME", await sandbox.AskAsync("open('/proc/1/environ').read()"), StringComparison.Ordinal);
-        Assert.Equal("['0', '1', '2', '3', '4']", await sandbox.AskAsync("sorted(os.listdir('/proc/self/fd'))"));
+        Assert.Equal("['0', '1', '2', '3', '4', '5']", await sandbox.AskAsync("sorted(os.listdir('/proc/self/fd'))"));
     }
 
     [Fact]
