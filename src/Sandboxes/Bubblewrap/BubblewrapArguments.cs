@@ -9,6 +9,13 @@ internal sealed class BubblewrapArguments
     /// <summary>Folder of the channel inside.</summary>
     internal const string ChannelFolder = "/run/frusta";
 
+    private const string DevicesSize = "65536";
+
+    private static readonly string[] Devices = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty"];
+
+    private static readonly (string Path, string Target)[] DeviceLinks =
+        [("/dev/fd", "/proc/self/fd"), ("/dev/stdin", "/proc/self/fd/0"), ("/dev/stdout", "/proc/self/fd/1"), ("/dev/stderr", "/proc/self/fd/2")];
+
     private readonly string[] _before;
     private readonly string[] _after;
 
@@ -25,8 +32,11 @@ internal sealed class BubblewrapArguments
             .. SystemFiles.Arguments(settings),
             "--proc", "/proc",
 
-            // bubblewrap's /dev is a tmpfs without a bound, so it becomes read-only and only /dev/shm, which has one, is put on top.
-            "--dev", "/dev", "--size", Bytes(options.SharedMemoryMb), "--perms", "1777", "--tmpfs", "/dev/shm", "--remount-ro", "/dev",
+            // Not bubblewrap's own /dev: it has terminals, of which one sandbox could take all that the host has.
+            "--size", DevicesSize, "--tmpfs", "/dev",
+            .. Devices.SelectMany(static device => (string[])["--dev-bind", device, device]),
+            .. DeviceLinks.SelectMany(static link => (string[])["--symlink", link.Target, link.Path]),
+            "--size", Bytes(options.SharedMemoryMb), "--perms", "1777", "--tmpfs", "/dev/shm", "--remount-ro", "/dev",
             "--size", Bytes(options.TmpMb), "--perms", "1777", "--tmpfs", "/tmp",
         ];
         _after =

@@ -15,6 +15,9 @@ internal abstract class Cgroup
     /// <summary>Bytes in use, without page cache that the kernel could drop at once.</summary>
     internal abstract long MeasureMemory();
 
+    /// <summary>Bytes that wait in its sockets, where they are bounded apart from its memory; else 0.</summary>
+    internal virtual long MeasureSockets() => 0;
+
     /// <summary>How many processes in here the kernel has killed for want of memory; 0 when the group is gone.</summary>
     internal abstract long MemoryKills { get; }
 

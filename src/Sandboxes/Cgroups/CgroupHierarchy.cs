@@ -21,10 +21,14 @@ internal sealed class CgroupHierarchy
     private CgroupHierarchy(SandboxesOptions options, string memory, string? pids, string? cpu)
     {
         (_options, _memory, _pids, _cpu) = (options, memory, pids, cpu);
+        ProcessesInAll = (int)Math.Min(options.ProcessesInAll, Math.Min(Kernel("threads-max"), Kernel("pid_max")) / 2);
     }
 
     /// <summary>What bounds sandboxes here, for the report.</summary>
     internal string Words => _pids is null ? "memory, processes and cpu share by cgroup v2" : "memory, processes and cpu share by cgroup v1";
+
+    /// <summary>Processes and threads of all sandboxes together: as the options say, and never more than half of what the kernel has.</summary>
+    internal int ProcessesInAll { get; }
 
     /// <summary>Finds the hierarchy and makes this instance's folders in it.</summary>
     /// <returns>The hierarchy, or null and the reason.</returns>
@@ -40,6 +44,8 @@ internal sealed class CgroupHierarchy
                 WeighAsCores(root, hierarchy);
             }
 
+            File.WriteAllText(Path.Combine(hierarchy._pids ?? hierarchy._memory, "pids.max"), hierarchy.ProcessesInAll.ToString(CultureInfo.InvariantCulture));
+
             return (hierarchy, "");
         }
         catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
@@ -50,7 +56,7 @@ internal sealed class CgroupHierarchy
 
     internal Cgroup Create(string label, int memoryMb) => _pids is null
         ? new CgroupV2(Path.Combine(_memory, label), memoryMb, _options.Processes)
-        : new CgroupV1(Path.Combine(_memory, label), Path.Combine(_pids, label), _cpu is null ? null : Path.Combine(_cpu, label), memoryMb, _options.Processes);
+        : new CgroupV1(Path.Combine(_memory, label), Path.Combine(_pids, label), _cpu is null ? null : Path.Combine(_cpu, label), memoryMb, _options);
 
     /// <summary>Removes this instance's folders; false when something in them has not ended.</summary>
     internal bool TryRemove()
@@ -84,6 +90,8 @@ internal sealed class CgroupHierarchy
             File.WriteAllText(name, weight.ToString(CultureInfo.InvariantCulture));
         }
     }
+
+    private static long Kernel(string bound) => long.Parse(File.ReadAllText(Path.Combine("/proc/sys/kernel", bound)), CultureInfo.InvariantCulture);
 
     private static CgroupHierarchy OpenSeparate(SandboxesOptions options, InstanceFolder instance, string root, string below)
     {

@@ -14,13 +14,15 @@ internal sealed class CgroupV1 : Cgroup
     private readonly string? _cpu;
     private readonly bool _countsSwap;
     private readonly bool _countsSockets;
+    private readonly long _socketBytes;
 
-    internal CgroupV1(string memory, string pids, string? cpu, int memoryMb, int processes)
+    internal CgroupV1(string memory, string pids, string? cpu, int memoryMb, SandboxesOptions options)
     {
         (_memory, _pids, _cpu) = (memory, pids, cpu);
+        _socketBytes = (long)options.SocketMemoryMb << 20;
         Directory.CreateDirectory(memory);
         Directory.CreateDirectory(pids);
-        WriteFile(pids, "pids.max", processes);
+        WriteFile(pids, "pids.max", options.Processes);
         if (cpu is not null)
         {
             Directory.CreateDirectory(cpu);
@@ -62,13 +64,15 @@ internal sealed class CgroupV1 : Cgroup
 
         if (_countsSockets)
         {
-            WriteFile(_memory, SocketsLimit, bytes);
+            WriteFile(_memory, SocketsLimit, Math.Min(bytes, _socketBytes));
         }
     }
 
     internal override long MeasureMemory() =>
         Math.Max(0, ParseNumber(ReadFile(_memory, "memory.usage_in_bytes")) - ReadField(_memory, "memory.stat", "total_inactive_file"))
-        + (_countsSockets ? ParseNumber(ReadFile(_memory, "memory.kmem.tcp.usage_in_bytes")) : 0);
+        + MeasureSockets();
+
+    internal override long MeasureSockets() => _countsSockets ? ParseNumber(ReadFile(_memory, "memory.kmem.tcp.usage_in_bytes")) : 0;
 
     protected override bool TryRemove() =>
         TryRemoveFolder(_memory) & TryRemoveFolder(_pids) & (_cpu is null || TryRemoveFolder(_cpu));
