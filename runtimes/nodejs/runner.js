@@ -7,6 +7,7 @@ const { environment, setOfRun } = require('./environment.js');
 const { open, TYPE } = require('./frames.js');
 const { load } = require('./load.js');
 const { serialize } = require('./serialize.js');
+require('./interfaces.js');
 
 const { parse, stringify } = JSON;
 const { keys } = Object;

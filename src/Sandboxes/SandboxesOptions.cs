@@ -62,6 +62,15 @@ public sealed class SandboxesOptions
     /// <summary>Processes and threads in one sandbox. 16 to 32768.</summary>
     public int Processes { get; set; } = 1024;
 
+    /// <summary>Processes and threads in all sandboxes together, where cgroups bound them; never more than half of what the kernel has for the whole host. 1024 to 4194304.</summary>
+    public int ProcessesInAll { get; set; } = 32_768;
+
+    /// <summary>Megabytes. What may wait in the sockets of one sandbox, TCP and UDP, where cgroup v1 counts it; cgroup v2 counts it as the sandbox's memory. 1 to 65536.</summary>
+    public int SocketMemoryMb { get; set; } = 32;
+
+    /// <summary>Milliseconds. How often is looked whether the kernel holds more than before, and if so which sandbox it holds more for than a sandbox may have where no cgroup counts. 10 to 60000.</summary>
+    public int UncountedIntervalMs { get; set; } = 100;
+
     /// <summary>Open files of one process in a sandbox. 64 to 1048576.</summary>
     public int OpenFiles { get; set; } = 1024;
 
@@ -123,6 +132,9 @@ public sealed class SandboxesOptions
             (nameof(TmpMb), TmpMb, 1, 65_536),
             (nameof(SharedMemoryMb), SharedMemoryMb, 1, 65_536),
             (nameof(Processes), Processes, 16, 32_768),
+            (nameof(ProcessesInAll), ProcessesInAll, 1024, 4_194_304),
+            (nameof(SocketMemoryMb), SocketMemoryMb, 1, 65_536),
+            (nameof(UncountedIntervalMs), UncountedIntervalMs, 10, 60_000),
             (nameof(OpenFiles), OpenFiles, 64, 1_048_576),
             (nameof(FileSizeMb), FileSizeMb, 1, 1_048_576),
             (nameof(FirstUserId), FirstUserId, 1000, 4_000_000_000),

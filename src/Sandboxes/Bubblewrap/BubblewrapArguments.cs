@@ -6,6 +6,13 @@ namespace Frusta.Sandboxes.Bubblewrap;
 /// <summary>The arguments of bubblewrap, which it reads from a descriptor: it waits for them while we bound and place it.</summary>
 internal sealed class BubblewrapArguments
 {
+    private const string DevicesSize = "65536";
+
+    private static readonly string[] Devices = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty"];
+
+    private static readonly (string Path, string Target)[] DeviceLinks =
+        [("/dev/fd", "/proc/self/fd"), ("/dev/stdin", "/proc/self/fd/0"), ("/dev/stdout", "/proc/self/fd/1"), ("/dev/stderr", "/proc/self/fd/2")];
+
     private readonly string[] _before;
     private readonly string[] _after;
 
@@ -22,8 +29,11 @@ internal sealed class BubblewrapArguments
             .. SystemFiles.Arguments(settings),
             "--proc", "/proc",
 
-            // bubblewrap's /dev is a tmpfs without a bound, so it becomes read-only and only /dev/shm, which has one, is put on top.
-            "--dev", "/dev", "--size", Bytes(options.SharedMemoryMb), "--perms", "1777", "--tmpfs", "/dev/shm", "--remount-ro", "/dev",
+            // Not bubblewrap's own /dev: it has terminals, of which one sandbox could take all that the host has.
+            "--size", DevicesSize, "--tmpfs", "/dev",
+            .. Devices.SelectMany(static device => (string[])["--dev-bind", device, device]),
+            .. DeviceLinks.SelectMany(static link => (string[])["--symlink", link.Target, link.Path]),
+            "--size", Bytes(options.SharedMemoryMb), "--perms", "1777", "--tmpfs", "/dev/shm", "--remount-ro", "/dev",
             "--size", Bytes(options.TmpMb), "--perms", "1777", "--tmpfs", "/tmp",
         ];
         _after =

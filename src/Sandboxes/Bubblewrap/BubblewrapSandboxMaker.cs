@@ -19,6 +19,7 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
     private readonly Spawner _spawner;
     private readonly StartGate _gate;
     private readonly MemoryWatchdog _watchdog;
+    private readonly UncountedWatch _uncounted;
     private readonly CgroupHierarchy? _cgroups;
     private readonly EgressNetwork? _network;
     private readonly SandboxBuilder _builder;
@@ -37,6 +38,7 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
         Processes = new ProcessTables(time);
         _gate = new StartGate(options);
         _watchdog = new MemoryWatchdog(options, time);
+        _uncounted = new UncountedWatch(options, () => _running.Values, time, log);
         (_cgroups, var cgroupReason) = CgroupHierarchy.Open(options, instance);
         _builder = new SandboxBuilder(options, time, log, instance, spawner, program, users, _cgroups, network);
 
@@ -133,6 +135,7 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
 
         await Task.WhenAll(_running.Values.Select(static sandbox => sandbox.StopAsync().AsTask()));
         await _watchdog.DisposeAsync();
+        await _uncounted.DisposeAsync();
         if (_network is not null)
         {
             await _network.DisposeAsync();
@@ -212,7 +215,11 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
         }
 
         Say(_cgroups is { Freezes: true }, limits, $"idle ones stand still ({_cgroups?.FreezerWords})", "An idle sandbox is not paused; one that uses a core while idle is ended.");
-        Say(_cgroups is not null, limits, "memory above the limit ends the sandbox", $"No cgroups: {cgroupReason}");
+        Say(
+            _cgroups is not null,
+            limits,
+            $"memory above the limit ends the sandbox; {_cgroups?.ProcessesInAll} processes and threads in all",
+            $"Nothing bounds the processes and the kernel memory of all sandboxes together. No cgroups: {cgroupReason}");
         return new IsolationReport(isolates, limits, missing);
 
         void Say(bool has, List<string> where, string good, string bad) => (has ? where : missing).Add(has ? good : bad);

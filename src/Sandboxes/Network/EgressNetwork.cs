@@ -211,7 +211,7 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
                 var slot = CreateSlot(link, address);
                 slots.Add((slot, address));
                 var inside = string.Create(CultureInfo.InvariantCulture, $"/proc/{Environment.ProcessId}/fd/{slot.Namespace.DangerousGetHandle()}");
-                commands.Append(CultureInfo.InvariantCulture, $"link add {link} type veth peer name eth0 netns {inside}\n");
+                commands.Append(CultureInfo.InvariantCulture, $"link add {link} type veth peer name eth0 address {HardwareAddress(address)} netns {inside}\n");
                 commands.Append(CultureInfo.InvariantCulture, $"addr add {Gateway}/32 peer {AddressBlock.Address(address)}/32 dev {link}\nlink set {link} up\n");
             }
 
@@ -223,7 +223,7 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
             var gateway = System.Buffers.Binary.BinaryPrimitives.ReadUInt32BigEndian(Gateway.GetAddressBytes());
             foreach (var (slot, address) in slots)
             {
-                slot.Configure(address, gateway, AddressBlock.PrefixLength);
+                slot.Configure(address, gateway);
 
                 // A packet whose source is not the sandbox's own is dropped by the kernel.
                 await File.WriteAllTextAsync($"/proc/sys/net/ipv4/conf/{slot.HostLink}/rp_filter", "1", CancellationToken.None);
@@ -244,6 +244,10 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
             return [];
         }
     }
+
+    /// <summary>Made of the address, as Docker makes it, so that the Node runner can tell it: nothing else inside does without netlink.</summary>
+    private static string HardwareAddress(uint address) =>
+        string.Create(CultureInfo.InvariantCulture, $"02:42:{address >> 24:x2}:{(address >> 16) & 0xff:x2}:{(address >> 8) & 0xff:x2}:{address & 0xff:x2}");
 
     private NetworkSlot CreateSlot(string link, uint address)
     {
