@@ -14,7 +14,8 @@ namespace Frusta.Controller.Api;
 /// 5 the handler of the collection   6 the answer onto the wire. The path is read as it was sent: a router that decodes first
 /// would take an escaped slash for a real one.
 /// </remarks>
-public sealed partial class RestApi(InfoApi info, Authenticate authenticate, Dispatch dispatch, InvocationOptions options, ILogger<RestApi> log)
+public sealed partial class RestApi(
+    InfoApi info, Authenticate authenticate, Dispatch dispatch, RequestBodies bodies, InvocationOptions options, ILogger<RestApi> log)
 {
     private const string Root = RequestPath.Root;
     private const string Namespaces = Root + "/namespaces";
@@ -82,7 +83,7 @@ public sealed partial class RestApi(InfoApi info, Authenticate authenticate, Dis
             return new ValueTask<ApiAnswer>(refusal);
         }
 
-        var call = new ApiCall(context, caller, transactionId, TransactionId.WantsExtraLogging(context.Request.Headers));
+        var call = new ApiCall(context, caller, transactionId, TransactionId.WantsExtraLogging(context.Request.Headers), bodies);
         if (path is Namespaces or Namespaces + "/")
         {
             return new ValueTask<ApiAnswer>(HttpMethods.IsGet(context.Request.Method) ? Dispatch.Namespaces(call) : ApiAnswer.Error(404, ApiTexts.NoRoute));
