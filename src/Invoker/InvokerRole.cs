@@ -17,6 +17,10 @@ namespace Frusta.Invoker;
 public sealed partial class InvokerRole : IActivationIntake, ICacheInvalidationIntake, IPoolClient, IAsyncDisposable
 {
     private const int DeepestNesting = 8;
+
+    /// <summary>An activation is given a sandbox so often whose code is gone by then, before it is given up.</summary>
+    private const int MostLooks = 10;
+
     private static readonly TimeSpan DrainLook = TimeSpan.FromMilliseconds(5);
     private static readonly TimeSpan RoomLook = TimeSpan.FromMilliseconds(20);
 
@@ -139,11 +143,14 @@ public sealed partial class InvokerRole : IActivationIntake, ICacheInvalidationI
             return SendOutcome.Full;
         }
 
-        _ = ResolveAsync(delivery, again: false);
+        _ = ResolveAsync(delivery);
         return SendOutcome.Sent;
     }
 
-    private async Task ResolveAsync(IDelivery delivery, bool again)
+    /// <param name="delivery">The activation.</param>
+    /// <param name="looks">How often this was done for it before.</param>
+    /// <param name="gone">The revision whose code is not there; null when none is known.</param>
+    private async Task ResolveAsync(IDelivery delivery, int looks = 0, string? gone = null)
     {
         Interlocked.Increment(ref _resolving);
         try
@@ -153,10 +160,14 @@ public sealed partial class InvokerRole : IActivationIntake, ICacheInvalidationI
             {
                 delivery.Finished(FallbackRecord.Write(delivery.Message, found.Status, found.Error, _clock.NowMs));
             }
+            else if (string.Equals(found.Action.Revision, gone, StringComparison.Ordinal))
+            {
+                delivery.Finished(FallbackRecord.Write(delivery.Message, ActivationStatus.ApplicationError, ExecutionTexts.ActionRemoved, _clock.NowMs));
+            }
             else
             {
                 // The bus has been told that it was taken, so that it cannot be refused any more: it waits here for room in its queue.
-                while (Dispatch(delivery, found.Action, again) != SendOutcome.Sent)
+                while (Dispatch(delivery, found.Action, looks) != SendOutcome.Sent)
                 {
                     await Task.Delay(RoomLook, _clock.Time, _stopping.Token);
                 }
@@ -182,7 +193,7 @@ public sealed partial class InvokerRole : IActivationIntake, ICacheInvalidationI
     }
 
     /// <summary>Runs the activation in a warm sandbox of its action, or queues it.</summary>
-    private SendOutcome Dispatch(IDelivery delivery, ExecutableAction action, bool again = false)
+    private SendOutcome Dispatch(IDelivery delivery, ExecutableAction action, int looks = 0)
     {
         var message = delivery.Message;
         if (CheckLimits.Find(action.Limits, message.User.Limits, _limits) is { } violation)
@@ -206,7 +217,7 @@ public sealed partial class InvokerRole : IActivationIntake, ICacheInvalidationI
                 _retire.Look(action.Name.DocumentId);
             }
 
-            var outcome = Enter(new QueuedActivation(delivery, entry, again));
+            var outcome = Enter(new QueuedActivation(delivery, entry, looks));
             if (outcome is { } sent)
             {
                 return sent;
@@ -317,22 +328,25 @@ public sealed partial class InvokerRole : IActivationIntake, ICacheInvalidationI
         {
             LookAgain(activation);
         }
-        else if (end.NotBegun == NotBegun.SandboxDead && Dispatch(activation.Delivery, activation.Action, activation.IsResolvedAgain) != SendOutcome.Sent)
+        else if (end.NotBegun == NotBegun.SandboxDead && Dispatch(activation.Delivery, activation.Action, activation.Looks) != SendOutcome.Sent)
         {
             Refuse(activation.Delivery, activation.Action, ActivationStatus.WhiskError, ExecutionTexts.NoSandbox);
         }
     }
 
-    /// <summary>The action was updated while its activation waited: it runs as it is now. Once, or an action that always changes would keep it for ever.</summary>
+    /// <summary>
+    /// The action was updated so long ago that its code is not kept any more: its activation runs it as it is now. Not for ever, where it is
+    /// updated each time before a sandbox is found.
+    /// </summary>
     private void LookAgain(QueuedActivation activation)
     {
-        if (activation.IsResolvedAgain)
+        if (activation.Looks >= MostLooks)
         {
-            Refuse(activation.Delivery, activation.Action, ActivationStatus.ApplicationError, ExecutionTexts.ActionRemoved);
+            Refuse(activation.Delivery, activation.Action, ActivationStatus.WhiskError, ExecutionTexts.ActionUnreadable);
         }
         else
         {
-            _ = ResolveAsync(activation.Delivery, again: true);
+            _ = ResolveAsync(activation.Delivery, activation.Looks + 1, activation.Action.Revision);
         }
     }
 

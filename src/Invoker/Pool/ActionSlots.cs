@@ -344,8 +344,6 @@ internal sealed class ActionSlots
         }
     }
 
-    /// <summary>The sandbox idle for longest: its time, or <see cref="long.MaxValue"/> when none is idle.</summary>
-    internal long OldestIdleUs()
     /// <summary>Names up to so many idle sandboxes to be measured. Gives how many.</summary>
     internal int AskToMeasure(int most, bool unseenOnly, long nowUs, List<PoolAction> actions)
     {

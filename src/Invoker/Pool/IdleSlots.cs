@@ -103,8 +103,6 @@ internal sealed class IdleSlots(RoomRules rules, RoomLedger ledger, FamilyCost f
         }
     }
 
-    /// <summary>Counts all by what they use, where it is known. Gives the bytes that this freed.</summary>
-    public long CoolAll()
     /// <summary>Counts an idle sandbox by what it uses from now on; one that was taken meanwhile keeps its limit. True when it has been seen to grow while it was idle.</summary>
     public bool Measured(Slot slot, long bytes, long nowUs)
     {

@@ -25,7 +25,7 @@ public sealed partial class SqliteEntityStore : IEntityStore, IAsyncDisposable
     {
         _clock = clock;
         _logger = logger;
-        _writer = new EntityWriter(connection, options, logger);
+        _writer = new EntityWriter(connection, options, clock, logger);
         _readers = Channel.CreateBounded<EntityReader>(options.Readers);
         _readerCount = options.Readers;
         for (var i = 0; i < options.Readers; i++)

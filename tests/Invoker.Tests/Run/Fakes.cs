@@ -262,12 +262,16 @@ internal sealed class FakeStore : IEntityStore
         Documents.AddOrUpdate(name.DocumentId, document, (_, stored) => stored.UpdatedMs == KeptMs ? document : stored);
     }
 
+    /// <summary>Called before code is read.</summary>
+    public Action? OnCodeRead { get; set; }
+
     public ValueTask<EntityDocument?> GetAsync(string documentId, CancellationToken cancellationToken) =>
         ValueTask.FromResult(Documents.GetValueOrDefault(documentId));
 
     public ValueTask<byte[]?> GetCodeAsync(string documentId, string attachment, CancellationToken cancellationToken)
     {
         CodeReads++;
+        OnCodeRead?.Invoke();
         return ValueTask.FromResult(attachment.Equals("gone", StringComparison.Ordinal) ? null : Code.GetValueOrDefault(documentId));
     }
 
