@@ -245,6 +245,21 @@ public sealed class HostileRunnerTests(RuntimeFixture runtimes) : IDisposable
         Assert.Equal("{}", (await neighbour.RunAsync()).Body);
     }
 
+    /// <summary>What is done with an answer takes as long as it is.</summary>
+    [Theory]
+    [InlineData(1000, true)]
+    [InlineData(64 * 1024, true)]
+    [InlineData((64 * 1024) + 1, false)]
+    [InlineData(1024 * 1024, false)]
+    public async Task A_long_answer_is_handed_out_on_another_thread_than_the_loops(int length, bool onTheLoop)
+    {
+        await using var echo = await StartAsync($"while True: receive(); time.sleep(0.1); result(b'x' * {length})");
+
+        var (thread, received) = await echo.RunToThreadAsync();
+
+        Assert.Equal((onTheLoop, length), (thread?.StartsWith("sockets", StringComparison.Ordinal) == true, received));
+    }
+
     [Fact]
     public async Task Answers_without_pause_leave_their_turn_to_the_neighbours()
     {

@@ -104,6 +104,51 @@ public sealed class OutputCollectorTests
         Assert.InRange(most, 1, (lines * (line.Length + 50)) + 512);
     }
 
+    /// <summary>An action may write a pipe full of empty lines: to make a record of them takes some fifty times as long as to read them.</summary>
+    [Theory]
+    [InlineData(64, true)]
+    [InlineData(65, false)]
+    [InlineData(900, false)]
+    public void Long_output_is_left_to_a_thread_that_has_the_time(int lines, bool isShort)
+    {
+        using var loops = new EventLoops(1);
+        using var pump = new OutputPump(new RuntimesOptions { OutputTickMs = 1000 });
+        using var output = new SandboxPipe();
+        using var error = File.OpenHandle("/dev/null");
+        using var client = new OtherSide();
+        using var channel = new LoopSide(client, loops);
+        using var collector = new OutputCollector(output.ReadEnd, error, channel, pump, TimeProvider.System);
+        collector.Begin(limitBytes: 100 << 20);
+        output.Write(string.Concat(Enumerable.Repeat(new string('x', 63) + "\n", lines)));
+
+        Assert.Equal(isShort, collector.TryReadShort());
+        Assert.Equal(Math.Max(0, (lines * 64) - 4096), Sandboxes.OutputPipe.Count(output.ReadEnd));
+        using var logs = collector.Collect(failed: false).Json!;
+
+        Assert.Equal(lines, System.Text.Json.JsonDocument.Parse(logs.Memory).RootElement.GetArrayLength());
+    }
+
+    /// <summary>What was read along while the activation ran is long, too.</summary>
+    [Fact]
+    public void Long_logs_are_left_to_a_thread_that_has_the_time()
+    {
+        using var loops = new EventLoops(1);
+        using var pump = new OutputPump(new RuntimesOptions { OutputTickMs = 1000 });
+        using var output = new SandboxPipe();
+        using var error = File.OpenHandle("/dev/null");
+        using var client = new OtherSide();
+        using var channel = new LoopSide(client, loops);
+        using var collector = new OutputCollector(output.ReadEnd, error, channel, pump, TimeProvider.System);
+        collector.Begin(limitBytes: 100 << 20);
+        output.Write(new string('\n', 60_000));
+        collector.ReadAlong();
+
+        Assert.False(collector.TryReadShort());
+        collector.Collect(failed: false).Json!.Dispose();
+        collector.Begin(limitBytes: 100 << 20);
+        Assert.True(collector.TryReadShort());
+    }
+
     /// <summary>Says on the loop's thread what the collector says there.</summary>
     private sealed class LoopSide : ReadyPipes
     {

@@ -121,6 +121,8 @@ public sealed class RuntimeSandboxFactory : ISandboxFactory
 
         public override void BeginOutput(long limitBytes) => _output.Begin(limitBytes);
 
+        public override bool TryReadOutput() => _output.TryReadShort();
+
         public override LogsResult CollectOutput(bool failed, string? lastWords) => _output.Collect(failed, lastWords);
 
         public override async ValueTask DisposeAsync()

@@ -120,6 +120,8 @@ internal sealed class FakeSandbox(string family, int number, FakeFactory factory
     {
     }
 
+    public override bool TryReadOutput() => factory.Logs.Length == 0;
+
     public override LogsResult CollectOutput(bool failed, string? lastWords)
     {
         FailedRuns += failed ? 1 : 0;

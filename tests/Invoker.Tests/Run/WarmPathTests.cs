@@ -122,6 +122,8 @@ public sealed class WarmPathTests
         {
         }
 
+        public override bool TryReadOutput() => true;
+
         public override LogsResult CollectOutput(bool failed, string? lastWords) => default;
 
         public void LimitMemory(int megabytes)
