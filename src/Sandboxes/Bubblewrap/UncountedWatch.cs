@@ -12,12 +12,15 @@ namespace Frusta.Sandboxes.Bubblewrap;
 internal sealed partial class UncountedWatch : IAsyncDisposable
 {
     // A start adds about a megabyte of objects that a cgroup counts.
-    private const long ObjectGrowth = 32L << 20;
+    private const long ObjectGrowth = 16L << 20;
     private const long SocketGrowth = 8L << 20;
 
     // A connection that is not accepted holds up to a receive buffer of 32 kB and 3 kB of objects.
     private const int MostUnaccepted = 1024;
-    private const int MostLocks = 8192;
+
+    // As long as the host's list of locks is shorter, nobody has too many. The newest are read: what a sandbox has taken just now is there.
+    private const int ManyLocks = 8192;
+    private const int MostLocks = 512;
 
     private readonly Func<IEnumerable<BubblewrapSandbox>> _running;
     private readonly long _socketBytes;
@@ -96,8 +99,8 @@ internal sealed partial class UncountedWatch : IAsyncDisposable
 
     private void LookAtLocks()
     {
-        var locks = FileLocks.Read(4 * MostLocks);
-        if (locks.Values.Sum() <= MostLocks)
+        var locks = FileLocks.Read(ManyLocks);
+        if (locks.Values.Sum() < ManyLocks)
         {
             return;
         }

@@ -253,7 +253,7 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
     {
         try
         {
-            return NetworkSlot.Create(link);
+            return NetworkSlot.Create(link, _options.Network.LoopbackConnectionsPerSecond);
         }
         catch
         {

@@ -62,7 +62,7 @@ internal sealed class NetworkSlot : IDisposable
 
     /// <summary>Makes an empty namespace, on a thread that is thrown away because it moves into it.</summary>
     /// <exception cref="IOException">The kernel refused.</exception>
-    internal static NetworkSlot Create(string hostLink)
+    internal static NetworkSlot Create(string hostLink, int loopbackConnectionsPerSecond)
     {
         NetworkSlot? made = null;
         Exception? refused = null;
@@ -70,7 +70,7 @@ internal sealed class NetworkSlot : IDisposable
         {
             try
             {
-                made = CreateHere(hostLink);
+                made = CreateHere(hostLink, loopbackConnectionsPerSecond);
             }
             catch (Exception failure)
             {
@@ -104,7 +104,7 @@ internal sealed class NetworkSlot : IDisposable
         Namespace.Dispose();
     }
 
-    private static NetworkSlot CreateHere(string hostLink)
+    private static NetworkSlot CreateHere(string hostLink, int loopbackConnectionsPerSecond)
     {
         if (Libc.Unshare(Libc.NewNetworkNamespace) != 0)
         {
@@ -121,6 +121,8 @@ internal sealed class NetworkSlot : IDisposable
             }
         }
 
+        // Where the kernel cannot, connections that nobody accepts are bounded only by those who look for them.
+        _ = LoopbackLimit.TrySet(loopbackConnectionsPerSecond);
         var control = new SafeFileHandle(Libc.OpenSocket(InterNetwork, Datagram, 0), ownsHandle: true);
         return control.IsInvalid
             ? throw Libc.Failure("socket")

@@ -73,6 +73,22 @@ public sealed class RefusalTests(IsolatedHost host) : IClassFixture<IsolatedHost
     }
 
     [Fact]
+    public async Task One_that_opens_connections_to_itself_too_fast_is_slowed_down()
+    {
+        host.RequireMaker();
+        using var folder = new RunFolder();
+        (folder.Options.Network.Subnet, folder.Options.Network.LoopbackConnectionsPerSecond, folder.Options.Network.Ready) = ("10.97.0.0/16", 16, 1);
+        var (maker, _) = await BubblewrapSandboxMaker.TryCreateAsync(folder.Options, TimeProvider.System, NullLogger<BubblewrapSandboxMaker>.Instance, TestContext.Current.CancellationToken);
+        await using var slow = maker!;
+        Assert.SkipWhen(slow.ApiEndpoint is null, string.Join(' ', slow.Report.Missing));
+        await using var sandbox = await slow.StartAsync(Workload.Python(), TestContext.Current.CancellationToken);
+        await sandbox.AskAsync("globals().update(time=__import__('time'), listener=socket.create_server(('127.0.0.1', 0), backlog=128), kept=[])");
+        await sandbox.AskAsync("globals().update(connect=lambda many: (time.monotonic(), [kept.append((socket.create_connection(listener.getsockname()), listener.accept())) for _ in range(many)], time.monotonic()))");
+        Assert.Equal("True", await sandbox.AskAsync("(lambda began, made, ended: ended - began > 0.9)(*connect(40))"));
+        Assert.Equal("40", await sandbox.AskAsync("len(kept)"));
+    }
+
+    [Fact]
     public async Task Threads_of_all_sandboxes_together_are_bounded()
     {
         host.RequireMaker();
