@@ -18,6 +18,7 @@ public sealed class ControllerRole : IDisposable
     private readonly InvokeAction _invoke;
     private readonly InfoApi _info;
     private readonly Dispatch _dispatch;
+    private readonly ByteBudget _answers;
     private readonly InvocationOptions _options;
     private readonly ILogger<RestApi> _log;
 
@@ -50,6 +51,7 @@ public sealed class ControllerRole : IDisposable
             new InvokeApi(admit, entitle.CheckActivateAsync, _invoke, limits, options.Invocation),
             new FireApi(admit, entitle.CheckActivateAsync, fire, limits, options.Invocation),
             new ActivationsApi(activations, limits));
+        _answers = new ByteBudget(options.Answers);
         _options = options.Invocation;
         _log = loggers.CreateLogger<RestApi>();
         Api = ApiFor(subjects);
@@ -59,7 +61,7 @@ public sealed class ControllerRole : IDisposable
     public RestApi Api { get; }
 
     /// <summary>The same for a door that lets in others.</summary>
-    public RestApi ApiFor(Subjects subjects) => new(_info, new Authenticate(subjects), _dispatch, _options, _log);
+    public RestApi ApiFor(Subjects subjects) => new(_info, new Authenticate(subjects), _dispatch, _answers, _options, _log);
 
     public void Dispose() => _invoke.Dispose();
 }
@@ -75,5 +77,8 @@ public sealed class ControllerOptions
 
     public InfoOptions Info { get; set; } = new();
 
-    public string? Validate() => Invocation.Validate() ?? Cache.Validate() ?? Info.Validate();
+    /// <summary>Bytes of all answers that are being sent; a client that finds no room is told to come again (503).</summary>
+    public ByteBudgetOptions Answers { get; set; } = new();
+
+    public string? Validate() => Invocation.Validate() ?? Cache.Validate() ?? Info.Validate() ?? Answers.Validate(Section + ":" + nameof(Answers));
 }

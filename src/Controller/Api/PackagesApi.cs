@@ -45,12 +45,10 @@ public sealed class PackagesApi(EntityWrites entities)
             provider = found;
         }
 
-        var actions = await entities.Store.ListAsync(
-            new EntityQuery(EntityKind.Action, provider.Name.Namespace, provider.Name.Name), call.Aborted);
         var parameters = ReferenceEquals(provider, package)
             ? package.Parameters
             : EntityWrites.Merge(provider.Parameters, package.Parameters);
-        return EntityJson.Package(package, parameters, actions);
+        return await entities.PackageAsync(call, package, parameters, provider.Name);
     }
 
     public async ValueTask<ApiAnswer> PutAsync(ApiCall call, FullyQualifiedName name)
@@ -118,7 +116,7 @@ public sealed class PackagesApi(EntityWrites entities)
         }
 
         return await entities.Store.DeleteAsync(name.DocumentId, package.Revision, call.Aborted)
-            ? EntityJson.Package(package, package.Parameters, actions: null)
+            ? EntityJson.Package(package, package.Parameters)
             : ApiAnswer.Error(409, ApiTexts.Conflict);
     }
 
@@ -203,7 +201,7 @@ public sealed class PackagesApi(EntityWrites entities)
         };
         return await entities.Store.PutAsync(package, null, call.Aborted) is null
             ? ApiAnswer.Error(409, ApiTexts.Conflict)
-            : EntityJson.Package(package, package.Parameters, actions: null);
+            : EntityJson.Package(package, package.Parameters);
     }
 
     private async ValueTask<(PackageDocument? Target, ApiAnswer? Refusal)> FindTargetAsync(ApiCall call, FullyQualifiedName target)
@@ -243,7 +241,7 @@ public sealed class PackagesApi(EntityWrites entities)
 
         foreach (var action in await entities.Store.ListAsync(query, cancellationToken))
         {
-            if (!await entities.Store.DeleteAsync(action.Name.DocumentId, action.Revision, cancellationToken))
+            if (!await entities.Store.DeleteAsync(action.DocumentId, action.Revision, cancellationToken))
             {
                 return ApiAnswer.Error(409, ApiTexts.Conflict);
             }
