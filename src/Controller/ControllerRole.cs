@@ -1,5 +1,6 @@
 using Frusta.Bus;
 using Frusta.Contracts.Entities;
+using Frusta.Contracts.Json;
 using Frusta.Contracts.Limits;
 using Frusta.Controller.Api;
 using Frusta.Controller.Entities;
@@ -18,6 +19,8 @@ public sealed class ControllerRole : IDisposable
     private readonly InvokeAction _invoke;
     private readonly InfoApi _info;
     private readonly Dispatch _dispatch;
+    private readonly JsonWorkers _workers;
+    private readonly RequestBodies _bodies;
     private readonly ByteBudget _answers;
     private readonly InvocationOptions _options;
     private readonly ILogger<RestApi> _log;
@@ -35,13 +38,15 @@ public sealed class ControllerRole : IDisposable
         ILoggerFactory loggers)
     {
         _info = new InfoApi(limits, manifest, options.Info, operations);
+        _workers = new JsonWorkers(options.LargeJson, "large bodies");
+        _bodies = new RequestBodies(new ByteBudget(options.Bodies), _workers, options.Invocation.RetryAfterSeconds);
         var admit = new Admit(limits, clock);
         var entitle = new Entitle(documents);
         var entities = new EntityWrites(documents, entitle, manifest, limits, clock);
         _invoke = new InvokeAction(
-            new ResolveAction(documents.GetAsync, options.Invocation), bus, manifest.IsDeprecated, options.Invocation, clock,
+            new ResolveAction(documents.GetAsync, options.Invocation), bus, _workers, manifest.IsDeprecated, options.Invocation, clock,
             loggers.CreateLogger<InvokeAction>());
-        var fire = new FireTrigger(documents.GetAsync, _invoke, admit, entitle.CheckActivateAsync, bus, limits, clock);
+        var fire = new FireTrigger(documents.GetAsync, _invoke, admit, entitle.CheckActivateAsync, bus, _workers, limits, clock);
         _dispatch = new Dispatch(
             new ActionsApi(entities),
             new PackagesApi(entities),
@@ -61,9 +66,13 @@ public sealed class ControllerRole : IDisposable
     public RestApi Api { get; }
 
     /// <summary>The same for a door that lets in others.</summary>
-    public RestApi ApiFor(Subjects subjects) => new(_info, new Authenticate(subjects), _dispatch, _answers, _options, _log);
+    public RestApi ApiFor(Subjects subjects) => new(_info, new Authenticate(subjects), _dispatch, _bodies, _answers, _options, _log);
 
-    public void Dispose() => _invoke.Dispose();
+    public void Dispose()
+    {
+        _invoke.Dispose();
+        _workers.Dispose();
+    }
 }
 
 /// <summary>The controller's options (section <c>Controller</c>).</summary>
@@ -73,6 +82,11 @@ public sealed class ControllerOptions
 
     public InvocationOptions Invocation { get; set; } = new();
 
+    /// <summary>Request bodies.</summary>
+    public ByteBudgetOptions Bodies { get; set; } = new();
+
+    public LargeJsonOptions LargeJson { get; set; } = new();
+
     public CachedEntityOptions Cache { get; set; } = new();
 
     public InfoOptions Info { get; set; } = new();
@@ -80,5 +94,5 @@ public sealed class ControllerOptions
     /// <summary>Bytes of all answers that are being sent; a client that finds no room is told to come again (503).</summary>
     public ByteBudgetOptions Answers { get; set; } = new();
 
-    public string? Validate() => Invocation.Validate() ?? Cache.Validate() ?? Info.Validate() ?? Answers.Validate(Section + ":" + nameof(Answers));
+    public string? Validate() => Invocation.Validate() ?? Bodies.Validate(Section + ":Bodies") ?? LargeJson.Validate(Section + ":LargeJson") ?? Answers.Validate(Section + ":Answers") ?? Cache.Validate() ?? Info.Validate();
 }

@@ -125,6 +125,44 @@ public static class JsonText
         }
     }
 
+    /// <summary>Bytes that the content of a JSON string takes when it is escaped as little as can be.</summary>
+    /// <param name="escaped">What stands between the quotes, found well-formed by a reader.</param>
+    public static long LeastLength(ReadOnlySpan<byte> escaped)
+    {
+        var length = 0L;
+        while (!escaped.IsEmpty)
+        {
+            var plain = escaped.IndexOf((byte)'\\');
+            plain = plain < 0 ? escaped.Length : plain;
+            length += plain;
+            escaped = escaped[plain..];
+            if (escaped.IsEmpty)
+            {
+                break;
+            }
+
+            if (escaped[1] != (byte)'u')
+            {
+                length += escaped[1] == (byte)'/' ? 1 : 2;
+                escaped = escaped[2..];
+                continue;
+            }
+
+            var unit = (char)Hex(escaped);
+            escaped = escaped[6..];
+            length += unit switch
+            {
+                '"' or '\\' or '\b' or '\f' or '\n' or '\r' or '\t' => 2,
+                < (char)0x20 => 6,
+                < (char)0x80 => 1,
+                < (char)0x800 => 2,
+                _ => char.IsSurrogate(unit) ? 2 : 3, // a pair has four bytes
+            };
+        }
+
+        return length;
+    }
+
     private static byte Single(byte letter) => letter switch
     {
         (byte)'b' => (byte)'\b',

@@ -8,6 +8,9 @@ public sealed class LimitsOptions
     /// <summary>Name of the section.</summary>
     public const string Section = "Limits";
 
+    /// <summary>Components that a sequence has at most, whatever is configured.</summary>
+    public const int MostSequenceLength = 1000;
+
     /// <summary>Invocations that one namespace may make in a wall-clock minute; 0 refuses all. 0 to 2147483647.</summary>
     public int InvocationsPerMinute { get; set; } = 60;
 
@@ -76,7 +79,7 @@ public sealed class LimitsOptions
             (nameof(InvocationsPerMinute), InvocationsPerMinute, 0, int.MaxValue),
             (nameof(FiresPerMinute), FiresPerMinute, 0, int.MaxValue),
             (nameof(ConcurrentInvocations), ConcurrentInvocations, 0, int.MaxValue),
-            (nameof(SequenceLength), SequenceLength, 1, 1000),
+            (nameof(SequenceLength), SequenceLength, 1, MostSequenceLength),
             (nameof(MinActionTimeoutMs), MinActionTimeoutMs, 1, MaxActionTimeoutMs),
             (nameof(MaxActionTimeoutMs), MaxActionTimeoutMs, MinActionTimeoutMs, 86_400_000),
             (nameof(MinActionMemoryMb), MinActionMemoryMb, 32, MaxActionMemoryMb),

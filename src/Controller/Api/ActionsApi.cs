@@ -135,6 +135,7 @@ public sealed class ActionsApi(EntityWrites entities)
             return EntityBody.Guard(() =>
             {
                 put = PutAction.Read(body!);
+                body!.LetTextGo();
                 return LimitsReading.Check(put.Limits, call.Caller.Limits, entities.Limits);
             }) ?? await PutAsync(call, name, overwrite, put!);
         }

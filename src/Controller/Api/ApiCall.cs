@@ -1,11 +1,11 @@
-using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Limits;
 using Microsoft.AspNetCore.Http;
 
 namespace Frusta.Controller.Api;
 
 /// <summary>One authenticated request, as the handlers see it.</summary>
-public sealed class ApiCall(HttpContext context, Contracts.Entities.Identity caller, ByteShare answers, string transactionId, bool extraLogging)
+public sealed class ApiCall(
+    HttpContext context, Contracts.Entities.Identity caller, string transactionId, bool extraLogging, RequestBodies bodies, ByteShare answers)
 {
     public Contracts.Entities.Identity Caller { get; } = caller;
 
@@ -46,16 +46,17 @@ public sealed class ApiCall(HttpContext context, Contracts.Entities.Identity cal
         return ApiAnswer.Error(503);
     }
 
-    /// <summary>
-    /// Reads the whole body. A body over <paramref name="limitBytes"/> is refused with 413, a media type other than JSON with
-    /// 415 (an empty body needs none), both as the answer in <see cref="BodyReading.Refusal"/>.
-    /// </summary>
+    /// <summary>Where its body is read.</summary>
+    public RequestBodies Bodies { get; } = bodies;
+
+    /// <summary>Reads the whole body; see <see cref="RequestBodies.ReadAsync"/>.</summary>
     /// <param name="limitBytes">Bytes that it may have.</param>
     /// <param name="required">True where an empty body is malformed: a media type other than JSON then counts before that.</param>
-    public ValueTask<BodyReading> ReadBodyAsync(long limitBytes, bool required = false) => RequestBody.ReadAsync(Context, limitBytes, required);
+    public ValueTask<BodyReading> ReadBodyAsync(long limitBytes, bool required = false) =>
+        Bodies.ReadAsync(Context, Caller.NamespaceUuid, limitBytes, required);
 }
 
 /// <summary>A body that was read, or why it was refused.</summary>
-/// <param name="Body">Held once by the receiver; empty when nothing was sent.</param>
+/// <param name="Body">The receiver's to dispose; empty when nothing was sent.</param>
 /// <param name="Refusal">Set instead of a body.</param>
-public readonly record struct BodyReading(PooledBuffer? Body, ApiAnswer? Refusal);
+public readonly record struct BodyReading(BodyBytes? Body, ApiAnswer? Refusal);

@@ -1,6 +1,5 @@
 using System.Text;
 using System.Text.Json;
-using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Entities;
 using Frusta.Contracts.Json;
 using Frusta.Contracts.Limits;
@@ -8,27 +7,25 @@ using Frusta.Contracts.Names;
 
 namespace Frusta.Controller.Api;
 
-/// <summary>The parsed body of a PUT, with the members that all entities have. Numbers keep their text; of a member given twice the last counts.</summary>
+/// <summary>The body of a PUT, with the members that all entities have. Numbers keep their text; of a member given twice the last counts.</summary>
+/// <remarks>A large one is read on a thread for such bodies; its turn there lasts as long as the body is kept, until the answer is made.</remarks>
 internal sealed class EntityBody : IDisposable
 {
-    private static readonly JsonWriterOptions Compact = new()
-    {
-        Encoder = LeastEscaping.Instance,
-        SkipValidation = true,
-        MaxDepth = JsonBounds.MaxDepth + JsonBounds.EnvelopeDepth,
-    };
+    /// <summary>Parameters of so many times their bound, as text, are measured only: what they become is never made.</summary>
+    private const long MeasuredOnly = 8;
 
-    private readonly PooledBuffer _bytes;
-    private readonly JsonDocument _document;
+    private static readonly string[] Members =
+        ["exec", "parameters", "annotations", "limits", "version", "publish", "trigger", "action", "binding", "delAnnotations"];
 
-    private EntityBody(PooledBuffer bytes, JsonDocument document)
+    private readonly BodyBytes _bytes;
+    private readonly JsonTurn? _turn;
+    private readonly Dictionary<string, JsonSlice> _members = new(StringComparer.Ordinal);
+
+    private EntityBody(BodyBytes bytes, JsonTurn? turn)
     {
         _bytes = bytes;
-        _document = document;
+        _turn = turn;
     }
-
-    /// <summary>The object that was sent.</summary>
-    public JsonElement Root => _document.RootElement;
 
     /// <summary>Null when absent.</summary>
     public IReadOnlyList<KeyValue>? Parameters { get; private set; }
@@ -42,25 +39,21 @@ internal sealed class EntityBody : IDisposable
     /// <summary>Reads the body up to the size check: what is read here is refused in any collection when it is malformed.</summary>
     public static async ValueTask<(EntityBody? Body, ApiAnswer? Refusal)> ReadAsync(ApiCall call, LimitsOptions limits, RuntimesManifest manifest)
     {
-        var (bytes, refusal) = await call.ReadBodyAsync(RequestBody.MaxBytes, required: true);
+        var (bytes, refusal) = await call.ReadBodyAsync(RequestBodies.MaxBytes, required: true);
         if (refusal is not null)
         {
             return (null, refusal);
         }
 
-        EntityBody body;
-        try
+        JsonTurn? turn = null;
+        if (call.Bodies.Workers.IsLarge(bytes!.Length) && (turn = await call.Bodies.Workers.EnterAsync(call.Caller.NamespaceUuid)) is null)
         {
-            body = new EntityBody(bytes!, JsonDocument.Parse(bytes!.Memory, JsonBounds.Document));
-        }
-        catch (JsonException exception)
-        {
-            bytes!.Dispose();
-            return (null, ApiAnswer.MalformedContent(exception.Message));
+            bytes.Dispose();
+            return (null, call.Bodies.Full());
         }
 
-        var answer = Guard(() => body.ReadCommon(call.Caller, limits, manifest));
-        if (answer is null)
+        var body = new EntityBody(bytes, turn);
+        if (Guard(() => body.ReadCommon(call.Caller, limits, manifest)) is not { } answer)
         {
             return (body, null);
         }
@@ -80,22 +73,27 @@ internal sealed class EntityBody : IDisposable
         {
             return malformed.Answer;
         }
-        catch (Exception exception) when (exception is InvalidOperationException or ArgumentException)
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException or ArgumentException)
         {
-            // A lone surrogate, which JSON can say and no string can hold.
+            // No JSON at all, or a lone surrogate, which JSON can say and no string can hold.
             return ApiAnswer.MalformedContent(exception.Message);
         }
     }
 
+    /// <summary>Gives the text back, of which everything was read, and counts what was made of it instead.</summary>
+    public void LetTextGo() => _bytes.Keep(Exec?.Code?.Length ?? 0);
+
     public void Dispose()
     {
-        _document.Dispose();
         _bytes.Dispose();
+        _turn?.Dispose();
     }
 
+    /// <summary>The member; false when it is absent.</summary>
+    public bool TryGetEvenNull(string name, out JsonSlice value) => _members.TryGetValue(name, out value);
+
     /// <summary>The member; false when it is absent or null.</summary>
-    public bool TryGet(string name, out JsonElement value) =>
-        Root.TryGetProperty(name, out value) && value.ValueKind != JsonValueKind.Null;
+    public bool TryGet(string name, out JsonSlice value) => _members.TryGetValue(name, out value) && value.ValueKind != JsonValueKind.Null;
 
     /// <summary>The version, or null when absent.</summary>
     public string? Version()
@@ -105,7 +103,7 @@ internal sealed class EntityBody : IDisposable
             return null;
         }
 
-        var text = value.ValueKind == JsonValueKind.String ? value.GetString()! : "";
+        var text = value.ValueKind == JsonValueKind.String ? value.GetString() : "";
         return SemanticVersion.Parse(text) ?? throw new MalformedContentException(EntityTexts.VersionMalformed);
     }
 
@@ -121,7 +119,7 @@ internal sealed class EntityBody : IDisposable
         {
             JsonValueKind.True => true,
             JsonValueKind.False => false,
-            _ => throw new MalformedContentException($"Expected a boolean for 'publish', but got {Shorten(value.GetRawText())}"),
+            _ => throw new MalformedContentException($"Expected a boolean for 'publish', but got {value.GetRawText(100)}"),
         };
     }
 
@@ -131,95 +129,105 @@ internal sealed class EntityBody : IDisposable
     public FullyQualifiedName? Reference(string member, string own) =>
         TryGet(member, out var value) ? NameReading.Read(value, own) : null;
 
-    /// <summary>JSON of a value without white space.</summary>
-    public static byte[] Minify(JsonElement value)
-    {
-        if (value.ValueKind is JsonValueKind.Number or JsonValueKind.True or JsonValueKind.False or JsonValueKind.Null)
-        {
-            return Encoding.UTF8.GetBytes(value.GetRawText());
-        }
-
-        using var buffer = PooledBuffer.Rent();
-        using (var writer = new Utf8JsonWriter(buffer, Compact))
-        {
-            value.WriteTo(writer);
-        }
-
-        return buffer.Span.ToArray();
-    }
-
     private ApiAnswer? ReadCommon(Contracts.Entities.Identity caller, LimitsOptions limits, RuntimesManifest manifest)
     {
-        if (Root.ValueKind != JsonValueKind.Object)
+        if (JsonSlice.Parse(_bytes.Memory, Members, _members).ValueKind != JsonValueKind.Object)
         {
             throw new MalformedContentException("Object expected in field 'exec'");
         }
 
+        var bound = Math.Min(caller.Limits.MaxParameterSize ?? limits.MaxParameterBytes, limits.MaxParameterBytes);
         Exec = TryGet("exec", out var exec) ? ExecReading.Read(exec, manifest, caller.NamespaceName) : null;
-        Parameters = TryGet("parameters", out var parameters) ? Pairs(parameters) : null;
-        Annotations = TryGet("annotations", out var annotations) ? Pairs(annotations) : null;
+        Parameters = TryGet("parameters", out var parameters) ? Pairs(parameters, bound, out var parametersSize) : NoPairs(out parametersSize);
+        Annotations = TryGet("annotations", out var annotations) ? Pairs(annotations, bound, out var annotationsSize) : NoPairs(out annotationsSize);
         if (Exec is not null && Exec.SizeBytes > limits.MaxCodeBytes)
         {
             return ApiAnswer.Error(413, EntityTexts.TooLarge("exec", Exec.SizeBytes, limits.MaxCodeBytes));
         }
 
-        var bound = Math.Min(caller.Limits.MaxParameterSize ?? limits.MaxParameterBytes, limits.MaxParameterBytes);
-        return CheckSize("parameters", Parameters, bound) ?? CheckSize("annotations", Annotations, bound);
+        return CheckSize("parameters", parametersSize, bound) ?? CheckSize("annotations", annotationsSize, bound);
     }
 
-    private static ApiAnswer? CheckSize(string what, IReadOnlyList<KeyValue>? pairs, long bound)
+    private static ApiAnswer? CheckSize(string what, long size, long bound) =>
+        size > bound ? ApiAnswer.Error(413, EntityTexts.TooLarge(what, size, bound)) : null;
+
+    private static IReadOnlyList<KeyValue>? NoPairs(out long size)
     {
-        var size = pairs?.Sum(pair => (long)Encoding.UTF8.GetByteCount(pair.Key) + pair.Value.Length) ?? 0;
-        return size > bound ? ApiAnswer.Error(413, EntityTexts.TooLarge(what, size, bound)) : null;
+        size = 0;
+        return null;
     }
 
-    private static List<KeyValue> Pairs(JsonElement array)
+    /// <summary>The pairs, and the bytes that the bound counts; where these are far too many, no pairs.</summary>
+    private static List<KeyValue> Pairs(JsonSlice array, long bound, out long size)
     {
         if (array.ValueKind != JsonValueKind.Array)
         {
             throw new MalformedContentException(EntityTexts.ParametersMalformed);
         }
 
+        if (array.Length > MeasuredOnly * bound && (size = Measure(array)) > bound)
+        {
+            return [];
+        }
+
         var pairs = new OrderedDictionary<string, KeyValue>(StringComparer.Ordinal);
         foreach (var element in array.EnumerateArray())
         {
-            var pair = Pair(element) ?? throw new MalformedContentException(EntityTexts.ParametersMalformed);
-            pairs[pair.Key] = pair;
+            var pair = PutPair.Read(element) ?? throw new MalformedContentException(EntityTexts.ParametersMalformed);
+            var key = pair.Key.GetString();
+            pairs[key] = new KeyValue(key, pair.Value.Minify(), pair.Init, pair.Encryption);
         }
 
+        size = pairs.Values.Sum(pair => (long)Encoding.UTF8.GetByteCount(pair.Key) + pair.Value.Length);
         return [.. pairs.Values];
     }
 
-    private static KeyValue? Pair(JsonElement pair)
+    /// <summary>The bytes of all pairs, those of a repeated key each time.</summary>
+    private static long Measure(JsonSlice array)
     {
-        if (pair.ValueKind != JsonValueKind.Object
-            || !pair.TryGetProperty("key", out var key) || key.ValueKind != JsonValueKind.String
-            || !pair.TryGetProperty("value", out var value))
+        var size = 0L;
+        foreach (var element in array.EnumerateArray())
         {
-            return null;
+            var pair = PutPair.Read(element) ?? throw new MalformedContentException(EntityTexts.ParametersMalformed);
+            size += pair.Key.GetUtf8().Length + pair.Value.MinifiedLength();
         }
 
-        var hasInit = pair.TryGetProperty("init", out var init);
-        if (hasInit && init.ValueKind is not (JsonValueKind.True or JsonValueKind.False))
-        {
-            return null;
-        }
+        return size;
+    }
 
-        string? encryption = null;
-        if (pair.TryGetProperty("encryption", out var scheme))
+    /// <summary>One parameter or annotation as it was sent.</summary>
+    private readonly record struct PutPair(JsonSlice Key, JsonSlice Value, bool Init, string? Encryption)
+    {
+        /// <summary>Null when it has not the right form.</summary>
+        public static PutPair? Read(JsonSlice pair)
         {
-            if (scheme.ValueKind == JsonValueKind.String)
-            {
-                encryption = scheme.GetString();
-            }
-            else if (scheme.ValueKind != JsonValueKind.Null || !hasInit)
+            if (pair.ValueKind != JsonValueKind.Object
+                || !pair.TryGetProperty("key", out var key) || key.ValueKind != JsonValueKind.String
+                || !pair.TryGetProperty("value", out var value))
             {
                 return null;
             }
+
+            var hasInit = pair.TryGetProperty("init", out var init);
+            if (hasInit && init.ValueKind is not (JsonValueKind.True or JsonValueKind.False))
+            {
+                return null;
+            }
+
+            string? encryption = null;
+            if (pair.TryGetProperty("encryption", out var scheme))
+            {
+                if (scheme.ValueKind == JsonValueKind.String)
+                {
+                    encryption = scheme.GetString();
+                }
+                else if (scheme.ValueKind != JsonValueKind.Null || !hasInit)
+                {
+                    return null;
+                }
+            }
+
+            return new PutPair(key, value, init.ValueKind == JsonValueKind.True, encryption);
         }
-
-        return new KeyValue(key.GetString()!, Minify(value), hasInit && init.GetBoolean(), encryption);
     }
-
-    private static string Shorten(string json) => json.Length <= 100 ? json : json[..100];
 }

@@ -1,7 +1,10 @@
+using System.Buffers;
 using System.Text;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Frusta.Contracts.Entities;
+using Frusta.Contracts.Json;
+using Frusta.Contracts.Limits;
 
 namespace Frusta.Controller.Api;
 
@@ -19,7 +22,13 @@ internal sealed record PutExec(ActionExec Exec, byte[]? Code)
 /// <summary>Reads the member <c>exec</c> of an action.</summary>
 internal static partial class ExecReading
 {
-    public static PutExec Read(JsonElement exec, RuntimesManifest manifest, string callersNamespace)
+    /// <summary>Characters of what a client sent that it is shown again at most.</summary>
+    private const int MostShown = 4096;
+
+    private static readonly SearchValues<byte> Base64 =
+        SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"u8);
+
+    public static PutExec Read(JsonSlice exec, RuntimesManifest manifest, string callersNamespace)
     {
         if (exec.ValueKind != JsonValueKind.Object)
         {
@@ -41,27 +50,35 @@ internal static partial class ExecReading
     }
 
     /// <summary>True when the code is base64 of an archive: OpenWhisk goes by its form alone.</summary>
-    public static bool IsBinary(string code)
+    public static bool IsBinary(ReadOnlySpan<byte> code)
     {
-        var text = code.AsSpan().Trim();
+        var text = Trim(code);
         if (text.IsEmpty || text.Length % 4 != 0)
         {
             return false;
         }
 
-        var padding = text[^1] == '=' ? text[^2] == '=' ? 2 : 1 : 0;
-        foreach (var character in text[..^padding])
-        {
-            if (!char.IsAsciiLetterOrDigit(character) && character is not ('+' or '/'))
-            {
-                return false;
-            }
-        }
-
-        return true;
+        var padding = text[^1] == (byte)'=' ? text[^2] == (byte)'=' ? 2 : 1 : 0;
+        return text[..^padding].IndexOfAnyExcept(Base64) < 0;
     }
 
-    private static PutExec ReadSequence(JsonElement exec, string callersNamespace)
+    /// <summary>The text without white space around it.</summary>
+    private static ReadOnlySpan<byte> Trim(ReadOnlySpan<byte> text)
+    {
+        while (Rune.DecodeFromUtf8(text, out var first, out var length) == OperationStatus.Done && Rune.IsWhiteSpace(first))
+        {
+            text = text[length..];
+        }
+
+        while (Rune.DecodeLastFromUtf8(text, out var last, out var length) == OperationStatus.Done && Rune.IsWhiteSpace(last))
+        {
+            text = text[..^length];
+        }
+
+        return text;
+    }
+
+    private static PutExec ReadSequence(JsonSlice exec, string callersNamespace)
     {
         if (!exec.TryGetProperty("components", out var components))
         {
@@ -73,11 +90,21 @@ internal static partial class ExecReading
             throw new MalformedContentException("'components' must be an array");
         }
 
-        List<string> names = [.. components.EnumerateArray().Select(component => "/" + NameReading.Read(component, callersNamespace).DocumentId)];
+        var names = new List<string>();
+        foreach (var component in components.EnumerateArray())
+        {
+            if (names.Count == LimitsOptions.MostSequenceLength)
+            {
+                throw new MalformedContentException(EntityTexts.SequenceTooLong, isBare: true);
+            }
+
+            names.Add("/" + NameReading.Read(component, callersNamespace).DocumentId);
+        }
+
         return new PutExec(new ActionExec(ActionExec.Sequence, Components: names), null);
     }
 
-    private static PutExec ReadBlackBox(JsonElement exec)
+    private static PutExec ReadBlackBox(JsonSlice exec)
     {
         const string kind = ActionExec.BlackBox;
         if (Text(exec, "image") is not { } image)
@@ -91,19 +118,19 @@ internal static partial class ExecReading
         }
 
         var code = exec.TryGetProperty("code", out var value) ? CodeText(value) : null;
-        code = string.IsNullOrWhiteSpace(code) ? null : code;
+        code = Trim(code).IsEmpty ? null : code;
         var digest = image.IndexOf('@', StringComparison.Ordinal);
         return new PutExec(
             new ActionExec(kind, Main(exec, kind), code is not null && IsBinary(code), digest < 0 ? image : image[..digest]),
-            code is null ? null : Encoding.UTF8.GetBytes(code));
+            code);
     }
 
-    private static PutExec ReadCode(JsonElement exec, string kind, RuntimesManifest manifest)
+    private static PutExec ReadCode(JsonSlice exec, string kind, RuntimesManifest manifest)
     {
         if (!manifest.TryResolve(kind, out var runtime))
         {
             var valid = string.Join(", ", manifest.Kinds.Select(one => one.Kind).Append(ActionExec.Sequence).Append(ActionExec.BlackBox).Select(one => $"'{one}'"));
-            throw new MalformedContentException($"The specified runtime '{kind}' is not supported by this platform. Valid values are: {valid}.");
+            throw new MalformedContentException($"The specified runtime '{(kind.Length <= MostShown ? kind : kind[..MostShown])}' is not supported by this platform. Valid values are: {valid}.");
         }
 
         if (!exec.TryGetProperty("code", out var value) && !(runtime.Attached && exec.TryGetProperty("jar", out value)))
@@ -118,15 +145,18 @@ internal static partial class ExecReading
             throw new MalformedContentException($"'main' must be a string defined in 'exec' for '{kind}' actions");
         }
 
-        return new PutExec(new ActionExec(runtime.Kind, main, IsBinary(code)), Encoding.UTF8.GetBytes(code));
+        return new PutExec(new ActionExec(runtime.Kind, main, IsBinary(code)), code);
     }
 
     /// <remarks>An attachment record is the store's own business: a client's would point to nothing.</remarks>
-    private static string CodeText(JsonElement code) => code.ValueKind == JsonValueKind.String
-        ? code.GetString()!
-        : throw new MalformedContentException($"Could not deserialize as attachment record: {Encoding.UTF8.GetString(EntityBody.Minify(code))}");
+    private static byte[] CodeText(JsonSlice code) => code.ValueKind == JsonValueKind.String
+        ? code.GetUtf8()
+        : throw new MalformedContentException($"Could not deserialize as attachment record: {Shown(code)}");
 
-    private static string? Main(JsonElement exec, string kind)
+    /// <summary>What a client sent, or the beginning of it.</summary>
+    private static string Shown(JsonSlice sent) => sent.Length <= MostShown ? Encoding.UTF8.GetString(sent.Minify()) : sent.GetRawText(MostShown);
+
+    private static string? Main(JsonSlice exec, string kind)
     {
         if (!exec.TryGetProperty("main", out var main))
         {
@@ -138,7 +168,7 @@ internal static partial class ExecReading
             : throw new MalformedContentException($"if defined, 'main' be a string in 'exec' for '{kind}' actions");
     }
 
-    private static string? Text(JsonElement json, string member) =>
+    private static string? Text(JsonSlice json, string member) =>
         json.TryGetProperty(member, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 
     /// <summary>Docker's grammar of references: an optional host with its port, path components, an optional tag and digest.</summary>

@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Json;
 using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Entities;
+using Frusta.Contracts.Json;
 using Frusta.Contracts.Limits;
 using Microsoft.AspNetCore.Http;
 
@@ -163,16 +164,11 @@ public sealed class InfoApi
     private static byte[] Document(string name)
     {
         using var stream = typeof(InfoApi).Assembly.GetManifestResourceStream("Docs/" + name)!;
-        if (name.EndsWith(".json", StringComparison.Ordinal))
-        {
-            // It is written to be read; what is answered has no white space.
-            using var document = JsonDocument.Parse(stream);
-            return EntityBody.Minify(document.RootElement);
-        }
-
         var bytes = new byte[stream.Length];
         stream.ReadExactly(bytes);
-        return bytes;
+
+        // What is written to be read is answered without white space.
+        return name.EndsWith(".json", StringComparison.Ordinal) ? JsonSlice.Parse(bytes).Minify() : bytes;
     }
 
     private static byte[] DescribeApi(InfoOptions options) => Write(json =>

@@ -56,7 +56,7 @@ public sealed class InvokeApi(
 
         using (body)
         {
-            var request = new InvokeRequest(caller, admitted, action, body!.Memory, blocking, waitMs, call.TransactionId, call.ExtraLogging);
+            var request = new InvokeRequest(caller, admitted, action, body!.Memory, body, blocking, waitMs, call.TransactionId, call.ExtraLogging);
             using var answer = await invoke.RunAsync(request, call.Aborted);
             return answer.Outcome == InvokeOutcome.NotRunnable && await CheckComponentsAsync(call, answer.Action!) is { } unentitled
                 ? unentitled

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using Frusta.Contracts.Entities;
+using Frusta.Contracts.Json;
 using Frusta.Contracts.Limits;
 
 namespace Frusta.Controller.Api;
@@ -18,6 +19,8 @@ internal sealed record PutLimits(int? TimeoutMs, int? MemoryMb, int? LogsMb, int
 /// <summary>Reads and checks the limits of an action.</summary>
 internal static class LimitsReading
 {
+    private const int MostDigits = 4096;
+
     public static PutLimits Read(EntityBody body)
     {
         if (!body.TryGet("limits", out var limits))
@@ -67,7 +70,7 @@ internal static class LimitsReading
             : null;
     }
 
-    private static int? Whole(JsonElement limits, string member, string malformed, string name)
+    private static int? Whole(JsonSlice limits, string member, string malformed, string name)
     {
         if (!limits.TryGetProperty(member, out var value) || value.ValueKind == JsonValueKind.Null)
         {
@@ -79,7 +82,7 @@ internal static class LimitsReading
             throw new MalformedContentException(malformed);
         }
 
-        if (!decimal.TryParse(value.GetRawText(), NumberStyles.Float, CultureInfo.InvariantCulture, out var number))
+        if (value.Length > MostDigits || !decimal.TryParse(value.GetRawText(MostDigits), NumberStyles.Float, CultureInfo.InvariantCulture, out var number))
         {
             throw new MalformedContentException($"{name} is out of range");
         }

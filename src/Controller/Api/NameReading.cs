@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Frusta.Contracts.Json;
 using Frusta.Contracts.Names;
 
 namespace Frusta.Controller.Api;
@@ -6,14 +7,22 @@ namespace Frusta.Controller.Api;
 /// <summary>Names of other entities inside a body: <c>/ns[/pkg]/name</c>, or an object with path and name.</summary>
 internal static class NameReading
 {
+    /// <summary>Characters of a path, far more than any that is legal and leads to something.</summary>
+    private const int MostCharacters = 16 * 1024;
+
     /// <param name="value">The JSON.</param>
     /// <param name="own">What <c>_</c> stands for.</param>
-    public static FullyQualifiedName Read(JsonElement value, string own)
+    public static FullyQualifiedName Read(JsonSlice value, string own)
     {
+        if (value.Length > MostCharacters)
+        {
+            throw new MalformedContentException(EntityTexts.NameMalformed);
+        }
+
         switch (value.ValueKind)
         {
             case JsonValueKind.String:
-                return Join(Segments(value.GetString()!), own);
+                return Join(Segments(value.GetString()), own);
             case JsonValueKind.Object when Text(value, "path") is { } path && Text(value, "name") is { } name && EntityName.IsValid(name):
                 var segments = path.Split('/', StringSplitOptions.RemoveEmptyEntries);
                 if (segments.Length > 0 && segments.All(segment => EntityName.IsValid(segment)))
@@ -55,6 +64,6 @@ internal static class NameReading
         return new FullyQualifiedName(root, segments.Length == 2 ? null : string.Join('/', segments[1..^1]), segments[^1]);
     }
 
-    private static string? Text(JsonElement json, string member) =>
+    private static string? Text(JsonSlice json, string member) =>
         json.TryGetProperty(member, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 }

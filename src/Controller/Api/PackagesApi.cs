@@ -81,8 +81,8 @@ public sealed class PackagesApi(EntityWrites entities)
             bool? publish = null;
             ApiAnswer? Read()
             {
-                binding = ReadBinding(body!.Root, name.Namespace);
-                version = body.Version();
+                binding = ReadBinding(body!, name.Namespace);
+                version = body!.Version();
                 publish = body.Publish();
                 return null;
             }
@@ -120,9 +120,9 @@ public sealed class PackagesApi(EntityWrites entities)
             : ApiAnswer.Error(409, ApiTexts.Conflict);
     }
 
-    private static FullyQualifiedName? ReadBinding(JsonElement body, string own)
+    private static FullyQualifiedName? ReadBinding(EntityBody body, string own)
     {
-        if (!body.TryGetProperty("binding", out var binding))
+        if (!body.TryGetEvenNull("binding", out var binding))
         {
             return null;
         }
@@ -132,7 +132,7 @@ public sealed class PackagesApi(EntityWrites entities)
             throw new MalformedContentException("binding must be an object");
         }
 
-        if (!binding.EnumerateObject().Any())
+        if (binding.IsEmptyObject())
         {
             return null;
         }
@@ -142,15 +142,15 @@ public sealed class PackagesApi(EntityWrites entities)
         return new FullyQualifiedName(string.Equals(root, "_", StringComparison.Ordinal) ? own : root, null, name);
     }
 
-    private static string Member(JsonElement binding, string name)
+    private static string Member(JsonSlice binding, string name)
     {
         if (!binding.TryGetProperty(name, out var value))
         {
             throw new MalformedContentException(EntityTexts.MissingMember(name));
         }
 
-        return value.ValueKind == JsonValueKind.String && EntityName.IsValid(value.GetString()!)
-            ? value.GetString()!
+        return value.ValueKind == JsonValueKind.String && EntityName.IsValid(value.GetString())
+            ? value.GetString()
             : throw new MalformedContentException($"The {name} of the binding contains illegal characters.");
     }
 

@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using System.Text.Json;
 using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Entities;
@@ -12,7 +13,7 @@ internal sealed record PutAction(
     PutExec? Exec,
     IReadOnlyList<KeyValue>? Parameters,
     IReadOnlyList<KeyValue>? Annotations,
-    IReadOnlyList<string> RemovedAnnotations,
+    IReadOnlySet<string> RemovedAnnotations,
     PutLimits Limits,
     string? Version,
     bool? Publish)
@@ -47,16 +48,27 @@ internal sealed record PutAction(
         };
     }
 
-    private static IReadOnlyList<string> ReadRemoved(EntityBody body)
+    private static IReadOnlySet<string> ReadRemoved(EntityBody body)
     {
         if (!body.TryGet("delAnnotations", out var removed))
         {
-            return [];
+            return FrozenSet<string>.Empty;
         }
 
-        return removed.ValueKind == JsonValueKind.Array && removed.EnumerateArray().All(key => key.ValueKind == JsonValueKind.String)
-            ? [.. removed.EnumerateArray().Select(key => key.GetString()!)]
-            : throw new MalformedContentException("delAnnotations must be an array of strings");
+        var keys = new HashSet<string>(StringComparer.Ordinal);
+        if (removed.ValueKind == JsonValueKind.Array)
+        {
+            foreach (var key in removed.EnumerateArray())
+            {
+                keys.Add(key.ValueKind == JsonValueKind.String ? key.GetString() : throw Malformed());
+            }
+
+            return keys;
+        }
+
+        throw Malformed();
+
+        static MalformedContentException Malformed() => new("delAnnotations must be an array of strings");
     }
 
     /// <summary>Sequences have exactly one parameter, which nobody can set.</summary>
@@ -88,7 +100,7 @@ internal sealed record PutAction(
             // OpenWhisk loses the list when it makes a sequence of the body, and clients have seen it so.
             under = Exec is { Exec.IsSequence: true }
                 ? old.Annotations
-                : [.. old.Annotations.Where(annotation => !RemovedAnnotations.Contains(annotation.Key, StringComparer.Ordinal))];
+                : [.. old.Annotations.Where(annotation => !RemovedAnnotations.Contains(annotation.Key))];
         }
 
         using var value = PooledBuffer.Rent();

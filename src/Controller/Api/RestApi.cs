@@ -15,7 +15,8 @@ namespace Frusta.Controller.Api;
 /// 5 the handler of the collection   6 the answer onto the wire. The path is read as it was sent: a router that decodes first
 /// would take an escaped slash for a real one.
 /// </remarks>
-public sealed partial class RestApi(InfoApi info, Authenticate authenticate, Dispatch dispatch, ByteBudget answers, InvocationOptions options, ILogger<RestApi> log)
+public sealed partial class RestApi(
+    InfoApi info, Authenticate authenticate, Dispatch dispatch, RequestBodies bodies, ByteBudget answers, InvocationOptions options, ILogger<RestApi> log)
 {
     private const string Root = RequestPath.Root;
     private const string Namespaces = Root + "/namespaces";
@@ -118,7 +119,7 @@ public sealed partial class RestApi(InfoApi info, Authenticate authenticate, Dis
         }
 
         share = answers.Of(caller.NamespaceUuid);
-        var call = new ApiCall(context, caller, share, transactionId, TransactionId.WantsExtraLogging(context.Request.Headers));
+        var call = new ApiCall(context, caller, transactionId, TransactionId.WantsExtraLogging(context.Request.Headers), bodies, share);
         if (path is Namespaces or Namespaces + "/")
         {
             return new ValueTask<ApiAnswer>(HttpMethods.IsGet(context.Request.Method) ? Dispatch.Namespaces(call) : ApiAnswer.Error(404, ApiTexts.NoRoute));

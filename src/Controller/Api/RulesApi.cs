@@ -14,6 +14,9 @@ public sealed class RulesApi(EntityWrites entities)
     /// <summary>Writers of one trigger that meet try again this often before the client hears of it.</summary>
     private const int MostAttempts = 10;
 
+    /// <summary>Characters of what a client sent that it is shown again at most.</summary>
+    private const int MostShown = 4096;
+
     private static readonly byte[] Ok = [.. "OK"u8];
 
     public ValueTask<ApiAnswer> ListAsync(ApiCall call, string namespaceName) =>
@@ -110,8 +113,14 @@ public sealed class RulesApi(EntityWrites entities)
         bool active;
         using (body)
         {
+            using var turn = call.Bodies.Workers.IsLarge(body!.Length) ? await call.Bodies.Workers.EnterAsync(call.Caller.NamespaceUuid) : null;
+            if (turn is null && call.Bodies.Workers.IsLarge(body.Length))
+            {
+                return call.Bodies.Full();
+            }
+
             var read = false;
-            if (EntityBody.Guard(() => ReadStatus(body!.Memory, out read)) is { } malformed)
+            if (EntityBody.Guard(() => ReadStatus(body.Memory, out read)) is { } malformed)
             {
                 return malformed;
             }
@@ -145,43 +154,31 @@ public sealed class RulesApi(EntityWrites entities)
     private static ApiAnswer? ReadStatus(ReadOnlyMemory<byte> json, out bool active)
     {
         active = false;
-        JsonDocument document;
-        try
+        var document = JsonSlice.Parse(json);
+        if (document.ValueKind != JsonValueKind.Object)
         {
-            document = JsonDocument.Parse(json, JsonBounds.Document);
-        }
-        catch (JsonException exception)
-        {
-            throw new MalformedContentException(exception.Message);
+            throw new MalformedContentException(EntityTexts.ObjectExpected);
         }
 
-        using (document)
+        if (!document.TryGetProperty("status", out var status))
         {
-            if (document.RootElement.ValueKind != JsonValueKind.Object)
-            {
-                throw new MalformedContentException(EntityTexts.ObjectExpected);
-            }
-
-            if (!document.RootElement.TryGetProperty("status", out var status))
-            {
-                throw new MalformedContentException("key not found: status");
-            }
-
-            if (status.ValueKind != JsonValueKind.String)
-            {
-                throw new MalformedContentException("rule status malformed");
-            }
-
-            var text = status.GetString()!.Trim();
-            active = text switch
-            {
-                "active" => true,
-                "inactive" => false,
-                "" => throw new MalformedContentException("requirement failed: argument undefined"),
-                _ => throw new MalformedContentException($"requirement failed: {text} is not a recognized rule state"),
-            };
-            return null;
+            throw new MalformedContentException("key not found: status");
         }
+
+        if (status.ValueKind != JsonValueKind.String)
+        {
+            throw new MalformedContentException("rule status malformed");
+        }
+
+        var text = status.GetString().Trim();
+        active = text switch
+        {
+            "active" => true,
+            "inactive" => false,
+            "" => throw new MalformedContentException("requirement failed: argument undefined"),
+            _ => throw new MalformedContentException($"requirement failed: {(text.Length <= MostShown ? text : text[..MostShown])} is not a recognized rule state"),
+        };
+        return null;
     }
 
     private async ValueTask<ApiAnswer> PutAsync(ApiCall call, FullyQualifiedName name, bool overwrite, PutRule put)

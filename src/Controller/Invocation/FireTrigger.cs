@@ -43,12 +43,25 @@ public sealed class FireTrigger(
     Admit admit,
     CheckActivate check,
     IBus bus,
+    JsonWorkers workers,
     LimitsOptions limits,
     TimeProvider clock)
 {
     private static readonly JsonWriterOptions Options = new() { Encoder = LeastEscaping.Instance };
 
+    /// <summary>Fires. An event that is too large for an event loop is read, and all that is made of it written, on a thread for such things.</summary>
     public async ValueTask<FireAnswer> RunAsync(FireRequest request, CancellationToken cancellationToken)
+    {
+        if (!workers.IsLarge(request.Body.Length))
+        {
+            return await FireAsync(request, cancellationToken);
+        }
+
+        using var turn = await workers.EnterAsync(request.Caller.NamespaceUuid);
+        return turn is null ? new FireAnswer(InvokeOutcome.Full, default) : await FireAsync(request, cancellationToken);
+    }
+
+    private async ValueTask<FireAnswer> FireAsync(FireRequest request, CancellationToken cancellationToken)
     {
         // 1 Read the event.
         using var payload = PooledBuffer.Rent(request.Body.Length + 2);
@@ -196,7 +209,7 @@ public sealed class FireTrigger(
             return (null, ApiTexts.PayloadTooLarge(arguments.Length, limitBytes), false);
         }
 
-        var call = new InvokeRequest(request.Caller, admitted, link.Action, arguments.Memory, Blocking: false, 0, request.TransactionId, request.ForceStore);
+        var call = new InvokeRequest(request.Caller, admitted, link.Action, arguments.Memory, BodyOwner: null, Blocking: false, 0, request.TransactionId, request.ForceStore);
         var (answer, message) = await invoke.ComposeAsync(call, cancellationToken);
         if (message is not null)
         {

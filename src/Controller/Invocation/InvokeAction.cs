@@ -13,7 +13,8 @@ namespace Frusta.Controller.Invocation;
 /// <param name="Caller">Authenticated and admitted.</param>
 /// <param name="Place">Its place in flight. An activation takes it over; where there is none, it stays the caller's to give back.</param>
 /// <param name="Action">The name that was called.</param>
-/// <param name="Body">The arguments as they came; nothing at all is <c>{}</c>. Read before the first wait of the call, not kept.</param>
+/// <param name="Body">The arguments as they came; nothing at all is <c>{}</c>. Not kept.</param>
+/// <param name="BodyOwner">Disposed once the body is read, long before the call ends; null where the body is kept for others.</param>
 /// <param name="Blocking">True when the client waits for the result.</param>
 /// <param name="WaitMs">Milliseconds that it waits.</param>
 /// <param name="TransactionId">Id of the request.</param>
@@ -23,6 +24,7 @@ public readonly record struct InvokeRequest(
     FlightPlace Place,
     FullyQualifiedName Action,
     ReadOnlyMemory<byte> Body,
+    IDisposable? BodyOwner,
     bool Blocking,
     int WaitMs,
     string TransactionId,
@@ -40,6 +42,7 @@ public sealed partial class InvokeAction : IDisposable
 {
     private readonly ResolveAction _resolve;
     private readonly IBus _bus;
+    private readonly JsonWorkers _workers;
     private readonly Func<string, bool> _isRetired;
     private readonly TimeProvider _clock;
     private readonly ILogger<InvokeAction> _log;
@@ -47,6 +50,7 @@ public sealed partial class InvokeAction : IDisposable
 
     /// <param name="resolve">Where actions are found.</param>
     /// <param name="bus">The way to the invokers.</param>
+    /// <param name="workers">Where arguments are merged that are too large for an event loop.</param>
     /// <param name="isRetired">True for a kind whose runtime is no longer supported.</param>
     /// <param name="options">Bounds.</param>
     /// <param name="clock">The clock.</param>
@@ -54,6 +58,7 @@ public sealed partial class InvokeAction : IDisposable
     public InvokeAction(
         ResolveAction resolve,
         IBus bus,
+        JsonWorkers workers,
         Func<string, bool> isRetired,
         InvocationOptions options,
         TimeProvider clock,
@@ -61,6 +66,7 @@ public sealed partial class InvokeAction : IDisposable
     {
         _resolve = resolve;
         _bus = bus;
+        _workers = workers;
         _isRetired = isRetired;
         _clock = clock;
         _log = log;
@@ -77,7 +83,8 @@ public sealed partial class InvokeAction : IDisposable
         var (found, action) = await _resolve.FindAsync(request.Action, cancellationToken);
 
         // 2 Merge and 3 refuse.
-        var (refusal, content) = Prepare(found, action, request.Body.Span);
+        var (refusal, content) = await PrepareAsync(request, found, action);
+        request.BodyOwner?.Dispose();
         if (content is null)
         {
             return new InvokeAnswer(refusal, default, action: action);
@@ -152,7 +159,7 @@ public sealed partial class InvokeAction : IDisposable
         CancellationToken cancellationToken)
     {
         var (found, action) = await _resolve.FindAsync(request.Action, cancellationToken);
-        var (refusal, content) = Prepare(found, action, request.Body.Span);
+        var (refusal, content) = await PrepareAsync(request, found, action);
         if (content is null)
         {
             return (new InvokeAnswer(refusal, default, action: action), null);
@@ -177,6 +184,18 @@ public sealed partial class InvokeAction : IDisposable
         SendOutcome.NamespaceFull => InvokeOutcome.NamespaceFull,
         _ => InvokeOutcome.Full,
     };
+
+    /// <summary>Merges on the spot, or, what is too large for that, on a thread for such things.</summary>
+    private ValueTask<(InvokeOutcome Refusal, PooledBuffer? Content)> PrepareAsync(InvokeRequest request, ResolveOutcome found, ResolvedAction? action) =>
+        _workers.IsLarge(request.Body.Length + (action?.Parameters.SizeBytes ?? 0L))
+            ? PrepareApartAsync(request, found, action)
+            : new(Prepare(found, action, request.Body.Span));
+
+    private async ValueTask<(InvokeOutcome Refusal, PooledBuffer? Content)> PrepareApartAsync(InvokeRequest request, ResolveOutcome found, ResolvedAction? action)
+    {
+        using var turn = await _workers.EnterAsync(request.Caller.NamespaceUuid);
+        return turn is null ? (InvokeOutcome.Full, null) : Prepare(found, action, request.Body.Span);
+    }
 
     private (InvokeOutcome Refusal, PooledBuffer? Content) Prepare(ResolveOutcome found, ResolvedAction? action, ReadOnlySpan<byte> body)
     {

@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Frusta.Bus;
 using Frusta.Contracts.Entities;
+using Frusta.Contracts.Json;
 using Frusta.Contracts.Limits;
 using Frusta.Contracts.Names;
 using Frusta.Controller.Api;
@@ -16,6 +17,7 @@ public sealed class FireTriggerTests : IDisposable
     private static readonly Contracts.Entities.Identity Caller = new("guest", "guest", "uuid", "uuid:key", NamespaceLimits.None);
 
     private readonly FakeBus _bus = new();
+    private readonly JsonWorkers _workers = new(new LargeJsonOptions(), "large bodies");
     private readonly Dictionary<string, EntityDocument> _entities = new(StringComparer.Ordinal);
     private readonly Admit _admit = new(new LimitsOptions { InvocationsPerMinute = 3 }, TimeProvider.System);
     private readonly InvokeAction _invoke;
@@ -27,13 +29,14 @@ public sealed class FireTriggerTests : IDisposable
         _invoke = new InvokeAction(
             new ResolveAction(read, new InvocationOptions()),
             _bus,
+            _workers,
             static _ => false,
             new InvocationOptions(),
             TimeProvider.System,
             NullLogger<InvokeAction>.Instance);
         CheckActivate check = static (_, _, name, _) =>
             ValueTask.FromResult(string.Equals(name.Namespace, "guest", StringComparison.Ordinal) ? (ApiAnswer?)null : ApiAnswer.Error(403, "no"));
-        _fire = new FireTrigger(read, _invoke, _admit, check, _bus, new LimitsOptions { MaxPayloadBytes = 4096 }, TimeProvider.System);
+        _fire = new FireTrigger(read, _invoke, _admit, check, _bus, _workers, new LimitsOptions { MaxPayloadBytes = 4096 }, TimeProvider.System);
         Put(new ActionDocument
         {
             Name = new FullyQualifiedName("guest", null, "act"),
@@ -45,7 +48,11 @@ public sealed class FireTriggerTests : IDisposable
         });
     }
 
-    public void Dispose() => _invoke.Dispose();
+    public void Dispose()
+    {
+        _invoke.Dispose();
+        _workers.Dispose();
+    }
 
     [Fact]
     public async Task Active_rules_start_their_actions_and_every_rule_has_its_line()

@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Frusta.Bus;
 using Frusta.Contracts.Entities;
+using Frusta.Contracts.Json;
 using Frusta.Contracts.Limits;
 using Frusta.Contracts.Messages;
 using Frusta.Contracts.Names;
@@ -19,6 +20,7 @@ public sealed class InvokeActionTests : IDisposable
 
     private readonly FakeTimeProvider _clock = new(DateTimeOffset.UnixEpoch.AddYears(50));
     private readonly FakeBus _bus = new();
+    private readonly JsonWorkers _workers = new(new LargeJsonOptions(), "large bodies");
     private readonly Dictionary<string, EntityDocument> _entities = new(StringComparer.Ordinal);
     private readonly Admit _admit;
     private readonly InvokeAction _invoke;
@@ -29,6 +31,7 @@ public sealed class InvokeActionTests : IDisposable
         _invoke = new InvokeAction(
             new ResolveAction((id, _) => ValueTask.FromResult(_entities.GetValueOrDefault(id)), new InvocationOptions()),
             _bus,
+            _workers,
             static kind => string.Equals(kind, "nodejs:6", StringComparison.Ordinal),
             new InvocationOptions(),
             _clock,
@@ -38,7 +41,11 @@ public sealed class InvokeActionTests : IDisposable
 
     private int InFlight => _admit.LoadOf(Caller).InFlight;
 
-    public void Dispose() => _invoke.Dispose();
+    public void Dispose()
+    {
+        _invoke.Dispose();
+        _workers.Dispose();
+    }
 
     [Theory]
     [InlineData("{\"ok\":true}", ActivationStatus.Success, 200)]
@@ -263,7 +270,7 @@ public sealed class InvokeActionTests : IDisposable
         using (place)
         {
             return await _invoke.RunAsync(
-                new InvokeRequest(Caller, place!, Name(name), Encoding.UTF8.GetBytes(body), blocking, waitMs, "tid", ForceStore: false),
+                new InvokeRequest(Caller, place!, Name(name), Encoding.UTF8.GetBytes(body), BodyOwner: null, blocking, waitMs, "tid", ForceStore: false),
                 TestContext.Current.CancellationToken);
         }
     }

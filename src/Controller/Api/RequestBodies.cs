@@ -1,0 +1,119 @@
+using System.Net.Http.Headers;
+using System.Text;
+using Frusta.Contracts.Json;
+using Frusta.Contracts.Limits;
+using Microsoft.AspNetCore.Http;
+
+namespace Frusta.Controller.Api;
+
+/// <summary>Reads request bodies, each with a bound of its own and all together within the budget.</summary>
+/// <param name="budget">Bytes that all bodies may hold. They are taken as they arrive, not as they are announced.</param>
+/// <param name="workers">Where bodies are read that are too large for an event loop.</param>
+/// <param name="retryAfterSeconds">What a client is told that finds no room.</param>
+public sealed class RequestBodies(ByteBudget budget, JsonWorkers workers, int retryAfterSeconds)
+{
+    /// <summary>OpenWhisk refuses more, whatever it is for.</summary>
+    public const int MaxBytes = 50 * 1024 * 1024;
+
+    /// <summary>Where bodies are read that are too large for an event loop.</summary>
+    public JsonWorkers Workers => workers;
+
+    /// <summary>503 with <c>Retry-After</c>.</summary>
+    public ApiAnswer Full() => ApiAnswer.Error(503) with { RetryAfterSeconds = retryAfterSeconds };
+
+    /// <summary>
+    /// Reads the whole body. One over <paramref name="limitBytes"/> is refused with 413, one that there is no room for with 503, a media type other
+    /// than JSON with 415 (an empty body needs none), each as the answer in <see cref="BodyReading.Refusal"/>. Of what is refused nothing is kept.
+    /// </summary>
+    /// <param name="context">The request.</param>
+    /// <param name="namespaceUuid">Whose body it is.</param>
+    /// <param name="limitBytes">Bytes that it may have.</param>
+    /// <param name="required">True where an empty body is malformed: a media type other than JSON then counts before that.</param>
+    public async ValueTask<BodyReading> ReadAsync(HttpContext context, string namespaceUuid, long limitBytes, bool required)
+    {
+        var request = context.Request;
+        limitBytes = Math.Min(limitBytes, MaxBytes);
+        if (request.ContentLength > limitBytes)
+        {
+            return new BodyReading(null, ApiAnswer.Error(413, ApiTexts.PayloadTooLarge(request.ContentLength.Value, limitBytes)));
+        }
+
+        var body = new BodyBytes(budget.Of(namespaceUuid));
+        var isRead = false;
+        try
+        {
+            var refusal = await ReceiveAsync(context, body, (int)limitBytes)
+                ?? (body.Length > 0 || (required && !string.IsNullOrEmpty(request.ContentType)) ? RefuseType(request.ContentType) : null);
+            isRead = refusal is null;
+            return isRead ? new BodyReading(body, null) : new BodyReading(null, refusal);
+        }
+        finally
+        {
+            if (!isRead)
+            {
+                body.Dispose();
+            }
+        }
+    }
+
+    private async ValueTask<ApiAnswer?> ReceiveAsync(HttpContext context, BodyBytes body, int limitBytes)
+    {
+        var reader = context.Request.BodyReader;
+        while (true)
+        {
+            var read = await reader.ReadAsync(context.RequestAborted);
+            var arrived = read.Buffer;
+            var size = body.Length + arrived.Length;
+            var isAdded = size <= limitBytes && body.TryAdd(arrived, limitBytes);
+            reader.AdvanceTo(arrived.End);
+            if (!isAdded)
+            {
+                return size > limitBytes ? ApiAnswer.Error(413, ApiTexts.PayloadTooLarge(size, limitBytes)) : Full();
+            }
+
+            if (read.IsCompleted)
+            {
+                return null;
+            }
+        }
+    }
+
+    /// <summary>415 unless the media type is JSON; a body without one counts as bytes.</summary>
+    private static ApiAnswer? RefuseType(string? contentType)
+    {
+        if (string.Equals(contentType, ApiAnswer.Json, StringComparison.OrdinalIgnoreCase))
+        {
+            return null;
+        }
+
+        var type = string.IsNullOrWhiteSpace(contentType) ? "application/octet-stream" : contentType.Trim();
+        var media = type.AsSpan();
+        var parameters = media.IndexOf(';');
+        if (parameters >= 0)
+        {
+            media = media[..parameters].TrimEnd();
+        }
+
+        if (media.Equals(ApiAnswer.Json, StringComparison.OrdinalIgnoreCase))
+        {
+            return null;
+        }
+
+        // What is no media type at all counts as bytes too.
+        var shown = MediaTypeHeaderValue.TryParse(type, out var parsed) ? Show(parsed) : "application/octet-stream";
+        return ApiAnswer.Error(415, $"The request's Content-Type [{shown}] is not supported. Expected:\napplication/json");
+    }
+
+    /// <summary>Types are told apart without case, and shown in the spelling that they are registered with.</summary>
+    private static string Show(MediaTypeHeaderValue type)
+    {
+        var shown = new StringBuilder(type.MediaType!.ToLowerInvariant());
+        foreach (var parameter in type.Parameters)
+        {
+            var isCharset = string.Equals(parameter.Name, "charset", StringComparison.OrdinalIgnoreCase);
+            shown.Append("; ").Append(parameter.Name.ToLowerInvariant()).Append('=').Append(isCharset ? parameter.Value?.ToUpperInvariant() : parameter.Value);
+        }
+
+        return shown.ToString();
+    }
+}
