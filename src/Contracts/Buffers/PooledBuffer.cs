@@ -6,11 +6,14 @@ namespace Frusta.Contracts.Buffers;
 /// <remarks>It is a buffer writer while it is filled; once handed on, nobody writes.</remarks>
 public sealed class PooledBuffer : IBufferWriter<byte>, IDisposable
 {
+    // What is larger is seldom needed, and the pool would keep it for good in a server that becomes idle.
+    private const int MostPooledBytes = 1 << 20;
+
     private byte[] _bytes;
     private int _length;
     private int _holders = 1;
 
-    private PooledBuffer(int capacity) => _bytes = ArrayPool<byte>.Shared.Rent(Math.Max(capacity, 256));
+    private PooledBuffer(int capacity) => _bytes = Take(Math.Max(capacity, 256));
 
     /// <summary>Rents a buffer for at least <paramref name="capacity"/> bytes, held once by the caller.</summary>
     public static PooledBuffer Rent(int capacity = 1024) => new(capacity);
@@ -70,6 +73,17 @@ public sealed class PooledBuffer : IBufferWriter<byte>, IDisposable
         {
             var bytes = Interlocked.Exchange(ref _bytes, []);
             _length = 0;
+            GiveBack(bytes);
+        }
+    }
+
+    private static byte[] Take(int capacity) =>
+        capacity > MostPooledBytes ? GC.AllocateUninitializedArray<byte>(capacity) : ArrayPool<byte>.Shared.Rent(capacity);
+
+    private static void GiveBack(byte[] bytes)
+    {
+        if (bytes.Length <= MostPooledBytes)
+        {
             ArrayPool<byte>.Shared.Return(bytes);
         }
     }
@@ -82,9 +96,9 @@ public sealed class PooledBuffer : IBufferWriter<byte>, IDisposable
             return;
         }
 
-        var larger = ArrayPool<byte>.Shared.Rent(Math.Max(wanted, _bytes.Length * 2));
+        var larger = Take(Math.Max(wanted, (int)Math.Min(_bytes.Length * 2L, Array.MaxLength)));
         _bytes.AsSpan(0, _length).CopyTo(larger);
-        ArrayPool<byte>.Shared.Return(_bytes);
+        GiveBack(_bytes);
         _bytes = larger;
     }
 }

@@ -51,6 +51,7 @@ internal static class StandaloneServer
         var started = Stopwatch.GetTimestamp();
         var clock = TimeProvider.System;
         using var exporter = new PrometheusExporter();
+        using var trim = new MemoryTrim(clock);
         using var loggers = Logging.Create(options.Server.LogLevel);
         var (subjects, withStock) = ReadSubjects(options);
         var room = ConnectionRoom.Of(options.Server.MaxConnections);
