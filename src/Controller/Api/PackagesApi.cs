@@ -240,7 +240,7 @@ public sealed class PackagesApi(EntityWrites entities)
             }
         }
 
-        return new Change(new EntityUnit(changes), () => EntityJson.Package(package, package.Parameters, actions: null));
+        return new Change(new EntityUnit(changes), () => EntityJson.Package(package, package.Parameters));
     }
 
     /// <summary>The key <c>binding</c> is the server's own.</summary>
