@@ -34,6 +34,31 @@ public sealed class CachedEntityStoreTests
         }
     }
 
+    [Fact]
+    public async Task Whoever_keeps_something_of_a_document_is_told_of_a_write_and_reads_then_what_was_written()
+    {
+        var store = new SlowStore();
+        var topic = new EmbeddedCacheInvalidation();
+        var cache = new CachedEntityStore(store, new CachedEntityOptions(), topic);
+        var keeper = new Keeper(cache);
+        topic.Deliver(keeper);
+        Assert.Equal("1-a", (await cache.GetAsync("guest/hello", Cancellation))!.Revision);
+
+        store.Write();
+        await cache.PutAsync(Document("2-b"), null, Cancellation);
+
+        Assert.Equal(("guest/hello", "2-b"), await keeper.Heard.Task.WaitAsync(TimeSpan.FromMinutes(1), Cancellation));
+    }
+
+    private sealed class Keeper(CachedEntityStore cache) : ICacheInvalidationIntake
+    {
+        public TaskCompletionSource<(string Document, string Revision)> Heard { get; } = new();
+
+        public void Invalidated(string documentId) => _ = ReadAsync(documentId);
+
+        private async Task ReadAsync(string documentId) => Heard.TrySetResult((documentId, (await cache.GetAsync(documentId, Cancellation))!.Revision));
+    }
+
     private static TriggerDocument Document(string revision) => new()
     {
         Name = new FullyQualifiedName("guest", null, "hello"),
