@@ -14,7 +14,7 @@ namespace Frusta.Invoker;
 /// The invoker of one machine: takes deliveries, puts each into the queue of its action, and serves it once the pool has a sandbox for it. It decides
 /// nothing itself: what starts and what waits is the pool's matter, how an activation ends that of <see cref="RunActivation"/>.
 /// </summary>
-public sealed partial class InvokerRole : IActivationIntake, IPoolClient, IAsyncDisposable
+public sealed partial class InvokerRole : IActivationIntake, ICacheInvalidationIntake, IPoolClient, IAsyncDisposable
 {
     private const int DeepestNesting = 8;
     private static readonly TimeSpan DrainLook = TimeSpan.FromMilliseconds(5);
@@ -31,6 +31,7 @@ public sealed partial class InvokerRole : IActivationIntake, IPoolClient, IAsync
     private readonly PoolClock _clock;
     private readonly PoolDriver _pool;
     private readonly RunActivation _run;
+    private readonly RetireActions _retire;
     private readonly CancellationTokenSource _stopping = new();
     private int _resolving;
     private volatile bool _closed = true;
@@ -51,6 +52,7 @@ public sealed partial class InvokerRole : IActivationIntake, IPoolClient, IAsync
         _clock = new PoolClock(time);
         _pool = new PoolDriver(options, factory, _clock, this, _logger);
         _run = new RunActivation(store, limits, _clock, _pool.Timer, _logger);
+        _retire = new RetireActions(store, _pool, _logger, _stopping.Token);
     }
 
     /// <summary><c>up</c>, <c>unhealthy</c> (no sandbox has come up lately) or <c>down</c>, as <c>/invokers</c> shows it.</summary>
@@ -113,6 +115,15 @@ public sealed partial class InvokerRole : IActivationIntake, IPoolClient, IAsync
         }
 
         return outcome;
+    }
+
+    /// <summary>A document was written or deleted: where it is that of an action with sandboxes, those of other revisions end.</summary>
+    public void Invalidated(string documentId)
+    {
+        if (_pool.Knows(documentId))
+        {
+            _retire.Look(documentId);
+        }
     }
 
     private SendOutcome Take(IDelivery delivery)
@@ -183,10 +194,16 @@ public sealed partial class InvokerRole : IActivationIntake, IPoolClient, IAsync
         var key = new PoolKey(message.User.NamespaceUuid, action.Name, action.Revision);
         while (true)
         {
-            if (_pool.FindOrAdd(key, action, message.User.NamespaceName) is not { } entry)
+            if (_pool.FindOrAdd(key, action, message.User.NamespaceName, out var isNew) is not { } entry)
             {
                 _ = RefuseKindAsync(delivery, action);
                 return SendOutcome.Sent;
+            }
+
+            if (isNew)
+            {
+                // The news that it was replaced may have come before.
+                _retire.Look(action.Name.DocumentId);
             }
 
             var outcome = Enter(new QueuedActivation(delivery, entry, again));
@@ -205,6 +222,9 @@ public sealed partial class InvokerRole : IActivationIntake, IPoolClient, IAsync
         {
             case Arrival.Run:
                 Serve(slot!, activation);
+                return SendOutcome.Sent;
+            case Arrival.Resume:
+                _pool.Resume(slot!, activation);
                 return SendOutcome.Sent;
             case Arrival.Queued:
                 _pool.Timer.EnsureTicking();

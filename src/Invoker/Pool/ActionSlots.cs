@@ -21,6 +21,7 @@ internal sealed class ActionSlots
     private bool _asked;
     private bool _closed;
     private bool _busy;
+    private volatile bool _retired;
     private long _lastSeenUs;
 
     public ActionSlots(PoolKey key, NamespaceShare share, RoomRules rules, RoomLedger ledger, FamilyCost family, string familyName, long limitBytes, int maxInstances)
@@ -63,6 +64,13 @@ internal sealed class ActionSlots
     /// <summary>True while one that is idle has not been measured since a run that may have changed what it uses.</summary>
     public bool HasUnseen => _idle.Unseen > 0;
 
+    /// <summary>True once the action has another revision, or none: what idles is to be ended, and what runs when nothing waits for it. Set by the room.</summary>
+    public bool IsRetired
+    {
+        get => _retired;
+        set => _retired = value;
+    }
+
     /// <summary>Takes a warm sandbox, or queues.</summary>
     public Arrival Arrive(Waiting item, long nowUs, out Slot? slot)
     {
@@ -84,7 +92,7 @@ internal sealed class ActionSlots
 
             if (_waiting.Count == 0 && TryTakeIdle(nowUs, out slot))
             {
-                return Arrival.Run;
+                return slot.Pause.Wake() ? Arrival.Resume : Arrival.Run;
             }
 
             return Enqueue(item, nowUs);
@@ -117,7 +125,7 @@ internal sealed class ActionSlots
         {
             EndRun(slot, nowUs);
             _lastSeenUs = nowUs;
-            stop = !keep || !slot.Initialised || _yields > 0;
+            stop = !keep || !slot.Initialised || _yields > 0 || (_retired && _waiting.Count == 0);
             if (stop)
             {
                 _yields = Math.Max(0, _yields - 1);
@@ -198,7 +206,7 @@ internal sealed class ActionSlots
         {
             while (_waiting.Count > 0 && TryTakeIdle(nowUs, out var slot))
             {
-                actions.Add(new PoolAction(PoolActionKind.Run, slot, _waiting.Dequeue(nowUs)));
+                actions.Add(new PoolAction(slot.Pause.Wake() ? PoolActionKind.Resume : PoolActionKind.Run, slot, _waiting.Dequeue(nowUs)));
             }
         }
     }
@@ -293,6 +301,50 @@ internal sealed class ActionSlots
         }
     }
 
+    /// <summary>Names the idle sandboxes that are to be paused or looked at.</summary>
+    internal void Pause(PauseRule rule, long nowUs, List<PoolAction> actions)
+    {
+        lock (_lock)
+        {
+            _idle.Pause(rule, nowUs, actions);
+        }
+    }
+
+    /// <summary>A sandbox was looked at. One that burns is paused; true when that is not possible, and it was taken out to be ended.</summary>
+    internal bool Looked(Slot slot, PauseRule rule, long? cpuUs, long atUs, List<PoolAction> actions)
+    {
+        lock (_lock)
+        {
+            if (!rule.Burns(slot, cpuUs, atUs))
+            {
+                return false;
+            }
+
+            if (!slot.Pause.IsPossible)
+            {
+                return _idle.Remove(slot);
+            }
+
+            PauseRule.Begin(slot, actions);
+            return false;
+        }
+    }
+
+    /// <summary>A pause was carried out, or failed; whoever took the sandbox meanwhile resumes it. True when it was taken out to be ended.</summary>
+    internal bool Paused(Slot slot, bool succeeded)
+    {
+        lock (_lock)
+        {
+            if (slot.State != SlotState.Idle || slot.Pause.State != PauseState.Pausing)
+            {
+                return false;
+            }
+
+            slot.Pause.State = PauseState.Paused;
+            return !succeeded && _idle.Remove(slot);
+        }
+    }
+
     /// <summary>Names up to so many idle sandboxes to be measured. Gives how many.</summary>
     internal int AskToMeasure(int most, bool unseenOnly, long nowUs, List<PoolAction> actions)
     {
@@ -314,6 +366,15 @@ internal sealed class ActionSlots
         lock (_lock)
         {
             return _idle.Count > left && (evenWaited || _waiting.Count == 0) && _idle.Oldest(idleBeforeUs) is { } slot ? slot.WorthThen + WorthOfUses(slot) : double.MaxValue;
+        }
+    }
+
+    /// <summary>Takes the sandbox idle for longest out, to be ended; null when none is idle, or an activation waits for it.</summary>
+    internal Slot? TakeUnwaited()
+    {
+        lock (_lock)
+        {
+            return _waiting.Count == 0 ? _idle.RemoveOldest() : null;
         }
     }
 
@@ -360,12 +421,12 @@ internal sealed class ActionSlots
         }
     }
 
-    /// <summary>Closes the slots when nothing was seen of the action for the idle timeout. They are forgotten then.</summary>
+    /// <summary>Closes the slots when nothing was seen of the action for the idle timeout, or nobody will call it any more. They are forgotten then.</summary>
     internal bool TryClose(long nowUs)
     {
         lock (_lock)
         {
-            _closed = Total == 0 && _waiting.Count == 0 && nowUs - _lastSeenUs > _rules.IdleTimeoutUs;
+            _closed = Total == 0 && _waiting.Count == 0 && (_retired || nowUs - _lastSeenUs > _rules.IdleTimeoutUs);
             return _closed;
         }
     }

@@ -83,7 +83,7 @@ internal sealed class IdleSlots(RoomRules rules, RoomLedger ledger, FamilyCost f
         for (var i = 0; i < _slots.Count && asked < most; i++)
         {
             var slot = _slots[i];
-            if (!slot.MeasureAsked && (slot.IsSeen ? !unseenOnly && nowUs - slot.MeasuredUs >= rules.MeasureEveryUs : true))
+            if (!slot.MeasureAsked && (!slot.IsSeen || (!unseenOnly && IsTimeToMeasure(slot, nowUs))))
             {
                 slot.MeasureAsked = true;
                 actions.Add(new PoolAction(PoolActionKind.Measure, slot, null));
@@ -92,6 +92,15 @@ internal sealed class IdleSlots(RoomRules rules, RoomLedger ledger, FamilyCost f
         }
 
         return asked;
+    }
+
+    /// <summary>Names those that are to be paused or looked at.</summary>
+    public void Pause(PauseRule rule, long nowUs, List<PoolAction> actions)
+    {
+        foreach (var slot in _slots)
+        {
+            rule.Sweep(slot, nowUs, actions);
+        }
     }
 
     /// <summary>Counts an idle sandbox by what it uses from now on; one that was taken meanwhile keeps its limit. True when it has been seen to grow while it was idle.</summary>
@@ -110,6 +119,10 @@ internal sealed class IdleSlots(RoomRules rules, RoomLedger ledger, FamilyCost f
 
         return bytes > slot.FirstIdleBytes + (slot.FirstIdleBytes / 4) + rules.GrownBytes;
     }
+
+    /// <summary>One that stands still does not grow: once it was measured after its grace nothing more is to be seen.</summary>
+    private bool IsTimeToMeasure(Slot slot, long nowUs) =>
+        nowUs - slot.MeasuredUs >= rules.MeasureEveryUs && (slot.Pause.State == PauseState.Awake || slot.MeasuredUs - slot.SinceUs < rules.PauseGraceUs + rules.MeasureEveryUs);
 
     private long Expected(Slot slot) =>
         slot.MeasuredBytes > 0 ? slot.MeasuredBytes

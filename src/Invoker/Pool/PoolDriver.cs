@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using Frusta.Contracts.Entities;
 using Frusta.Contracts.Errors;
 using Frusta.Invoker.Run;
@@ -18,7 +17,7 @@ internal interface IPoolClient
 }
 
 /// <summary>
-/// Carries out what the pool decides: starts, specialises, measures and ends sandboxes, tells the pool what came of it, and looks at it on a
+/// Carries out what the pool decides: starts, specialises, measures, pauses and ends sandboxes, tells the pool what came of it, and looks at it on a
 /// timer while anything waits. The pool itself has neither clock nor threads.
 /// </summary>
 internal sealed partial class PoolDriver : IDisposable
@@ -36,7 +35,8 @@ internal sealed partial class PoolDriver : IDisposable
     private readonly ILogger _logger;
     private readonly Room _room;
     private readonly MachineLoad _machine;
-    private readonly ConcurrentDictionary<PoolKey, ActionEntry> _entries = new();
+    private readonly SandboxPauses _pauses;
+    private readonly ActionEntries _entries = new();
     private readonly CancellationTokenSource _stopping = new();
     private ITimer? _sweep;
     private ITimer? _look;
@@ -54,6 +54,7 @@ internal sealed partial class PoolDriver : IDisposable
         _logger = logger;
         _room = new Room(RulesOf(options, factory));
         _machine = new MachineLoad(clock.Time);
+        _pauses = new SandboxPauses(_room, clock, client, Execute, logger);
         Timer = new RunTimer(clock, Tick);
     }
 
@@ -97,8 +98,30 @@ internal sealed partial class PoolDriver : IDisposable
     }
 
     /// <summary>The action as the pool knows it; null when its kind cannot run on this host.</summary>
-    public ActionEntry? FindOrAdd(PoolKey key, ExecutableAction action, string namespaceName) =>
-        _entries.TryGetValue(key, out var entry) ? entry : Add(key, action, namespaceName);
+    public ActionEntry? FindOrAdd(PoolKey key, ExecutableAction action, string namespaceName, out bool isNew)
+    {
+        isNew = false;
+        return _entries.Find(key) ?? Add(key, action, namespaceName, out isNew);
+    }
+
+    /// <summary>Whether there is something of an action with this document.</summary>
+    public bool Knows(string documentId) => _entries.Knows(documentId);
+
+    /// <summary>Only this revision of the action is called from now on, or none: the sandboxes of all others end.</summary>
+    public void Retire(string documentId, string? revision)
+    {
+        foreach (var entry in _entries.Of(documentId))
+        {
+            var retired = !string.Equals(entry.Action.Revision, revision, StringComparison.Ordinal);
+            if (retired != entry.Slots.IsRetired)
+            {
+                Decide((room, now, actions) => room.Retire(entry.Slots, retired, now, actions));
+            }
+        }
+    }
+
+    /// <summary>Runs the activation in a sandbox that stands still.</summary>
+    public void Resume(Slot slot, QueuedActivation activation) => _pauses.Resume(slot, activation);
 
     /// <summary>The action needs something of the room.</summary>
     public void Ask(ActionSlots slots)
@@ -141,6 +164,7 @@ internal sealed partial class PoolDriver : IDisposable
             StartsAtOnce = options.Pool.StartsAtOnce,
             StartTries = options.Pool.StartTries,
             IdleTimeoutUs = options.Pool.IdleTimeoutMs * 1000L,
+            PauseGraceUs = options.Pool.PauseGraceMs * 1000L,
             MaxWaitUs = options.Queue.MaxWaitMs * 1000L,
             MaxQueuedPerAction = options.Queue.PerAction,
             MaxQueuedPerNamespace = options.Queue.PerNamespace,
@@ -151,24 +175,17 @@ internal sealed partial class PoolDriver : IDisposable
         };
     }
 
-    private ActionEntry? Add(PoolKey key, ExecutableAction action, string namespaceName)
+    private ActionEntry? Add(PoolKey key, ExecutableAction action, string namespaceName, out bool isNew)
     {
+        isNew = false;
         if (_factory.Find(action.Kind).Family is not { } family)
         {
             return null;
         }
 
-        lock (_entries)
-        {
-            if (!_entries.TryGetValue(key, out var entry))
-            {
-                var slots = _room.Add(key, family, (long)action.Limits.MemoryMb << 20, action.Limits.Instances ?? int.MaxValue);
-                entry = new ActionEntry(action, namespaceName, slots);
-                _entries[key] = entry;
-            }
-
-            return entry;
-        }
+        (var entry, isNew) = _entries.GetOrAdd(key, () => new ActionEntry(
+            action, namespaceName, _room.Add(key, family, (long)action.Limits.MemoryMb << 20, action.Limits.Instances ?? int.MaxValue)));
+        return entry;
     }
 
     private void Decide(Action<Room, long, List<PoolAction>> tell)
@@ -198,8 +215,14 @@ internal sealed partial class PoolDriver : IDisposable
                 case PoolActionKind.Measure:
                     _room.Measured(slot!, ((LiveSandbox)slot!.Content!).Runnable.Sandbox.MeasureMemory(), _clock.NowUs, actions);
                     break;
+                case PoolActionKind.Look or PoolActionKind.Pause:
+                    _pauses.Add(actions[i]);
+                    break;
                 case PoolActionKind.Run:
                     _client.Serve(slot!, (QueuedActivation)item!);
+                    break;
+                case PoolActionKind.Resume:
+                    _pauses.Resume(slot!, (QueuedActivation)item!);
                     break;
                 case PoolActionKind.RefuseNoSandbox:
                     _client.Refuse((QueuedActivation)item!, ExecutionTexts.NoSandbox);
@@ -251,6 +274,7 @@ internal sealed partial class PoolDriver : IDisposable
 
         Volatile.Write(ref _failedStarts, 0);
         slot.Content = live;
+        slot.Pause.IsPossible = live.Runnable.Sandbox.CanPause;
         Timer.Add(live);
         Started(live.Runnable.Sandbox.Label, (_clock.NowUs - began) / 1000);
         Decide((room, now, actions) => room.Started(slot, Math.Max(1, now - began), now, actions));
@@ -331,12 +355,12 @@ internal sealed partial class PoolDriver : IDisposable
         }
 
         var forgotten = new List<PoolKey>();
-        Decide((room, now, actions) => room.Sweep(now, actions, forgotten));
-        foreach (var key in forgotten)
+        Decide((room, now, actions) =>
         {
-            _entries.TryRemove(key, out _);
-        }
-
+            // What is closed is forgotten before anything else is done: until then a call for it comes here in vain.
+            room.Sweep(now, actions, forgotten);
+            forgotten.ForEach(_entries.Remove);
+        });
         Volatile.Write(ref _sweeping, 0);
     }
 

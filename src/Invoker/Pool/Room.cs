@@ -17,6 +17,7 @@ internal sealed class Room
     private readonly WantingActions _wanting = new();
     private readonly Eviction _eviction;
     private readonly List<Slot> _expired = [];
+    private readonly PauseRule _pauses;
     private long _lastTickUs;
     private long _refillNotBeforeUs;
     private volatile bool _refillHeldBack;
@@ -29,6 +30,7 @@ internal sealed class Room
         _rules = rules;
         Ledger = new RoomLedger(rules);
         _cells = new StemCells(rules, Ledger);
+        _pauses = new PauseRule(rules);
         _holding = new HoldingActions(rules);
         _eviction = new Eviction(rules, Ledger, _cells, _holding, _shares);
     }
@@ -111,6 +113,7 @@ internal sealed class Room
             {
                 slot.Owner.ColdStartUs = CostOf(slot.Family).ColdStartUs;
                 slot.Owner.Started(slot, nowUs, actions);
+                EndIdleOf(slot.Owner, slot.Owner.IsRetired, actions);
             }
 
             Decide(nowUs, actions);
@@ -213,6 +216,43 @@ internal sealed class Room
         }
     }
 
+    /// <summary>What an idle sandbox has used of the cores by a time, in microseconds; null when that cannot be measured.</summary>
+    public void Looked(Slot slot, long? cpuUs, long atUs, List<PoolAction> actions)
+    {
+        lock (_lock)
+        {
+            if (slot.Owner!.Looked(slot, _pauses, cpuUs, atUs, actions))
+            {
+                _eviction.Stop(slot, actions);
+                Decide(atUs, actions);
+            }
+        }
+    }
+
+    /// <summary>An idle sandbox stands still, or could not be paused: then it is ended.</summary>
+    public void Paused(Slot slot, bool succeeded, long nowUs, List<PoolAction> actions)
+    {
+        lock (_lock)
+        {
+            if (slot.Owner!.Paused(slot, succeeded))
+            {
+                _eviction.Stop(slot, actions);
+                Decide(nowUs, actions);
+            }
+        }
+    }
+
+    /// <summary>Whether the action is still what is called: if not, what idles of it ends now, and what runs when nothing waits for it.</summary>
+    public void Retire(ActionSlots slots, bool retired, long nowUs, List<PoolAction> actions)
+    {
+        lock (_lock)
+        {
+            slots.IsRetired = retired;
+            EndIdleOf(slots, retired, actions);
+            Decide(nowUs, actions);
+        }
+    }
+
     /// <summary>Looks at everything that time alone changes.</summary>
     /// <param name="nowUs">The pool's clock.</param>
     /// <param name="lateUs">Microseconds that this tick comes late: so long the machine holds things up.</param>
@@ -270,15 +310,18 @@ internal sealed class Room
         }
     }
 
-    /// <summary>The slower look, about once a second: idle sandboxes that are to be ended, keys to be forgotten.</summary>
+    /// <summary>The slower look, about once a second: idle sandboxes that are to be paused or ended, keys to be forgotten.</summary>
     public void Sweep(long nowUs, List<PoolAction> actions, List<PoolKey> forgotten)
     {
         lock (_lock)
         {
+            _pauses.BeginSweep();
             for (var i = _actions.Count - 1; i >= 0; i--)
             {
                 var slots = _actions[i];
                 slots.Expire(nowUs, _expired);
+                slots.Pause(_pauses, nowUs, actions);
+                EndIdleOf(slots, slots.IsRetired, actions);
                 if (slots.WantingAt < 0 && slots.TryClose(nowUs))
                 {
                     forgotten.Add(slots.Key);
@@ -480,10 +523,15 @@ internal sealed class Room
 
         foreach (var slots in _actions)
         {
-            while (slots.EvictOldest() is { } slot)
-            {
-                _eviction.Stop(slot, actions);
-            }
+            EndIdleOf(slots, really: true, actions);
+        }
+    }
+
+    private void EndIdleOf(ActionSlots slots, bool really, List<PoolAction> actions)
+    {
+        while (really && slots.TakeUnwaited() is { } slot)
+        {
+            _eviction.Stop(slot, actions);
         }
     }
 

@@ -28,7 +28,7 @@ internal sealed record RoomRules
     public long MeasureEveryUs { get; init; } = 5_000_000;
 
     /// <summary>Idle sandboxes that are measured at one look, ten times a second: what that costs does not grow with their number.</summary>
-    public int MeasuresAtOnce { get; init; } = 20;
+    public int MeasuresAtOnce { get; init; } = 10;
 
     /// <summary>Microseconds of a run after which a sandbox is measured before others: shorter ones have no time to fill much memory.</summary>
     public long LongRunUs { get; init; } = 10_000;
@@ -44,6 +44,21 @@ internal sealed record RoomRules
 
     /// <summary>Of so many sandboxes that ran once, one is worth its run: a cycle larger than the room finds these again, where all alike would go before they are called.</summary>
     public int FirstUseCountsOf { get; init; } = 8;
+
+    /// <summary>Microseconds after which an idle sandbox is paused.</summary>
+    public long PauseGraceUs { get; init; } = 10_000_000;
+
+    /// <summary>Microseconds after which it is first seen what an idle sandbox uses of the cores. Many are idle for less, again and again.</summary>
+    public long LookAfterUs { get; init; } = 250_000;
+
+    /// <summary>Microseconds between two looks at least: a sweep that comes late and the next one in time are no measure.</summary>
+    public long LookEveryUs { get; init; } = 800_000;
+
+    /// <summary>Microseconds of the cores in a second above which an idle sandbox is paused before its time, or ended where that is not possible.</summary>
+    public long BurningCpuUs { get; init; } = 50_000;
+
+    /// <summary>Idle sandboxes that are looked at in a sweep; each look costs some 20 us.</summary>
+    public int LooksPerSweep { get; init; } = 1000;
 
     /// <summary>Microseconds that an activation may wait.</summary>
     public long MaxWaitUs { get; init; } = 600_000_000;

@@ -67,6 +67,9 @@ internal sealed class Slot(int number, string family, long limitBytes)
     /// <summary>True while a measurement that was asked for is under way.</summary>
     public bool MeasureAsked { get; set; }
 
+    /// <summary>Whether it stands still while it is idle.</summary>
+    public SlotPause Pause { get; } = new();
+
     /// <summary>Microseconds of the pool's clock: when it became idle, or began to run.</summary>
     public long SinceUs { get; set; }
 

@@ -63,7 +63,8 @@ internal static class StandaloneServer
 
         // The stores.
         await using var entities = OpenEntities(data, options, clock, loggers);
-        var documents = new CachedEntityStore(entities, options.Controller.Cache);
+        var invalidation = new EmbeddedCacheInvalidation();
+        var documents = new CachedEntityStore(entities, options.Controller.Cache, invalidation);
         await using var activations = OpenActivations(data, options, clock, loggers);
 
         // The invoker.
@@ -75,6 +76,7 @@ internal static class StandaloneServer
 
         // The bus between it and the controller.
         using var accepted = SegmentedLog.Open(options.Bus.AcceptedLog(data.Journal), clock, loggers.CreateLogger<SegmentedLog>());
+        invalidation.Deliver(invoker);
         var bus = new EmbeddedBus(accepted, activations, invoker, clock, options.Bus, loggers.CreateLogger<EmbeddedBus>());
 
         // The controller.

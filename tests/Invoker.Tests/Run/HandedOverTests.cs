@@ -13,7 +13,9 @@ public sealed class HandedOverTests
     public async Task An_action_that_is_gone_is_answered_so_after_a_restart()
     {
         await using var invoker = await new InvokerFixture().StartAsync();
-        var record = await invoker.Send(InvokerFixture.Message(invoker.Action(), hint: false)).RecordAsync();
+        var action = invoker.Action();
+        invoker.Store.Documents.Clear();
+        var record = await invoker.Send(InvokerFixture.Message(action, hint: false)).RecordAsync();
         Assert.Equal("""{"error":"Action could not be found or may have been deleted."}""", Text(record, "result"));
         Assert.Equal("application error", Text(record, "status"));
         Assert.Equal("unknown", Annotation(record, "kind")!.Value.GetString());

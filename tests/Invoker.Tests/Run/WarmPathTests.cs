@@ -135,6 +135,18 @@ public sealed class WarmPathTests
 
         public long MeasureMemory() => 0;
 
+        public TimeSpan? MeasureCpuTime() => null;
+
+        public bool CanPause => true;
+
+        public void Pause()
+        {
+        }
+
+        public void Resume()
+        {
+        }
+
         public ValueTask StopAsync() => ValueTask.CompletedTask;
 
         public override ValueTask DisposeAsync()

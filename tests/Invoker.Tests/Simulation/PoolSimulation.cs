@@ -28,6 +28,9 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
     private readonly HashSet<Slot> _up = [];
     private readonly Dictionary<Slot, SimulatedActivation> _running = [];
     private readonly Dictionary<Slot, PoolKey> _servedKey = [];
+    private readonly HashSet<Slot> _paused = [];
+    private readonly HashSet<PoolKey> _gone = [];
+    private readonly HashSet<Slot> _stopping = [];
     private long _order;
 
     public Random Random { get; } = new(seed);
@@ -67,6 +70,26 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
     /// <summary>Whether the pool's sum may exceed the room for a moment, because idle sandboxes grow.</summary>
     public bool IdleOnesGrow { get; init; }
 
+    /// <summary>Whether sandboxes can be paused.</summary>
+    public bool CanPause { get; init; } = true;
+
+    public double PauseFails { get; init; }
+
+    public double ResumeFails { get; init; }
+
+    /// <summary>What an idle sandbox of the action uses of the cores, in microseconds a second.</summary>
+    public Func<PoolKey, long> BurnsUs { get; init; } = _ => 0;
+
+    /// <summary>Sandboxes that stand still now.</summary>
+    public int Paused => _paused.Count;
+
+    /// <summary>Sandboxes that are up.</summary>
+    public int Up => _up.Count;
+
+    public int Looks { get; private set; }
+
+    public int Resumes { get; private set; }
+
     public Func<long, bool> CoreIdles { get; init; } = _ => false;
 
     public Func<long, long> LateUs { get; init; } = _ => 0;
@@ -85,6 +108,13 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
             _ended[activation] = ended;
         }
 
+        Arrive(activation, memoryMb, maxInstances);
+        return activation;
+    }
+
+    private void Arrive(SimulatedActivation activation, int memoryMb = 256, int maxInstances = int.MaxValue)
+    {
+        var key = activation.Key;
         Arrival arrival;
         Slot? slot;
         ActionSlots? slots;
@@ -93,6 +123,7 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
             if (!_slots.TryGetValue(key, out slots))
             {
                 _slots[key] = slots = Room.Add(key, "nodejs", (long)memoryMb << 20, maxInstances);
+                slots.IsRetired = _gone.Contains(key);
             }
 
             arrival = slots.Arrive(activation, NowUs, out slot);
@@ -105,6 +136,9 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
             case Arrival.Run:
                 actions.Add(new PoolAction(PoolActionKind.Run, slot, activation));
                 break;
+            case Arrival.Resume:
+                actions.Add(new PoolAction(PoolActionKind.Resume, slot, activation));
+                break;
             case Arrival.QueuedAsk:
                 Room.Ask(slots, NowUs, actions);
                 break;
@@ -115,10 +149,21 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
         }
 
         Execute(actions);
-        return activation;
     }
 
     private readonly Dictionary<SimulatedActivation, Action<SimulatedActivation>> _ended = [];
+
+    /// <summary>The action is replaced or deleted: its sandboxes end.</summary>
+    public void Retire(PoolKey key)
+    {
+        _gone.Add(key);
+        if (_slots.TryGetValue(key, out var slots))
+        {
+            var actions = new List<PoolAction>();
+            Room.Retire(slots, retired: true, NowUs, actions);
+            Execute(actions);
+        }
+    }
 
     /// <summary>Runs until nothing is left to happen, or the time is over.</summary>
     public void Run(long untilUs)
@@ -206,14 +251,27 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
                 case PoolActionKind.Stop:
                     Assert.False(_running.ContainsKey(slot!), "A sandbox was ended while it ran.");
                     Ended.Add(slot!);
+                    _stopping.Add(slot!);
                     At(NowUs + 2_000, () => EndStop(slot!));
                     break;
                 case PoolActionKind.Measure:
                     Measurements++;
                     Room.Measured(slot!, UsesBytes(slot!), NowUs, actions);
                     break;
+                case PoolActionKind.Look:
+                    Looks++;
+                    At(NowUs + Random.Next(500, 30_000), () => Look(slot!));
+                    break;
+                case PoolActionKind.Pause:
+                    At(NowUs + Random.Next(50, 30_000), () => Pause(slot!));
+                    break;
                 case PoolActionKind.Run:
                     Begin(slot!, (SimulatedActivation)item!);
+                    break;
+                case PoolActionKind.Resume:
+                    Resumes++;
+                    Assert.True(_resuming.TryAdd(slot!, (SimulatedActivation)item!), "A sandbox was resumed for two.");
+                    At(NowUs + Random.Next(50, 10_000), () => Resume(slot!));
                     break;
                 default:
                     ((SimulatedActivation)item!).Refused = true;
@@ -221,6 +279,48 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
                     break;
             }
         }
+    }
+
+    private readonly Dictionary<Slot, SimulatedActivation> _resuming = [];
+
+    private void Look(Slot slot)
+    {
+        var actions = new List<PoolAction>();
+        Room.Looked(slot, BurnsUs(slot.Owner!.Key) * NowUs / 1_000_000, NowUs, actions);
+        Execute(actions);
+    }
+
+    /// <summary>As whoever drives it: only what the pool still wants, and whoever was given it meanwhile waits until this has ended.</summary>
+    private void Pause(Slot slot)
+    {
+        var actions = new List<PoolAction>();
+        var fails = Random.NextDouble() < PauseFails;
+        if (!fails && !_stopping.Contains(slot) && slot.Pause.State != PauseState.Awake)
+        {
+            _paused.Add(slot);
+        }
+
+        Room.Paused(slot, !fails, NowUs, actions);
+        Execute(actions);
+    }
+
+    private void Resume(Slot slot)
+    {
+        _resuming.Remove(slot, out var activation);
+        if (Random.NextDouble() >= ResumeFails)
+        {
+            _paused.Remove(slot);
+            Begin(slot, activation!);
+            return;
+        }
+
+        // It is dead then, and the activation comes again.
+        var actions = new List<PoolAction>();
+        var next = slot.Owner!.Return(slot, keep: false, NowUs, out _, out var ask);
+        Assert.Null(next);
+        Room.Discard(slot, ask, NowUs, actions);
+        Execute(actions);
+        Arrive(activation!);
     }
 
     private void EndStart(Slot slot, long tookUs)
@@ -233,6 +333,7 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
         else
         {
             _up.Add(slot);
+            slot.Pause.IsPossible = CanPause;
             Room.Started(slot, tookUs, NowUs, actions);
         }
 
@@ -243,6 +344,7 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
     {
         var actions = new List<PoolAction>();
         Assert.True(_up.Remove(slot), "A sandbox was ended twice.");
+        _paused.Remove(slot);
         Room.Stopped(slot, NowUs, actions);
         Execute(actions);
     }
@@ -251,6 +353,7 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
     {
         Assert.True(_running.TryAdd(slot, activation), "Two activations in one sandbox.");
         Assert.Contains(slot, _up);
+        Assert.False(_paused.Contains(slot), "An activation was given to a sandbox that stands still.");
         Assert.Equal(activation.Key, slot.Owner!.Key);
         Assert.True(_servedKey.TryAdd(slot, activation.Key) || _servedKey[slot] == activation.Key, "A sandbox went from one action to another.");
         Assert.True(slot.ChargedBytes == slot.LimitBytes, "A busy sandbox counts its limit.");
