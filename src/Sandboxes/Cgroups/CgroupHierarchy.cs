@@ -21,13 +21,13 @@ internal sealed class CgroupHierarchy
     private CgroupHierarchy(SandboxesOptions options, string memory, string? pids, string? cpu)
     {
         (_options, _memory, _pids, _cpu) = (options, memory, pids, cpu);
-        ProcessesInAll = (int)Math.Min(options.ProcessesInAll, Math.Min(Kernel("threads-max"), Kernel("pid_max")) / 2);
+        ProcessesInAll = (int)Math.Min(options.ProcessesInAll, Math.Min(Kernel("threads-max"), Kernel("pid_max")) * 3 / 4);
     }
 
     /// <summary>What bounds sandboxes here, for the report.</summary>
     internal string Words => _pids is null ? "memory, processes and cpu share by cgroup v2" : "memory, processes and cpu share by cgroup v1";
 
-    /// <summary>Processes and threads of all sandboxes together: as the options say, and never more than half of what the kernel has.</summary>
+    /// <summary>Processes and threads of all sandboxes together: as the options say, and never more than three quarters of what the kernel has.</summary>
     internal int ProcessesInAll { get; }
 
     /// <summary>Finds the hierarchy and makes this instance's folders in it.</summary>
