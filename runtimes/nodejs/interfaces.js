@@ -18,17 +18,18 @@ os.networkInterfaces = function networkInterfaces() {
 };
 
 function read() {
-  const found = {};
+  const lo = {};
+  const others = {};
   const link = linkWithRoutes();
   for (const [, address] of fs.readFileSync('/proc/net/fib_trie', 'latin1').matchAll(LOCAL)) {
     if (address.startsWith('127.')) {
-      found.lo = [describe(address, '255.0.0.0', 8, '00:00:00:00:00:00', true)];
+      lo.lo = [describe(address, '255.0.0.0', 8, '00:00:00:00:00:00', true)];
     } else if (link) {
-      found[link] = [describe(address, '255.255.255.255', 32, hardwareAddress(address), false)];
+      others[link] = [describe(address, '255.255.255.255', 32, hardwareAddress(address), false)];
     }
   }
 
-  return found;
+  return { ...lo, ...others };
 }
 
 /** Its name, or undefined where there is no network: a link that is down keeps its address and loses its routes. */

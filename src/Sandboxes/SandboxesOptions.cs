@@ -62,7 +62,7 @@ public sealed class SandboxesOptions
     /// <summary>Processes and threads in one sandbox. 16 to 32768.</summary>
     public int Processes { get; set; } = 1024;
 
-    /// <summary>Processes and threads in all sandboxes together, where cgroups bound them; never more than half of what the kernel has for the whole host. 1024 to 4194304.</summary>
+    /// <summary>Processes and threads in all sandboxes together, where cgroups bound them; never more than three quarters of what the kernel has for the whole host (`kernel.pid_max`, `kernel.threads-max`). 1024 to 4194304.</summary>
     public int ProcessesInAll { get; set; } = 32_768;
 
     /// <summary>Megabytes. What may wait in the sockets of one sandbox, TCP and UDP, where cgroup v1 counts it; cgroup v2 counts it as the sandbox's memory. 1 to 65536.</summary>

@@ -41,8 +41,8 @@ internal sealed class CgroupHierarchy
     /// <summary>What has them stand still, for the report.</summary>
     internal string FreezerWords => _freezer is { IsUnified: false } ? "cgroup v1" : "cgroup v2";
 
-    /// <summary>Processes and threads of all sandboxes together: as the options say, and never more than half of what the kernel has.</summary>
-    internal int ProcessesInAll => (int)Math.Min(_options.ProcessesInAll, Math.Min(Kernel("threads-max"), Kernel("pid_max")) / 2);
+    /// <summary>Processes and threads of all sandboxes together: as the options say, and never more than three quarters of what the kernel has.</summary>
+    internal int ProcessesInAll => (int)Math.Min(_options.ProcessesInAll, Math.Min(Kernel("threads-max"), Kernel("pid_max")) * 3 / 4);
 
     /// <summary>Finds the hierarchy and makes this instance's folders in it.</summary>
     /// <returns>The hierarchy, or null and the reason.</returns>

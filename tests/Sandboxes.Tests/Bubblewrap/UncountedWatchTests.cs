@@ -1,3 +1,7 @@
+using Frusta.Sandboxes.Bubblewrap;
+using Frusta.Sandboxes.Network;
+using Microsoft.Extensions.Logging.Abstractions;
+
 namespace Frusta.Sandboxes.Tests.Bubblewrap;
 
 /// <summary>Who has the kernel hold more than it may where no cgroup counts is ended, and the neighbour is not.</summary>
@@ -23,16 +27,25 @@ public sealed class UncountedWatchTests(IsolatedHost host) : IClassFixture<Isola
     {
         await using var neighbour = await host.StartAsync();
         await using var sandbox = await host.StartAsync();
-        foreach (var (one, many) in new[] { (neighbour, 20), (sandbox, 127) })
-        {
-            await one.AskAsync(Listen);
-            await one.AskAsync(Connect.ReplaceLineEndings(" "));
-            await one.AskAsync($"fill({many})");
-        }
-
-        Assert.Equal(137, (await sandbox.Exited.WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken)).ExitCode);
+        await ConnectAsync(neighbour, 20);
+        await ConnectAsync(sandbox, 127);
+        await AssertEndedAsync(sandbox);
         Assert.True(sandbox.MemoryExhausted);
         Assert.Equal("2", await neighbour.AskAsync("1 + 1"));
+    }
+
+    [Fact]
+    public async Task Nor_may_one_without_a_network()
+    {
+        host.RequireMaker();
+        using var folder = new RunFolder();
+        folder.Options.Network.Mode = SandboxNetworkOptions.None;
+        var (maker, reason) = await BubblewrapSandboxMaker.TryCreateAsync(folder.Options, TimeProvider.System, NullLogger<BubblewrapSandboxMaker>.Instance, TestContext.Current.CancellationToken);
+        Assert.Equal("", reason);
+        await using var alone = maker!;
+        await using var sandbox = await alone.StartAsync(Workload.Python(), TestContext.Current.CancellationToken);
+        await ConnectAsync(sandbox, 127);
+        await AssertEndedAsync(sandbox);
     }
 
     [Fact]
@@ -46,7 +59,17 @@ public sealed class UncountedWatchTests(IsolatedHost host) : IClassFixture<Isola
             await one.AskAsync("[[__import__('fcntl').lockf(file, 2, 1, 2 * i) for i in range(400)] for file in files] and 1");
         }
 
-        Assert.Equal(137, (await sandbox.Exited.WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken)).ExitCode);
+        await AssertEndedAsync(sandbox);
         Assert.Equal("2", await neighbour.AskAsync("1 + 1"));
     }
+
+    private static async Task ConnectAsync(ISandbox sandbox, int many)
+    {
+        await sandbox.AskAsync(Listen);
+        await sandbox.AskAsync(Connect.ReplaceLineEndings(" "));
+        await sandbox.AskAsync($"fill({many})");
+    }
+
+    private static async Task AssertEndedAsync(ISandbox sandbox) =>
+        Assert.Equal(137, (await sandbox.Exited.WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken)).ExitCode);
 }
