@@ -186,6 +186,26 @@ public sealed class HostileRunnerTests(RuntimeFixture runtimes) : IDisposable
         }
     }
 
+    /// <summary>Pages of a file come through the pipe, and nothing of the file itself.</summary>
+    [Fact]
+    public async Task An_answer_that_is_spliced_from_a_file_is_an_answer_like_others()
+    {
+        await using var hostile = await StartAsync("""
+            while True:
+                receive()
+                with open('answer', 'wb') as file: file.write(frame(b'[' + b'1,' * 10000 + b'1]'))
+                size = os.path.getsize('answer')
+                file = os.open('answer', os.O_RDWR)
+                while size: size -= os.splice(file, 4, size)
+            """);
+
+        for (var run = 0; run < 3; run++)
+        {
+            var said = await hostile.RunAsync();
+            Assert.Equal((RuntimeAnswerKind.Answered, 20003), (said.Kind, said.Length));
+        }
+    }
+
     /// <summary>Each packet is received by itself, so that an answer in several comes only when the next is written.</summary>
     [Fact]
     public async Task An_answer_in_packets_that_stays_behind_ends_with_the_time_and_holds_up_nobody()

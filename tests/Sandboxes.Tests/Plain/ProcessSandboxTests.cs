@@ -95,6 +95,23 @@ public sealed class ProcessSandboxTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_program_that_closes_its_channel_without_a_word_is_given_up()
+    {
+        _folder.Options.StartTimeoutMs = 200;
+        var failure = await Assert.ThrowsAsync<SandboxStartException>(() => StartAsync(Workload.Run("/bin/sh", "-c", "echo mute >&2; exec 4>&-; exec sleep 1000")));
+        Assert.Contains("within 200 ms", failure.Message, StringComparison.Ordinal);
+        Assert.Contains("mute", failure.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_program_that_ends_after_its_hello_had_started()
+    {
+        await using var sandbox = await StartAsync(Workload.Run("/bin/sh", "-c", "printf hello >&4"));
+        Assert.Equal(0, (await sandbox.Exited.WaitAsync(TestContext.Current.CancellationToken)).ExitCode);
+        Assert.Equal("hello", Workload.Drain(sandbox.Channel.Answers));
+    }
+
+    [Fact]
     public async Task A_missing_program_is_a_start_failure()
     {
         await Assert.ThrowsAsync<SandboxStartException>(() => StartAsync(Workload.Run("/no/such/program")));
