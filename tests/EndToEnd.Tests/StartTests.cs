@@ -188,6 +188,76 @@ public sealed partial class StartTests
     }
 
     [Theory]
+    [InlineData("--Controller:Info:OperatorPassword=letmein99", "Controller:Info:OperatorPassword", "FRUSTA_Controller__Info__OperatorPassword")]
+    [InlineData("--controller:info:operatorpassword=letmein99", "controller:info:operatorpassword", "FRUSTA_controller__info__operatorpassword")]
+    [InlineData("--Controller__Info__OperatorPassword=letmein99", "Controller__Info__OperatorPassword", "FRUSTA_Controller__Info__OperatorPassword")]
+    [InlineData("Controller:Info:OperatorPassword=letmein99", "Controller:Info:OperatorPassword", "FRUSTA_Controller__Info__OperatorPassword")]
+    [InlineData("--Controller:Info:OperatorPassword:0=letmein99", "Controller:Info:OperatorPassword:0", "frusta.json")]
+    [InlineData("--Subjects:zoe=uuid:letmein99", "--Subjects:zoe", "FRUSTA_Subjects__zoe")]
+    [InlineData("--Subjects=letmein99", "--Subjects", "frusta.json")]
+    [InlineData("Subject=letmein99", "Subject", "neither")]
+    public async Task A_secret_as_a_flag_is_refused_by_name_and_its_value_is_not_repeated(string flag, string name, string words)
+    {
+        using var folder = new TemporaryFolder();
+
+        var (exitCode, output) = await ServerProcess.RefusedAsync(folder.Sub("data"), [flag]);
+
+        Assert.NotEqual(0, exitCode);
+        Assert.Contains(name, output, StringComparison.Ordinal);
+        Assert.Contains(words, output, StringComparison.Ordinal);
+        Assert.DoesNotContain("letmein99", output, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(folder.Sub("data")));
+    }
+
+    [Fact]
+    public async Task A_file_with_secrets_that_others_may_read_is_named_on_the_start_screen_and_one_without_or_of_ones_own_is_not()
+    {
+        const UnixFileMode shared = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead;
+        const UnixFileMode own = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        const string secret = """{"Controller": {"Info": {"OperatorName": "op", "OperatorPassword": "letmein99"}}}""";
+        using var folder = new TemporaryFolder();
+        var file = folder.Sub("frusta.json");
+        foreach (var (content, mode, isNamed) in new[] { (secret, shared, true), (secret, own, false), ("""{"Server": {"DrainMs": 1}}""", shared, false) })
+        {
+            await File.WriteAllTextAsync(file, content, TestContext.Current.CancellationToken);
+            File.SetUnixFileMode(file, mode);
+            await using var server = await ServerProcess.StartAsync(folder.Sub("data"), ["--config", file]);
+            var said = string.Join(' ', server.Output.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)); // lines are broken anywhere
+            Assert.Equal(isNamed, said.Contains("chmod 600", StringComparison.Ordinal));
+            Assert.DoesNotContain("letmein99", server.Output, StringComparison.Ordinal);
+        }
+    }
+
+    /// <summary>The interpreter here tells what it was given in its environment, also when it is only asked for its version.</summary>
+    [Fact]
+    public async Task No_program_that_the_server_starts_has_its_secrets_in_the_environment()
+    {
+        using var folder = new TemporaryFolder();
+        var given = folder.Sub("given");
+        var node = folder.Sub("node");
+        await File.WriteAllTextAsync(node, $"#!/bin/sh\nenv >>'{given}'\nexec node \"$@\"\n", TestContext.Current.CancellationToken);
+        File.SetUnixFileMode(node, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        var environment = new Dictionary<string, string>(StringComparer.Ordinal)
+        {
+            ["FRUSTA_Subjects__zoe"] = "0d1a7c52-6a0e-4d7c-9c43-6f2f8f2d7a10:" + new string('k', 64),
+            ["FRUSTA_Controller__Info__OperatorName"] = "op",
+            ["FRUSTA_Controller__Info__OperatorPassword"] = "letmein99",
+            ["FRUSTA_Server__DrainMs"] = "1000",
+        };
+        await using var server = await ServerProcess.StartAsync(folder.Sub("data"), ["--Sandboxes:Driver=process", $"--Runtimes:NodePath={node}"], environment);
+        await server.PutActionAsync("tell", "function main() { return process.env; }");
+
+        var (status, variables) = await server.PostAsync("actions/tell?blocking=true&result=true", cancellationToken: TestContext.Current.CancellationToken);
+
+        Assert.Equal(200, status);
+        foreach (var environmentOfChild in (string[])[variables.GetRawText(), await File.ReadAllTextAsync(given, TestContext.Current.CancellationToken)])
+        {
+            Assert.DoesNotContain("letmein99", environmentOfChild, StringComparison.Ordinal);
+            Assert.DoesNotContain("kkkkkkkk", environmentOfChild, StringComparison.Ordinal);
+        }
+    }
+
+    [Theory]
     [InlineData("""{"Sandboxes": {"Network": {"Deny": "10.0.0.1, nonsense"}}}""")]
     [InlineData("""{"Sandboxes": {"Network": {"Deny": ["10.0.0.1", "nonsense"]}}}""")]
     public async Task A_list_is_read_from_the_file_in_one_value_or_entry_by_entry(string file)

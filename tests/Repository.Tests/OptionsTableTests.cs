@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using System.Xml.Linq;
+using Frusta.Contracts.Options;
 using Frusta.Server.Configuration;
 
 namespace Frusta.Repository.Tests;
@@ -32,7 +33,8 @@ public sealed class OptionsTableTests
         page.Append("A list is one value with commas, `--Sandboxes:Network:Deny=192.0.2.0/24,198.51.100.7`, or in the file also `[\"192.0.2.0/24\", \"198.51.100.7\"]`; the\n");
         page.Append("strongest source that has one gives the whole list. A time is written as `d.hh:mm:ss.fff` with days and fractions left out where there are\n");
         page.Append("none: `00:00:10` is ten seconds, `1.12:00:00` a day and a half, and a mere `7` is seven days.\n\n");
-        page.Append("Further identities come from file or environment only: `Subjects:NAME=UUID:KEY` makes a subject NAME with a namespace NAME; the key has 64 characters.\n");
+        page.Append("Secrets come from file or environment only; as a flag, which everybody on the host can read, they are refused. `Subjects:NAME=UUID:KEY` makes a\n");
+        page.Append("further identity, a subject NAME with a namespace NAME; the key has 64 characters.\n");
         foreach (var section in new FrustaOptions().Sections)
         {
             page.Append(CultureInfo.InvariantCulture, $"\n## {section.Name}\n\n| option | default | meaning, unit and bounds |\n|---|---|---|\n");
@@ -66,7 +68,8 @@ public sealed class OptionsTableTests
             }
 
             Assert.True(summary.Length > 0, $"{prefix}:{property.Name} has no comment that says unit and bounds.");
-            page.Append(CultureInfo.InvariantCulture, $"| `{prefix}:{property.Name}` | {Show(value)} | {summary} |\n");
+            var secret = property.IsDefined(typeof(SecretAttribute), inherit: false) ? " Secret: from file or environment." : "";
+            page.Append(CultureInfo.InvariantCulture, $"| `{prefix}:{property.Name}` | {Show(value)} | {summary}{secret} |\n");
         }
     }
 

@@ -1,3 +1,5 @@
+using Frusta.Contracts.Options;
+
 namespace Frusta.Controller.Api;
 
 /// <summary>What the information and operator endpoints say (section <c>Controller:Info</c>).</summary>
@@ -11,10 +13,11 @@ public sealed class InfoOptions
     /// <summary>Shown as <c>buildno</c> by <c>GET /api/v1</c> and <c>wsk property get</c>.</summary>
     public string BuildNumber { get; set; } = "";
 
-    /// <summary>User that <c>POST /disable</c> asks for; empty closes that endpoint. From file or environment.</summary>
+    /// <summary>User that <c>POST /disable</c> asks for; empty closes that endpoint.</summary>
     public string OperatorName { get; set; } = "";
 
-    /// <summary>Password that <c>POST /disable</c> asks for, at least 8 characters. Secret: from file or environment.</summary>
+    /// <summary>Password that <c>POST /disable</c> asks for, at least 8 characters.</summary>
+    [Secret]
     public string OperatorPassword { get; set; } = "";
 
     public string? Validate() => OperatorName.Length > 0 && OperatorPassword.Length < 8

@@ -57,7 +57,7 @@ public sealed record CommandLine(string? ConfigFile, IReadOnlyDictionary<string,
             "Frusta: OpenWhisk's serverless platform in one process.\n\n"
             + "Any option of docs/reference/options.md may be given as --Section:Key=VALUE, as environment variable\n"
             + "FRUSTA_Section__Key=VALUE, or in the configuration file as {\"Section\":{\"Key\":VALUE}}. A flag wins over\n"
-            + "the environment, and the environment over the file. Subjects come from file or environment only.")
+            + "the environment, and the environment over the file. Secrets, such as subjects, come from file or environment only.")
         {
             standalone,
             Settings,
@@ -75,16 +75,19 @@ public sealed record CommandLine(string? ConfigFile, IReadOnlyDictionary<string,
     {
         foreach (var token in tokens)
         {
+            // Of a token that is refused only the name is repeated: what stands behind it may be a secret.
             var equals = token.IndexOf('=', StringComparison.Ordinal);
-            if (!token.StartsWith("--", StringComparison.Ordinal) || equals < 0 || !token.AsSpan(0, equals).Contains(':'))
+            var name = equals < 0 ? token : token[..equals];
+            var key = name.TrimStart('-');
+            if (Secrets.IsSecret(key.Replace("__", ":", StringComparison.Ordinal)))
             {
-                return $"'{token}' is neither a command nor an option that Frusta knows.";
+                return $"'{name}' would show a secret in the list of processes. Set {key} in the configuration file (frusta.json), "
+                    + $"or as environment variable {FrustaOptions.EnvironmentPrefix}{key.Replace(":", "__", StringComparison.Ordinal)}.";
             }
 
-            var key = token[2..equals];
-            if (key.StartsWith("Subjects:", StringComparison.OrdinalIgnoreCase))
+            if (!token.StartsWith("--", StringComparison.Ordinal) || equals < 0 || !key.Contains(':', StringComparison.Ordinal))
             {
-                return $"'{token[..equals]}' would show a key in the list of processes. Set it in frusta.json or as FRUSTA_Subjects__NAME.";
+                return $"'{name}' is neither a command nor an option that Frusta knows.";
             }
 
             values[key] = token[(equals + 1)..];

@@ -1,5 +1,6 @@
 using Frusta.Bus;
 using Frusta.Contracts.Limits;
+using Frusta.Contracts.Options;
 using Frusta.Controller;
 using Frusta.Invoker;
 using Frusta.Runtimes;
@@ -13,7 +14,7 @@ namespace Frusta.Server.Configuration;
 /// <summary>All options of all rooms, read from file, environment and flags, each checked before anything starts.</summary>
 public sealed class FrustaOptions
 {
-    private const string EnvironmentPrefix = "FRUSTA_";
+    internal const string EnvironmentPrefix = "FRUSTA_";
     private const string DefaultFile = "frusta.json";
 
     public ServerOptions Server { get; } = new();
@@ -32,8 +33,12 @@ public sealed class FrustaOptions
 
     public StoreOptions Store { get; } = new();
 
-    /// <summary>Further identities: name to <c>UUID:KEY</c>. Secret.</summary>
+    /// <summary>Further identities: name to <c>UUID:KEY</c>.</summary>
+    [Secret]
     public Dictionary<string, string> Subjects { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>What the operator should hear about where the options came from; null when there is nothing.</summary>
+    public string? Warning { get; private set; }
 
     /// <summary>The sections in the order of the table of options.</summary>
     public IReadOnlyList<(string Name, object Options)> Sections =>
@@ -55,6 +60,8 @@ public sealed class FrustaOptions
         var options = new FrustaOptions();
         options.RefuseUnknownSections(configuration);
         options.Read(configuration);
+        Secrets.ForgetVariables(EnvironmentPrefix);
+        options.Warning = FileOf(commandLine) is { } file ? Secrets.Exposed(file) : null;
         var broken = options.Rules().FirstOrDefault(rule => rule is not null);
         return broken is null ? options : throw new StartRefusedException(broken);
     }
@@ -69,16 +76,12 @@ public sealed class FrustaOptions
 
     private static IConfigurationRoot Gather(CommandLine commandLine)
     {
-        var builder = new ConfigurationBuilder().SetBasePath(Directory.GetCurrentDirectory());
+        var builder = new ConfigurationBuilder();
         try
         {
-            if (commandLine.ConfigFile is { } file)
+            if (FileOf(commandLine) is { } file)
             {
-                builder.AddJsonFile(ExistingFile(file), optional: false);
-            }
-            else
-            {
-                builder.AddJsonFile(DefaultFile, optional: true);
+                builder.AddJsonFile(file, optional: false);
             }
 
             return builder.AddEnvironmentVariables(EnvironmentPrefix).AddInMemoryCollection(commandLine.Values).Build();
@@ -89,6 +92,11 @@ public sealed class FrustaOptions
             throw new StartRefusedException($"The configuration file cannot be read: {exception.Message} {cause}".TrimEnd());
         }
     }
+
+    private static string? FileOf(CommandLine commandLine) =>
+        commandLine.ConfigFile is { } file ? ExistingFile(file)
+        : File.Exists(DefaultFile) ? Path.GetFullPath(DefaultFile)
+        : null;
 
     private static string ExistingFile(string path)
     {

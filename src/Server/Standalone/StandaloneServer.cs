@@ -103,7 +103,7 @@ internal static class StandaloneServer
         if (!shutdown.Asked.IsCancellationRequested)
         {
             StartScreen.Print(Console.Out, options, new StartFacts(
-                Version(), listener.Port, withStock && !options.Subjects.ContainsKey("guest"), data.Path, [.. room.Report, .. ReportKeys(options, withStock, apiEndpoint)], maker.Report, catalog.Report,
+                Version(), listener.Port, withStock && !options.Subjects.ContainsKey("guest"), data.Path, [.. room.Report, .. ReportKeys(options, withStock, apiEndpoint), .. options.Warning is { } warning ? (string[])[warning] : []], maker.Report, catalog.Report,
                 Describe(recovered), Stopwatch.GetElapsedTime(started)));
         }
 
