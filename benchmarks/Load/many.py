@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """Many actions: each is called once, then all are called in turn or by zipf, in slices in turn with slices of one action, with wrk.
 
-  many.py [--actions 1000] [--orders turn,zipf] [--connections 16,64] [--seconds 5] [--slices 3] [--exponent 1.0] [--bombs 0] [--flag --Section:Key=VALUE ...]
+  many.py [--actions 1000] [--orders turn,zipf] [--connections 16,64] [--seconds 5] [--slices 3] [--exponent 1.0] [--bombs 0] [--program frusta.dll] [--flag --Section:Key=VALUE ...]
 
 Prints for each order and number of connections the median requests a second, their ratio to those of one action, the share of calls that found
-a warm sandbox, cold starts, errors, idle sandboxes, the memory that the machine uses more than before, and pages swapped. With --bombs, so many
+a warm sandbox, cold starts, errors, idle sandboxes, the memory that the pool counts and that the machine uses more than before, and pages swapped. With --bombs, so many
 actions of 512 MB then fill their memory at once, while the others idle. A thousand Node sandboxes take some 10 GB. Everything stays on loopback and stops by itself.
 """
 import argparse, http.client, os, re, tempfile, threading, time
-from peers import Frusta, median, warm_up, wrk, wrk_script
+from peers import PROGRAM, Frusta, median, warm_up, wrk, wrk_script
 
 options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 options.add_argument("--actions", type=int, default=1000)
@@ -18,6 +18,7 @@ options.add_argument("--seconds", type=float, default=5)
 options.add_argument("--slices", type=int, default=3)
 options.add_argument("--exponent", type=float, default=1.0)
 options.add_argument("--bombs", type=int, default=0)
+options.add_argument("--program", default=PROGRAM)
 options.add_argument("--flag", action="append", default=[])
 given = options.parse_args()
 
@@ -37,11 +38,11 @@ def swapped():
 
 
 def starts(frusta):
-    """Calls by how they found their sandbox: cold, prewarmed, warmed; and how many idle."""
+    """Calls by how they found their sandbox: cold, prewarmed, warmed; how many idle; and the megabytes that the pool counts."""
     text = frusta.metrics()
     found = {state: float(count) for state, count in re.findall(r'containerStart[^{]*\{[^}]*containerState="(\w+)"[^}]*\} (\S+)', text)}
-    idle = re.search(r"^gauge_containerPool_idlesCount\S* (\d+)", text, re.MULTILINE)
-    return found.get("cold", 0), found.get("prewarmed", 0), found.get("warmed", 0), float(idle.group(1)) if idle else 0
+    idle, counted = (re.search(r"^gauge_containerPool_%s\S* (\d+)" % name, text, re.MULTILINE) for name in ("idlesCount", "reservedSize"))
+    return found.get("cold", 0), found.get("prewarmed", 0), found.get("warmed", 0), int(idle.group(1)), int(counted.group(1)) / (1 << 20)
 
 
 def call_each(frusta, names, clients):
@@ -112,7 +113,7 @@ def drop_bombs(frusta, count):
 
 
 folder = tempfile.mkdtemp(prefix="frusta-many-")
-frusta = Frusta(*given.flag)
+frusta = Frusta(*given.flag, program=given.program)
 errors_in_all = 0
 try:
     names = ["many%d" % number for number in range(given.actions)]
@@ -124,7 +125,7 @@ try:
     began = time.monotonic()
     wrong = call_each(frusta, names, 16)
     print("first calls: %.1f a second, %d wrong %s" % (given.actions / (time.monotonic() - began), len(wrong), wrong[:2]), flush=True)
-    print("order     c   one/s   many/s  ratio  warm %   cold  errors  idle  used MB  swapped")
+    print("order     c   one/s   many/s  ratio  warm %   cold  errors  idle  counted MB  used MB  swapped")
     for order in given.orders.split(","):
         script = order_script(folder, order, names)
         wrk(script, frusta.port, path(names[0]), 16, given.seconds)
@@ -140,9 +141,9 @@ try:
                 errors += manys[-1][3] + ones[-1][3]
             errors_in_all += errors
             single, rate = median([slice[0] for slice in ones]), median([slice[0] for slice in manys])
-            print("%-5s %5d %7.0f %8.0f %6.2f %7.2f %6d %7d %5d %8.0f %8d" % (
+            print("%-5s %5d %7.0f %8.0f %6.2f %7.2f %6d %7d %5d %11.0f %8.0f %8d" % (
                 order, connections, single, rate, median([m[0] / o[0] for m, o in zip(manys, ones)]), 100 * warm / max(1, warm + cold), cold, errors,
-                after[3], before - available_mb(), swapped() - swapped_before), flush=True)
+                after[3], after[4], before - available_mb(), swapped() - swapped_before), flush=True)
     busy = frusta.cpu_seconds()
     time.sleep(5)
     print("at rest: %.1f ms of CPU a second, %.0f MB resident" % ((frusta.cpu_seconds() - busy) * 200, frusta.resident_mb()), flush=True)

@@ -81,7 +81,7 @@ internal sealed class Room
     {
         lock (_lock)
         {
-            Decide(nowUs, actions);
+            Decide(nowUs, actions, untilNoneWakes: true);
         }
     }
 
@@ -388,14 +388,18 @@ internal sealed class Room
     }
 
     /// <summary>Gives what there is to each in turn, until nobody wants or nothing is left.</summary>
-    private void Decide(long nowUs, List<PoolAction> actions)
+    /// <param name="nowUs">The pool's clock.</param>
+    /// <param name="actions">Takes what is to be done.</param>
+    /// <param name="untilNoneWakes">True to stop at the first whose sandbox cannot be busy for want of room: those behind seldom need less.</param>
+    private void Decide(long nowUs, List<PoolAction> actions, bool untilNoneWakes = false)
     {
         if (_wanting.Count > 0)
         {
             _eviction.BeginRound();
             foreach (var turn in _wanting.InTurn())
             {
-                if (!Give(turn.Slots, nowUs, actions) && turn.Slots.BlockedSinceUs != 0 && nowUs - turn.Slots.BlockedSinceUs > _rules.NoOvertakingAfterUs)
+                if (Give(turn.Slots, nowUs, actions) is { } missing
+                    && ((untilNoneWakes && missing == Need.Wake) || (turn.Slots.BlockedSinceUs != 0 && nowUs - turn.Slots.BlockedSinceUs > _rules.NoOvertakingAfterUs)))
                 {
                     break;
                 }
@@ -416,14 +420,14 @@ internal sealed class Room
         RefillStemCells(nowUs, actions);
     }
 
-    /// <summary>Gives the action what it needs; false when there is not enough.</summary>
-    private bool Give(ActionSlots slots, long nowUs, List<PoolAction> actions)
+    /// <summary>Gives the action what it needs; or says what there is not enough for.</summary>
+    private Need? Give(ActionSlots slots, long nowUs, List<PoolAction> actions)
     {
         while (slots.NeedOf(nowUs, out var wakeBytes) is var need and not Need.Nothing)
         {
             if (!(need == Need.Wake ? TryWake(slots, wakeBytes, nowUs, actions) : TryStart(slots, nowUs, actions)))
             {
-                return false;
+                return need;
             }
 
             slots.BlockedSinceUs = 0;
@@ -431,7 +435,7 @@ internal sealed class Room
 
         slots.BlockedSinceUs = 0;
         _wanting.Remove(slots);
-        return true;
+        return null;
     }
 
     private bool TryWake(ActionSlots slots, long wakeBytes, long nowUs, List<PoolAction> actions)
@@ -544,21 +548,4 @@ internal sealed class Room
 
         return cost;
     }
-}
-
-/// <summary>How many sandboxes and activations there are, and their bytes.</summary>
-internal record struct PoolCounts
-{
-    /// <summary>Actions for which something starts or runs.</summary>
-    public int Busy;
-    public int Running;
-    public long RunningBytes;
-    public int Idle;
-    public long IdleBytes;
-    public int StemCells;
-    public long StemCellBytes;
-    public int Starting;
-    public int Queued;
-    public long QueuedBytes;
-    public long ReservedBytes;
 }

@@ -15,6 +15,12 @@ internal sealed class OptionReader(IConfigurationRoot configuration)
 {
     private const string Table = "docs/reference/options.md has them all.";
 
+    // Options of earlier versions, and what is in their place.
+    private static readonly Dictionary<string, string> Replaced = new(StringComparer.OrdinalIgnoreCase)
+    {
+        ["Invoker:Pool:IdleMarginMb"] = "idle sandboxes have no margin each, but one reserve all together, Invoker:Pool:ReserveMb.",
+    };
+
     /// <summary>Sets the options of one section and of those within it.</summary>
     /// <param name="path">The section, such as <c>Invoker:Pool</c>.</param>
     /// <param name="options">Its options as they are by default.</param>
@@ -45,7 +51,9 @@ internal sealed class OptionReader(IConfigurationRoot configuration)
     private static PropertyInfo? Find(object options, string key) =>
         options.GetType().GetProperty(key, BindingFlags.Public | BindingFlags.Instance | BindingFlags.IgnoreCase) is { SetMethod.IsPublic: true } found ? found : null;
 
-    private static StartRefusedException Unknown(string path, string key) => new($"Section {path} has no option {key}. {Table}");
+    private static StartRefusedException Unknown(string path, string key) => new(Replaced.TryGetValue($"{path}:{key}", out var now)
+        ? $"{path}:{key} is no option any more: {now} Take it out of the configuration. {Table}"
+        : $"Section {path} has no option {key}. {Table}");
 
     private void Set(PropertyInfo property, object options, string path, IConfigurationSection given)
     {
