@@ -22,7 +22,7 @@ public sealed class ControllerRole : IDisposable
     private readonly JsonWorkers _workers;
     private readonly RequestBodies _bodies;
     private readonly ByteBudget _answers;
-    private readonly InvocationOptions _options;
+    private readonly ControllerOptions _options;
     private readonly ILogger<RestApi> _log;
 
     public ControllerRole(
@@ -57,7 +57,7 @@ public sealed class ControllerRole : IDisposable
             new FireApi(admit, entitle.CheckActivateAsync, fire, limits, options.Invocation),
             new ActivationsApi(activations, limits));
         _answers = new ByteBudget(options.Answers);
-        _options = options.Invocation;
+        _options = options;
         _log = loggers.CreateLogger<RestApi>();
         Api = ApiFor(subjects);
     }
@@ -94,5 +94,9 @@ public sealed class ControllerOptions
     /// <summary>Bytes of all answers that are being sent; a client that finds no room is told to come again (503).</summary>
     public ByteBudgetOptions Answers { get; set; } = new();
 
-    public string? Validate() => Invocation.Validate() ?? Bodies.Validate(Section + ":Bodies") ?? LargeJson.Validate(Section + ":LargeJson") ?? Answers.Validate(Section + ":Answers") ?? Cache.Validate() ?? Info.Validate();
+    /// <summary>Milliseconds that a client gets to take 64 KiB of an answer; one that does not is cut off. 1000 to 3600000.</summary>
+    public int AnswerStallMs { get; set; } = 60_000;
+
+    public string? Validate() => Invocation.Validate() ?? Bodies.Validate(Section + ":Bodies") ?? LargeJson.Validate(Section + ":LargeJson") ?? Answers.Validate(Section + ":Answers") ?? Cache.Validate() ?? Info.Validate()
+        ?? (AnswerStallMs is >= 1000 and <= 3_600_000 ? null : $"{Section}:{nameof(AnswerStallMs)} must be from 1000 to 3600000, but it is {AnswerStallMs}.");
 }

@@ -113,7 +113,7 @@ public sealed class AnswerTests : IDisposable
     public async Task Unread_answers_hold_no_more_than_their_budget_and_what_ended_without_room_is_under_its_id()
     {
         await using var server = await ServerProcess.StartAsync(_folder.Sub("data"), [SmallBudget]);
-        await server.PutActionAsync("large", $"/*{new string('x', 7_900_000)}*/ function main() {{ return {{text: 'y'.repeat(900000)}}; }}");
+        await server.PutActionAsync("large", $"/*{new string('x', 8_300_000)}*/ function main() {{ return {{text: 'y'.repeat(900000)}}; }}");
         var unread = new List<Socket>();
         try
         {
@@ -145,24 +145,25 @@ public sealed class AnswerTests : IDisposable
     public async Task A_client_that_does_not_read_is_cut_off_and_holds_up_nobody_who_lists()
     {
         await using var server = await ServerProcess.StartAsync(
-            _folder.Sub("data"), [SmallBudget, "--Server:MinAnswerRate=1048576", "--Store:Entities:Readers=1", "--Store:Activations:Readers=1"]);
-        await server.PutActionAsync("large", $"/*{new string('x', 7_900_000)}*/ function main() {{ return {{text: 'y'.repeat(900000)}}; }}");
+            _folder.Sub("data"), [SmallBudget, "--Controller:AnswerStallMs=1000", "--Store:Entities:Readers=1", "--Store:Activations:Readers=1"]);
+        await server.PutActionAsync("large", $"/*{new string('x', 8_300_000)}*/ function main() {{ return {{text: 'y'.repeat(900000)}}; }}");
         for (var i = 0; i < 12; i++)
         {
             Assert.Equal(200, (await server.PostAsync("actions/large?blocking=true", null, Cancelled)).Status);
         }
 
-        using var first = await AskAsync(server, "activations?docs=true");
+        using var first = await AskAsync(server, "actions/large");
         using var second = await AskAsync(server, "actions/large");
+        using var refused = await WaitAsync(server, "actions/large", 503);
         Assert.Equal(12, (await server.GetAsync("activations")).Body.GetArrayLength());
         Assert.Equal(200, (await server.GetAsync("actions/large?code=false")).Status);
         Assert.Equal(1, (await server.GetAsync("actions")).Body.GetArrayLength());
 
+        // Both together hold what leaves no room for this one until they are cut off.
+        using var third = await WaitAsync(server, "actions/large", 200);
         foreach (var client in (Socket[])[first, second])
         {
-            // What the kernel had taken by then comes first, and is not all.
-            client.ReceiveTimeout = 60_000;
-            await Task.Delay(TimeSpan.FromSeconds(8), TimeProvider.System, Cancelled);
+            // What the kernel had taken comes first, and is not all.
             Assert.InRange(ReceiveToEnd(client), 1, 7 * MiB);
         }
     }

@@ -1,6 +1,5 @@
 using Frusta.Contracts.Limits;
 using Frusta.Controller.Identity;
-using Frusta.Controller.Invocation;
 using Frusta.Store;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http;
@@ -16,11 +15,13 @@ namespace Frusta.Controller.Api;
 /// would take an escaped slash for a real one.
 /// </remarks>
 public sealed partial class RestApi(
-    InfoApi info, Authenticate authenticate, Dispatch dispatch, RequestBodies bodies, ByteBudget answers, InvocationOptions options, ILogger<RestApi> log)
+    InfoApi info, Authenticate authenticate, Dispatch dispatch, RequestBodies bodies, ByteBudget answers, ControllerOptions options, ILogger<RestApi> log)
 {
     private const string Root = RequestPath.Root;
     private const string Namespaces = Root + "/namespaces";
     private const int MostTargetBytes = 8 * 1024;
+
+    private readonly TimeSpan _patience = TimeSpan.FromMilliseconds(options.AnswerStallMs);
 
     public async Task HandleAsync(HttpContext context)
     {
@@ -63,7 +64,7 @@ public sealed partial class RestApi(
 
         if (answer.Status == 503)
         {
-            answer = answer with { RetryAfterSeconds = options.RetryAfterSeconds };
+            answer = answer with { RetryAfterSeconds = options.Invocation.RetryAfterSeconds };
         }
 
         // 6 The answer.
@@ -71,7 +72,7 @@ public sealed partial class RestApi(
         var cors = inApi ? WriteAnswer.ApiMethods : asksForOptions || InfoApi.IsOperators(path) ? WriteAnswer.OtherMethods : null;
         try
         {
-            await WriteAnswer.WriteAsync(context, answer, transactionId, cors, share);
+            await WriteAnswer.WriteAsync(context, answer, transactionId, cors, new AnswerRoom(share, _patience));
         }
         catch (Exception exception)
         {
@@ -96,7 +97,7 @@ public sealed partial class RestApi(
         }
 
         context.Response.Clear();
-        await WriteAnswer.WriteAsync(context, ApiAnswer.Error(500), transactionId, cors, answers.WithoutKey);
+        await WriteAnswer.WriteAsync(context, ApiAnswer.Error(500), transactionId, cors, new AnswerRoom(answers.WithoutKey, _patience));
     }
 
     /// <summary>Methods are told apart by case.</summary>

@@ -15,12 +15,12 @@ internal static class SendAnswer
     /// <param name="context">The request, whose answer has its headers.</param>
     /// <param name="bytes">The body.</param>
     /// <param name="owner">Given back at the end.</param>
-    /// <param name="share">What the caller may hold of all answers: it is asked only when the client does not take all at once.</param>
-    public static Task SendAsync(HttpContext context, ReadOnlyMemory<byte> bytes, PooledBuffer? owner, ByteShare share)
+    /// <param name="room">It is asked only when the client does not take all at once.</param>
+    public static Task SendAsync(HttpContext context, ReadOnlyMemory<byte> bytes, PooledBuffer? owner, AnswerRoom room)
     {
         if (bytes.Length > WindowBytes)
         {
-            return SendAsync(context, new WholeBytes(default, bytes, default, owner), lease: null, share);
+            return SendAsync(context, new WholeBytes(default, bytes, default, owner), lease: null, room);
         }
 
         context.Response.ContentLength = bytes.Length;
@@ -29,7 +29,7 @@ internal static class SendAnswer
         var writing = context.Response.BodyWriter.WriteAsync(bytes, context.RequestAborted);
         if (!writing.IsCompletedSuccessfully)
         {
-            return FinishAsync(context, writing, bytes.Length, owner, share);
+            return FinishAsync(context, writing, bytes.Length, owner, room);
         }
 
         owner?.Dispose();
@@ -37,7 +37,7 @@ internal static class SendAnswer
     }
 
     /// <summary>Sends a body that is made while it is sent, and gives it and the lease back.</summary>
-    public static async Task SendAsync(HttpContext context, AnswerParts parts, ByteLease? lease, ByteShare share)
+    public static async Task SendAsync(HttpContext context, AnswerParts parts, ByteLease? lease, AnswerRoom room)
     {
         var held = lease;
         using var window = PooledBuffer.Rent(WindowBytes + SliceBytes);
@@ -51,10 +51,10 @@ internal static class SendAnswer
                 for (var start = 0; start < part.Bytes.Length; start += SliceBytes)
                 {
                     part.WriteSlice(window, start, Math.Min(SliceBytes, part.Bytes.Length - start));
-                    held = window.Length >= WindowBytes ? await SendAsync(context, window, held, share) : held;
+                    held = window.Length >= WindowBytes ? await SendAsync(context, window, held, room) : held;
                 }
 
-                held = window.Length >= WindowBytes ? await SendAsync(context, window, held, share) : held;
+                held = window.Length >= WindowBytes ? await SendAsync(context, window, held, room) : held;
             }
             while (!part.IsLast);
 
@@ -63,7 +63,7 @@ internal static class SendAnswer
                 context.Response.ContentLength = window.Length;
             }
 
-            held = await SendAsync(context, window, held, share);
+            held = await SendAsync(context, window, held, room);
         }
         finally
         {
@@ -74,32 +74,52 @@ internal static class SendAnswer
 
     /// <summary>Sends what is in the window and empties it.</summary>
     /// <returns>The lease that holds the answer, which is taken now where there was none and the client does not keep up.</returns>
-    private static async ValueTask<ByteLease?> SendAsync(HttpContext context, PooledBuffer window, ByteLease? lease, ByteShare share)
+    private static async ValueTask<ByteLease?> SendAsync(HttpContext context, PooledBuffer window, ByteLease? lease, AnswerRoom room)
     {
         var writing = context.Response.BodyWriter.WriteAsync(window.Memory, context.RequestAborted);
         if (!writing.IsCompleted && lease is null)
         {
-            lease = share.Begin();
+            lease = room.Share.Begin();
             if (!lease.TryHold(Math.Max(window.Length, context.Response.ContentLength ?? 0)))
             {
                 context.Abort(); // there is no room for what this client does not read
             }
         }
 
-        var flushed = await writing;
+        var flushed = writing.IsCompleted ? await writing : await TakenAsync(context, writing, room);
         window.Truncate(0);
         return flushed.IsCompleted ? throw new OperationCanceledException("The client has gone.") : lease;
     }
 
-    private static async Task FinishAsync(HttpContext context, ValueTask<FlushResult> writing, int bytes, PooledBuffer? owner, ByteShare share)
+    private static async Task FinishAsync(HttpContext context, ValueTask<FlushResult> writing, int bytes, PooledBuffer? owner, AnswerRoom room)
     {
         using var body = owner;
-        using var lease = share.Begin();
+        using var lease = room.Share.Begin();
         if (!lease.TryHold(bytes))
         {
             context.Abort(); // there is no room for what this client does not read
         }
 
-        await writing;
+        await TakenAsync(context, writing, room);
+    }
+
+    /// <summary>Waits until the client has taken what was written, and cuts it off when it does not.</summary>
+    private static async ValueTask<FlushResult> TakenAsync(HttpContext context, ValueTask<FlushResult> writing, AnswerRoom room)
+    {
+        var taken = writing.AsTask();
+        try
+        {
+            return await taken.WaitAsync(room.Patience, TimeProvider.System, context.RequestAborted);
+        }
+        catch (TimeoutException)
+        {
+            context.Abort();
+            return await taken;
+        }
     }
 }
+
+/// <summary>What one caller's answers may take.</summary>
+/// <param name="Share">Bytes that they may hold.</param>
+/// <param name="Patience">Time that a client gets to take 64 KiB.</param>
+internal readonly record struct AnswerRoom(ByteShare Share, TimeSpan Patience);

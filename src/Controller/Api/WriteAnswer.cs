@@ -1,6 +1,5 @@
 using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Json;
-using Frusta.Contracts.Limits;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 
@@ -23,8 +22,8 @@ internal static class WriteAnswer
     /// <param name="answer">What to write; what it holds is given back.</param>
     /// <param name="transactionId">Shown in the header and, on errors, as the code.</param>
     /// <param name="corsMethods">Methods of the CORS headers, or null without them.</param>
-    /// <param name="share">What the caller may hold of the bytes of all answers.</param>
-    public static Task WriteAsync(HttpContext context, ApiAnswer answer, string transactionId, string? corsMethods, ByteShare share)
+    /// <param name="room">What the caller's answers may take.</param>
+    public static Task WriteAsync(HttpContext context, ApiAnswer answer, string transactionId, string? corsMethods, AnswerRoom room)
     {
         if (answer.Status is >= 200 and < 300 && !answer.IgnoresAccept && !Accepts(context, answer.ContentType))
         {
@@ -81,13 +80,13 @@ internal static class WriteAnswer
 
         if (answer.Parts is { } parts)
         {
-            return SendAnswer.SendAsync(context, parts, answer.Lease, share);
+            return SendAnswer.SendAsync(context, parts, answer.Lease, room);
         }
 
         var body = answer.ErrorText is { } text ? ErrorBody(text, transactionId) : answer.Body;
         return answer.Lease is null || body is null
-            ? SendAnswer.SendAsync(context, body?.Memory ?? answer.Static, body, share)
-            : SendAnswer.SendAsync(context, new WholeBytes(default, body.Memory, default, body), answer.Lease, share);
+            ? SendAnswer.SendAsync(context, body?.Memory ?? answer.Static, body, room)
+            : SendAnswer.SendAsync(context, new WholeBytes(default, body.Memory, default, body), answer.Lease, room);
     }
 
     private static PooledBuffer ErrorBody(string text, string transactionId)

@@ -26,9 +26,7 @@ public sealed class ApiListener : IAsyncDisposable
         kestrel.Limits.MinRequestBodyDataRate = options.MinBodyRate == 0
             ? null
             : new MinDataRate(options.MinBodyRate, TimeSpan.FromSeconds(5));
-        kestrel.Limits.MinResponseDataRate = options.MinAnswerRate == 0
-            ? null
-            : new MinDataRate(options.MinAnswerRate, TimeSpan.FromSeconds(5));
+        kestrel.Limits.MinResponseDataRate = null; // it forgives a client that stops for as long as what the kernel took before would last; the controller goes by each piece
         kestrel.Listen(address, listen => listen.Protocols = HttpProtocols.Http1);
         var transport = new SocketTransport(loops, maxConnections, TimeProvider.System, loggers.CreateLogger<SocketTransport>());
         _server = new KestrelServer(Options.Create(kestrel), transport, loggers);
