@@ -356,7 +356,7 @@ internal sealed class ActionSlots
 
     /// <summary>
     /// What it is worth to keep the sandbox idle for longest, or <see cref="double.MaxValue"/> when none is idle since before then: the worth of
-    /// what was ended last when it was used, and the cold starts that its runs have saved for each megabyte (docs/decisions/0010-which-sandbox-goes.md).
+    /// what was ended last when it was used, and the cold starts that its runs have saved for each megabyte (docs/decisions/0013-which-sandbox-goes.md).
     /// </summary>
     /// <param name="idleBeforeUs">Since when it must be idle.</param>
     /// <param name="left">How many must be left idle.</param>

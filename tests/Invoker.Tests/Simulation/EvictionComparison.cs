@@ -3,7 +3,7 @@ using System.Text;
 
 namespace Frusta.Invoker.Tests.Simulation;
 
-/// <summary>Calls of one pattern, the same for each policy: docs/decisions/0010-which-sandbox-goes.md has the outcome.</summary>
+/// <summary>Calls of one pattern, the same for each policy: docs/decisions/0013-which-sandbox-goes.md has the outcome.</summary>
 /// <param name="Name">As the decision names it.</param>
 /// <param name="Actions">What is called.</param>
 /// <param name="Calls">Their numbers in order.</param>

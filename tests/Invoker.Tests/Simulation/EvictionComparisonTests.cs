@@ -1,9 +1,9 @@
 namespace Frusta.Invoker.Tests.Simulation;
 
-/// <summary>docs/decisions/0010-which-sandbox-goes.md rests on this comparison, and its table is written by it: UPDATE_DOCUMENTS=1.</summary>
+/// <summary>docs/decisions/0013-which-sandbox-goes.md rests on this comparison, and its table is written by it: UPDATE_DOCUMENTS=1.</summary>
 public sealed class EvictionComparisonTests
 {
-    private const string Decision = "docs/decisions/0010-which-sandbox-goes.md";
+    private const string Decision = "docs/decisions/0013-which-sandbox-goes.md";
 
     [Fact]
     public void The_table_of_the_decision_is_what_the_comparison_gives()
