@@ -32,14 +32,17 @@ def free_port():
 class Frusta:
     """The built server as a process of its own, with raised rates and a data folder of its own."""
 
-    def __init__(self, *flags, data=None):
+    def __init__(self, *flags, data=None, program=PROGRAM, environment=None, shell=None):
+        """`program` is another build's; `environment` goes on top of this process's; `shell` is a line that runs first in the server's process."""
         self.port = free_port()
         self.own = data is None
         self.data = data or tempfile.mkdtemp(prefix="frusta-bench-")
         self.log = open(os.path.join(self.data, "server.log"), "ab")
         began = time.monotonic()
-        self.process = subprocess.Popen(["dotnet", PROGRAM, "standalone", "--port", str(self.port), "--data-dir",
-                                         os.path.join(self.data, "data"), *RAISED, *flags], stdout=self.log, stderr=self.log)
+        command = ["dotnet", program, "standalone", "--port", str(self.port), "--data-dir", os.path.join(self.data, "data"), *RAISED, *flags]
+        if shell:
+            command = ["sh", "-c", shell + '; exec "$@"', "sh", *command]
+        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, env={**os.environ, **(environment or {})})
         while True:
             try:
                 if self.call("GET", "/ping")[0] == 200:

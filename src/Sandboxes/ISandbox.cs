@@ -30,6 +30,23 @@ public interface ISandbox : IAsyncDisposable
     /// <summary>Bytes that the whole sandbox uses now; 0 when it cannot be measured.</summary>
     long MeasureMemory();
 
+    /// <summary>Time that all its processes have used of the cores; null when it cannot be measured.</summary>
+    TimeSpan? MeasureCpuTime();
+
+    /// <summary>Whether <see cref="Pause"/> works here.</summary>
+    bool CanPause { get; }
+
+    /// <summary>
+    /// From now on nothing in the sandbox runs; it keeps its memory, and can be measured and stopped. Takes longer the more tasks there are in it, some
+    /// milliseconds for a thousand, as <see cref="Resume"/> does: neither is for an event loop. Safe to call twice, and does nothing in one that is stopped.
+    /// </summary>
+    /// <exception cref="IOException">The kernel refused.</exception>
+    void Pause();
+
+    /// <summary>Lets it go on where it stood. Safe to call when it is not paused.</summary>
+    /// <exception cref="IOException">The kernel refused: nothing runs in it any more.</exception>
+    void Resume();
+
     /// <summary>True once the kernel, or the watchdog in its place, ended something in the sandbox for want of memory, and that was not forgotten.</summary>
     bool MemoryExhausted { get; }
 

@@ -17,6 +17,18 @@ public sealed class SandboxesOptions
     /// <summary>Plain processes, which are not isolated.</summary>
     public const string ProcessDriver = "process";
 
+    /// <summary>The freezer of cgroup v2 where it is mounted, else that of v1.</summary>
+    public const string AutoFreezer = "auto";
+
+    /// <summary>The freezer of cgroup v2 alone.</summary>
+    public const string FreezerV2 = "v2";
+
+    /// <summary>The freezer of cgroup v1 alone.</summary>
+    public const string FreezerV1 = "v1";
+
+    /// <summary>No freezer.</summary>
+    public const string NoFreezer = "none";
+
     // A unix socket's path has at most 107 bytes, of which the folders of instance and sandbox and the socket's name take up to 60.
     private const int LongestRunFolder = 47;
 
@@ -74,6 +86,9 @@ public sealed class SandboxesOptions
     /// <summary>Folder of the control groups below each controller, from the top of the hierarchy, without <c>.</c> and <c>..</c> in it, which is left as it is. Empty means <c>frusta</c>, which weighs as a task on each core.</summary>
     public string CgroupParent { get; set; } = "";
 
+    /// <summary>What has idle sandboxes stand still: <c>auto</c>, the freezer of cgroup <c>v2</c> or that of <c>v1</c>; auto takes v2 where it is mounted, also beside v1. Where there is none, and with <c>none</c>, they run on, and one that uses a core is ended.</summary>
+    public string Freezer { get; set; } = AutoFreezer;
+
     /// <summary>The network of isolated sandboxes.</summary>
     public SandboxNetworkOptions Network { get; set; } = new();
 
@@ -83,6 +98,11 @@ public sealed class SandboxesOptions
         if (Driver is not (AutoDriver or BubblewrapDriver or ProcessDriver))
         {
             return $"{Section}:{nameof(Driver)} must be {AutoDriver}, {BubblewrapDriver} or {ProcessDriver}, but it is {Driver}.";
+        }
+
+        if (Freezer is not (AutoFreezer or FreezerV2 or FreezerV1 or NoFreezer))
+        {
+            return $"{Section}:{nameof(Freezer)} must be {AutoFreezer}, {FreezerV2}, {FreezerV1} or {NoFreezer}, but it is {Freezer}.";
         }
 
         if (System.Text.Encoding.UTF8.GetByteCount(RunFolder) > LongestRunFolder)

@@ -24,24 +24,20 @@ public static class StoreMetrics
 
     internal static void DocumentGot(TimeSpan elapsed) => GetSeconds.Record(elapsed.TotalSeconds);
 
-    internal static void DocumentSave(bool withAttachment)
+    internal static void DocumentWrite(bool isDeletion, bool withAttachment)
     {
-        Saves.Add(1);
-        if (withAttachment)
+        (isDeletion ? Deletes : Saves).Add(1);
+        if (isDeletion)
+        {
+            AttachmentDeletes.Add(1);
+        }
+        else if (withAttachment)
         {
             AttachmentSaves.Add(1);
         }
     }
 
-    internal static void DocumentSaved(TimeSpan elapsed) => SaveSeconds.Record(elapsed.TotalSeconds);
-
-    internal static void DocumentDelete()
-    {
-        Deletes.Add(1);
-        AttachmentDeletes.Add(1);
-    }
-
-    internal static void DocumentDeleted(TimeSpan elapsed) => DeleteSeconds.Record(elapsed.TotalSeconds);
+    internal static void DocumentWritten(bool isDeletion, TimeSpan elapsed) => (isDeletion ? DeleteSeconds : SaveSeconds).Record(elapsed.TotalSeconds);
 
     internal static void AttachmentGet() => AttachmentGets.Add(1);
 

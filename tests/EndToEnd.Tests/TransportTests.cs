@@ -85,11 +85,76 @@ public sealed class TransportTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_transaction_id_that_no_header_can_carry_is_replaced_by_a_fresh_one()
+    public async Task A_transaction_id_that_is_not_of_printable_ASCII_is_replaced_by_a_fresh_one()
     {
-        var answer = await SendAsync("GET /api/v1/namespaces/_/limits", "X-Request-ID: caf\u00e9");
-        Assert.StartsWith("HTTP/1.1 200 ", answer, StringComparison.Ordinal);
-        Assert.Matches("(?m)^X-Request-ID: [A-Za-z0-9]{32}\r$", answer);
+        foreach (var id in (string[])["caf\u00e9", "a\u0001b", "\u007f", "a\tb"])
+        {
+            var answer = await SendAsync("GET /api/v1/namespaces/_/limits", $"X-Request-ID: {id}");
+            Assert.StartsWith("HTTP/1.1 200 ", answer, StringComparison.Ordinal);
+            Assert.Matches("(?m)^X-Request-ID: [A-Za-z0-9]{32}\r$", answer);
+        }
+    }
+
+    [Theory]
+    [InlineData("X-Request-ID: a\u0001b", 202)]
+    [InlineData("Accept: text/html", 406)]
+    public async Task Whatever_is_said_about_the_answer_a_call_that_was_taken_gives_its_client_the_id(string header, int status)
+    {
+        await _server.PutActionAsync("taken", "function main() { return {}; }");
+        var answer = await SendAsync("POST /api/v1/namespaces/_/actions/taken", header);
+        Assert.StartsWith($"HTTP/1.1 {status} ", answer, StringComparison.Ordinal);
+        var id = answer.Split("x-openwhisk-activation-id: ")[1][..32];
+        await _server.GetWhenThereAsync("activations/" + id);
+    }
+
+    [Fact]
+    public async Task A_chunk_of_no_possible_size_is_a_malformed_request()
+    {
+        foreach (var size in (string[])["ffffffffffffffff", "80000000", "-1"])
+        {
+            var answer = await SendAsync("PUT /api/v1/namespaces/_/triggers/chunked", "Content-Type: application/json\r\nTransfer-Encoding: chunked", $"{size}\r\n");
+            Assert.StartsWith("HTTP/1.1 400 ", answer, StringComparison.Ordinal);
+            Assert.Contains("\"error\":\"Bad chunk size data.\"", answer, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task A_target_with_scheme_and_host_is_served_as_its_path_is()
+    {
+        (string Request, int Status)[] requests =
+        [
+            ("GET http://elsewhere:81/api/v1/namespaces/_/limits?a=b", 200), ("GET http://[::1]/%61pi/v1/namespaces/_/limits", 200), ("GET https://frusta/ping", 200),
+            ("GET http://frusta", 200), ("GET http://frusta?a=b", 200), ("GET http://frusta/nothing", 405), ("OPTIONS *", 200), ("CONNECT http://frusta/ping", 405), ("CONNECT frusta", 405),
+        ];
+        foreach (var (request, status) in requests)
+        {
+            Assert.StartsWith($"HTTP/1.1 {status} ", await SendAsync(request, "X-Nothing: here"), StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task A_parameter_for_the_environment_may_hold_what_no_environment_can()
+    {
+        (string Arguments, string Expected)[] calls =
+        [
+            ("""{"p":"\ud800"}""", "\uFFFD"),
+            ("""{"\ud800":1,"p":"a\udc00\ud83d\ude00\n"}""", "a\uFFFD\U0001F600\n"),
+            ("""{"\u0070":{"a":"\ud800"}}""", "{\"a\":\"\\ud800\"}"),
+        ];
+        for (var i = 0; i < calls.Length; i++)
+        {
+            await _server.PutAsync($"actions/environment{i}", new
+            {
+                exec = new { kind = "nodejs:20", code = "function main() { return {p: process.env.p}; }" },
+                parameters = new[] { new { key = "p", value = "x", init = true } },
+            });
+            using var content = new StringContent(calls[i].Arguments, Encoding.UTF8, "application/json");
+            using var answer = await _server.Http.PostAsync($"actions/environment{i}?blocking=true&result=true", content, Cancelled);
+            var text = await answer.Content.ReadAsStringAsync(Cancelled);
+            Assert.True(answer.IsSuccessStatusCode, text);
+            using var result = System.Text.Json.JsonDocument.Parse(text);
+            Assert.Equal(calls[i].Expected, result.RootElement.GetProperty("p").GetString());
+        }
     }
 
     private async Task<int> PutAsync(string path, string json)
@@ -100,14 +165,14 @@ public sealed class TransportTests : IAsyncLifetime
     }
 
     /// <summary>Sends just these bytes, since clients tidy requests up.</summary>
-    private async Task<string> SendAsync(string request, string header)
+    private async Task<string> SendAsync(string request, string header, string body = "")
     {
         using var client = new TcpClient();
         await client.ConnectAsync("127.0.0.1", _server.Port, Cancelled);
         var key = Convert.ToBase64String(Encoding.UTF8.GetBytes(ServerProcess.GuestKey));
         var stream = client.GetStream();
         await stream.WriteAsync(
-            Encoding.UTF8.GetBytes($"{request} HTTP/1.1\r\nHost: frusta\r\nConnection: close\r\nAuthorization: Basic {key}\r\n{header}\r\n\r\n"), Cancelled);
+            Encoding.UTF8.GetBytes($"{request} HTTP/1.1\r\nHost: frusta\r\nConnection: close\r\nAuthorization: Basic {key}\r\n{header}\r\n\r\n{body}"), Cancelled);
         using var reader = new StreamReader(stream);
         return await reader.ReadToEndAsync(Cancelled);
     }

@@ -52,6 +52,15 @@ public sealed unsafe partial class MappedBuffer : MemoryManager<byte>
         _length += bytes.Length;
     }
 
+    /// <summary>Counts so many bytes more as written, and gives them to be filled.</summary>
+    /// <exception cref="ArgumentException">There are more than were reserved.</exception>
+    public Span<byte> Extend(int count)
+    {
+        var added = Whole().Slice(_length, count);
+        _length += count;
+        return added;
+    }
+
     public override Span<byte> GetSpan() => Whole()[.._length];
 
     public override MemoryHandle Pin(int elementIndex = 0) => new((byte*)Unsafe.AsPointer(ref Whole()[elementIndex]), pinnable: this);

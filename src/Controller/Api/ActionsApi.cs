@@ -184,7 +184,10 @@ public sealed class ActionsApi(EntityWrites entities)
             return broken;
         }
 
-        return await WriteAsync(call, put.Over(name, old, entities.Limits.OfNewAction(), entities.Stamp()), put.Exec?.Code);
+        // A package that is deleted meanwhile goes with all of its actions, or not at all.
+        using var turn = name.Package is null ? null : await entities.TakeTurnAsync(PackageOf(name), call.Aborted);
+        return await CheckPackageAsync(name, call.Aborted)
+            ?? await WriteAsync(call, put.Over(name, old, entities.Limits.OfNewAction(), entities.Stamp()), put.Exec?.Code);
     }
 
     private async ValueTask<ApiAnswer> WriteAsync(ApiCall call, ActionDocument action, byte[]? code)
@@ -198,6 +201,8 @@ public sealed class ActionsApi(EntityWrites entities)
 
         return EntityJson.Action(action, code ?? await CodeOfAsync(action, call.Aborted), action.Parameters, binding: null);
     }
+
+    private static FullyQualifiedName PackageOf(FullyQualifiedName action) => new(action.Namespace, null, action.Package!);
 
     /// <summary>An action may be written only into a plain package that exists.</summary>
     private async ValueTask<ApiAnswer?> CheckPackageAsync(FullyQualifiedName name, CancellationToken cancellationToken)

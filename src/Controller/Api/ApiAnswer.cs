@@ -36,9 +36,6 @@ public sealed record ApiAnswer
     public const string Json = "application/json";
     public const string PlainText = "text/plain; charset=UTF-8";
 
-    /// <summary>A handler has written the answer itself.</summary>
-    public static ApiAnswer Written { get; } = new() { Status = 0 };
-
     /// <summary>200 with a JSON body.</summary>
     public static ApiAnswer Ok(PooledBuffer body) => new() { Status = 200, Body = body };
 

@@ -11,16 +11,17 @@ using Microsoft.AspNetCore.Http;
 namespace Frusta.Controller.Api;
 
 /// <summary>What the operator endpoints ask of the rest of the server.</summary>
-/// <param name="WriteMetricsAsync">Writes <c>/metrics</c>.</param>
+/// <param name="Metrics">The text of <c>/metrics</c>.</param>
 /// <param name="HealthyInvokers">Number of usable invokers, of how many.</param>
 /// <param name="Running">Activations in flight.</param>
 /// <param name="Disable">Closes the controller for new activations.</param>
-public sealed record Operations(Func<HttpContext, Task> WriteMetricsAsync, Func<(int Healthy, int All)> HealthyInvokers, Func<long> Running, Action Disable);
+public sealed record Operations(Func<string> Metrics, Func<(int Healthy, int All)> HealthyInvokers, Func<long> Running, Action Disable);
 
 /// <summary>Everything outside <c>/api/v1/namespaces</c>: what the server is, that it is alive, its documentation, its operators' endpoints.</summary>
 public sealed class InfoApi
 {
-    private const string Root = "/api/v1";
+    private const string Root = RequestPath.Root;
+    private const string MetricsText = "text/plain; version=0.0.4; charset=utf-8";
 
     private readonly InfoOptions _options;
     private readonly Operations _operations;
@@ -71,7 +72,7 @@ public sealed class InfoApi
     }
 
     /// <summary>Answers a path outside <c>/api/v1</c>.</summary>
-    public async ValueTask<ApiAnswer> AnswerAsync(HttpContext context, string path)
+    public ApiAnswer Answer(HttpContext context, string path)
     {
         var method = context.Request.Method;
         if (HttpMethods.IsOptions(method))
@@ -96,8 +97,7 @@ public sealed class InfoApi
             case "/ping":
                 return HttpMethods.IsGet(method) ? ApiAnswer.Text("pong"u8.ToArray()) with { IgnoresAccept = false } : NotAllowed("GET, OPTIONS");
             case "/metrics":
-                await _operations.WriteMetricsAsync(context);
-                return ApiAnswer.Written;
+                return new ApiAnswer { Status = 200, ContentType = MetricsText, IgnoresAccept = true, Static = Encoding.UTF8.GetBytes(_operations.Metrics()) };
             case "/api-docs" or "/api-docs/":
                 return Json(Document("root.json"));
             case "/docs":

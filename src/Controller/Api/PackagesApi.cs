@@ -106,20 +106,8 @@ public sealed class PackagesApi(EntityWrites entities)
             return malformed;
         }
 
-        var (package, refusal) = await entities.RequireAsync<PackageDocument>(name.DocumentId, call.Aborted);
-        if (refusal is { } refused)
-        {
-            return refused;
-        }
-
-        if (package!.Binding is null && await EmptyAsync(name, force, call.Aborted) is { } occupied)
-        {
-            return occupied;
-        }
-
-        return await entities.Store.DeleteAsync(name.DocumentId, package.Revision, call.Aborted)
-            ? EntityJson.Package(package, package.Parameters, actions: null)
-            : ApiAnswer.Error(409, ApiTexts.Conflict);
+        using var turn = await entities.TakeTurnAsync(name, call.Aborted);
+        return await entities.ChangeAsync(() => DeleteAsync(name, force, call.Aborted), call.Aborted);
     }
 
     private static FullyQualifiedName? ReadBinding(EntityBody body, string own)
@@ -231,25 +219,30 @@ public sealed class PackagesApi(EntityWrites entities)
         }
     }
 
-    /// <summary>Makes sure that the package has no actions; with <paramref name="force"/> by deleting them.</summary>
-    private async ValueTask<ApiAnswer?> EmptyAsync(FullyQualifiedName name, bool force, CancellationToken cancellationToken)
+    /// <summary>A plain package goes when it has no actions, or with <paramref name="force"/> together with them.</summary>
+    private async ValueTask<Change> DeleteAsync(FullyQualifiedName name, bool force, CancellationToken cancellationToken)
     {
-        var query = new EntityQuery(EntityKind.Action, name.Namespace, name.Name);
-        if (!force)
+        var (package, refusal) = await entities.RequireAsync<PackageDocument>(name.DocumentId, cancellationToken);
+        if (refusal is { } refused)
         {
-            var count = await entities.Store.CountAsync(query, cancellationToken);
-            return count == 0 ? null : ApiAnswer.Error(409, EntityTexts.PackageNotEmpty(count));
+            return refused;
         }
 
-        foreach (var action in await entities.Store.ListAsync(query, cancellationToken))
+        List<EntityChange> changes = [EntityChange.Delete(package!)];
+        if (package!.Binding is null)
         {
-            if (!await entities.Store.DeleteAsync(action.Name.DocumentId, action.Revision, cancellationToken))
+            var query = new EntityQuery(EntityKind.Action, name.Namespace, name.Name);
+            if (force)
             {
-                return ApiAnswer.Error(409, ApiTexts.Conflict);
+                changes.AddRange((await entities.Store.ListAsync(query, cancellationToken)).Select(EntityChange.Delete));
+            }
+            else if (await entities.Store.CountAsync(query, cancellationToken) is > 0 and var count)
+            {
+                return ApiAnswer.Error(409, EntityTexts.PackageNotEmpty(count));
             }
         }
 
-        return null;
+        return new Change(new EntityUnit(changes), () => EntityJson.Package(package, package.Parameters, actions: null));
     }
 
     /// <summary>The key <c>binding</c> is the server's own.</summary>

@@ -39,21 +39,21 @@ public sealed class RequestBodies(ByteBudget budget, JsonWorkers workers, int re
         }
 
         var body = new BodyBytes(budget.Of(namespaceUuid));
-        ApiAnswer? refusal = ApiAnswer.Written;
+        var isKept = false;
         try
         {
-            refusal = await ReceiveAsync(context, body, (int)limitBytes)
+            var refusal = await ReceiveAsync(context, body, (int)limitBytes)
                 ?? (body.Length > 0 || (required && !string.IsNullOrEmpty(request.ContentType)) ? RefuseType(request.ContentType) : null);
+            isKept = refusal is null;
+            return new BodyReading(isKept ? body : null, refusal);
         }
         finally
         {
-            if (refusal is not null)
+            if (!isKept)
             {
-                body.Dispose();
+                body.Dispose(); // also when the client broke off
             }
         }
-
-        return refusal is null ? new BodyReading(body, null) : new BodyReading(null, refusal);
     }
 
     private async ValueTask<ApiAnswer?> ReceiveAsync(HttpContext context, BodyBytes body, int limitBytes)

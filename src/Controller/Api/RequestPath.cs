@@ -3,16 +3,43 @@ using System.Text;
 namespace Frusta.Controller.Api;
 
 /// <summary>The path of a request as it was sent.</summary>
-internal static class RequestPath
+public static class RequestPath
 {
+    /// <summary>Where the REST API begins.</summary>
+    public const string Root = "/api/v1";
+
+    private const string BehindScheme = "://";
+
     /// <summary>
-    /// What stands before the query. Escapes of letters, digits and <c>-._~</c> are undone, since they mean what the letter does; all others
-    /// stay, an escaped slash above all.
+    /// What stands before the query, of a target in any form: <c>/path?query</c>, <c>http://host/path?query</c> as clients send it to proxies,
+    /// <c>*</c>, or <c>host:port</c>, which has no path and gives an empty one. Escapes of letters, digits and <c>-._~</c> are undone, since they
+    /// mean what the letter does; all others stay, an escaped slash above all.
     /// </summary>
     public static string Of(string target)
     {
         var path = target.AsSpan(0, target.IndexOf('?', StringComparison.Ordinal) is var query and >= 0 ? query : target.Length);
+        if (path is not (['/', ..] or "*"))
+        {
+            path = BehindAuthority(path);
+        }
+
         return path.Contains('%') ? UndoNeedlessEscapes(path) : path.ToString();
+    }
+
+    /// <summary>True for a path under <see cref="Root"/>, which functions may call too.</summary>
+    public static bool IsInApi(string path) =>
+        path.StartsWith(Root, StringComparison.Ordinal) && (path.Length == Root.Length || path[Root.Length] == '/');
+
+    private static ReadOnlySpan<char> BehindAuthority(ReadOnlySpan<char> target)
+    {
+        var scheme = target.IndexOf(BehindScheme, StringComparison.Ordinal);
+        if (scheme < 0)
+        {
+            return [];
+        }
+
+        var rest = target[(scheme + BehindScheme.Length)..];
+        return rest.IndexOf('/') is var slash and >= 0 ? rest[slash..] : "/";
     }
 
     private static string UndoNeedlessEscapes(ReadOnlySpan<char> path)

@@ -1,6 +1,7 @@
 using Frusta.Controller.Identity;
 using Frusta.Controller.Invocation;
 using Frusta.Store;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Logging;
@@ -16,7 +17,7 @@ namespace Frusta.Controller.Api;
 public sealed partial class RestApi(
     InfoApi info, Authenticate authenticate, Dispatch dispatch, RequestBodies bodies, InvocationOptions options, ILogger<RestApi> log)
 {
-    private const string Root = "/api/v1";
+    private const string Root = RequestPath.Root;
     private const string Namespaces = Root + "/namespaces";
     private const int MostTargetBytes = 8 * 1024;
 
@@ -26,19 +27,24 @@ public sealed partial class RestApi(
         var transactionId = TransactionId.Of(context.Request.Headers);
         var target = context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
         var path = RequestPath.Of(target);
-        var inApi = path.StartsWith(Root, StringComparison.Ordinal) && (path.Length == Root.Length || path[Root.Length] == '/');
+        var inApi = RequestPath.IsInApi(path);
         ApiAnswer answer;
         try
         {
             answer = target.Length > MostTargetBytes ? ApiAnswer.Error(414, ApiTexts.TargetTooLong)
                 : !IsMethod(context.Request.Method) ? ApiAnswer.Error(501, ApiTexts.NoSuchMethod)
-                : inApi ? await AnswerAsync(context, path, transactionId) : await info.AnswerAsync(context, path);
+                : inApi ? await AnswerAsync(context, path, transactionId) : info.Answer(context, path);
         }
         catch (BadHttpRequestException refused)
         {
             answer = ApiAnswer.Error(refused.StatusCode, refused.Message);
         }
-        catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
+        catch (IOException refused) when (refused.InnerException is OverflowException)
+        {
+            // Kestrel reads the size of a chunk as an int, and calls one that is larger a failure of the connection.
+            answer = ApiAnswer.Error(400, refused.Message);
+        }
+        catch (Exception gone) when (gone is OperationCanceledException or ConnectionResetException or ConnectionAbortedException && context.RequestAborted.IsCancellationRequested)
         {
             return;
         }
@@ -54,13 +60,9 @@ public sealed partial class RestApi(
         }
 
         // 6 The answer.
-        if (!ReferenceEquals(answer, ApiAnswer.Written))
-        {
-            var asksForOptions = HttpMethods.IsOptions(context.Request.Method);
-            var cors = inApi ? WriteAnswer.ApiMethods : asksForOptions || InfoApi.IsOperators(path) ? WriteAnswer.OtherMethods : null;
-            await WriteAnswer.WriteAsync(context, answer, transactionId, cors);
-        }
-
+        var asksForOptions = HttpMethods.IsOptions(context.Request.Method);
+        var cors = inApi ? WriteAnswer.ApiMethods : asksForOptions || InfoApi.IsOperators(path) ? WriteAnswer.OtherMethods : null;
+        await WriteAnswer.WriteAsync(context, answer, transactionId, cors);
         ControllerMetrics.Answered(context.Request.Method, context.Response.StatusCode);
     }
 

@@ -4,6 +4,7 @@ using Frusta.Contracts.Json;
 using Frusta.Contracts.Names;
 using Frusta.Controller.Entities;
 using Frusta.Controller.Entitlement;
+using Frusta.Controller.Invocation;
 using Frusta.Store.Entities;
 
 namespace Frusta.Controller.Api;
@@ -11,9 +12,6 @@ namespace Frusta.Controller.Api;
 /// <summary><c>.../rules</c>. Whether a rule is active is kept in its trigger, and nowhere else.</summary>
 public sealed class RulesApi(EntityWrites entities)
 {
-    /// <summary>Writers of one trigger that meet try again this often before the client hears of it.</summary>
-    private const int MostAttempts = 10;
-
     /// <summary>Characters of what a client sent that it is shown again at most.</summary>
     private const int MostShown = 4096;
 
@@ -29,13 +27,22 @@ public sealed class RulesApi(EntityWrites entities)
             return forbidden;
         }
 
-        var (rule, refusal) = await entities.RequireAsync<RuleDocument>(name.DocumentId, call.Aborted);
-        if (refusal is { } refused)
+        while (true)
         {
-            return refused;
-        }
+            var (rule, refusal) = await entities.RequireAsync<RuleDocument>(name.DocumentId, call.Aborted);
+            if (refusal is { } refused)
+            {
+                return refused;
+            }
 
-        return EntityJson.Rule(rule!, (await LinkOfAsync(rule!, call.Aborted))?.Active ?? false);
+            // A rule that was moved between the two reads is looked at again: the trigger that was read is not its trigger any more.
+            var active = (await LinkOfAsync(rule!, call.Aborted))?.Active ?? false;
+            var (again, _) = await entities.FindAsync<RuleDocument>(name.DocumentId, call.Aborted);
+            if (string.Equals(again?.Revision, rule!.Revision, StringComparison.Ordinal))
+            {
+                return EntityJson.Rule(rule, active);
+            }
+        }
     }
 
     public async ValueTask<ApiAnswer> PutAsync(ApiCall call, FullyQualifiedName name)
@@ -81,19 +88,7 @@ public sealed class RulesApi(EntityWrites entities)
             return forbidden;
         }
 
-        var (rule, refusal) = await entities.RequireAsync<RuleDocument>(name.DocumentId, call.Aborted);
-        if (refusal is { } refused)
-        {
-            return refused;
-        }
-
-        if (!await entities.Store.DeleteAsync(name.DocumentId, rule!.Revision, call.Aborted)
-            || !await RelinkAsync(rule.Trigger, name.DocumentId, link: null, call.Aborted))
-        {
-            return ApiAnswer.Error(409, ApiTexts.Conflict);
-        }
-
-        return EntityJson.Rule(rule, active: false);
+        return await entities.ChangeInTurnAsync(name.Namespace, () => DeleteAsync(name, call.Aborted), call.Aborted);
     }
 
     /// <summary>Enables or disables the rule.</summary>
@@ -128,27 +123,7 @@ public sealed class RulesApi(EntityWrites entities)
             active = read;
         }
 
-        var (rule, missing) = await entities.RequireAsync<RuleDocument>(name.DocumentId, call.Aborted);
-        if (missing is { } answer)
-        {
-            return answer;
-        }
-
-        var (trigger, _) = await entities.FindAsync<TriggerDocument>(rule!.Trigger.DocumentId, call.Aborted);
-        if (trigger is null)
-        {
-            return active ? ApiAnswer.Error(404, EntityTexts.RuleWithoutTrigger) : ApiAnswer.Text(Ok);
-        }
-
-        var link = trigger.Rules?.GetValueOrDefault(name.DocumentId);
-        if (link?.Active == active || (link is null && !active))
-        {
-            return ApiAnswer.Text(Ok);
-        }
-
-        return await RelinkAsync(rule.Trigger, name.DocumentId, new RuleLink(rule.Action, active), call.Aborted)
-            ? ApiAnswer.Text(Ok)
-            : ApiAnswer.Error(409, ApiTexts.Conflict);
+        return await entities.ChangeInTurnAsync(name.Namespace, () => SwitchAsync(name, active, call.Aborted), call.Aborted);
     }
 
     private static ApiAnswer? ReadStatus(ReadOnlyMemory<byte> json, out bool active)
@@ -199,44 +174,80 @@ public sealed class RulesApi(EntityWrites entities)
             return forbidden;
         }
 
-        var (old, conflict) = await entities.FindForPutAsync<RuleDocument>(name, overwrite, call.Aborted);
+        return await entities.ChangeInTurnAsync(name.Namespace, () => PutAsync(name, overwrite, put, call.Aborted), call.Aborted);
+    }
+
+    /// <summary>Writes the rule with its link, and takes away the link in the trigger that it was moved from.</summary>
+    private async ValueTask<Change> PutAsync(FullyQualifiedName name, bool overwrite, PutRule put, CancellationToken cancellationToken)
+    {
+        var (old, conflict) = await entities.FindForPutAsync<RuleDocument>(name, overwrite, cancellationToken);
         if (conflict is { } conflicting)
         {
             return conflicting;
         }
 
-        if ((put.Trigger ?? old?.Trigger) is not { } trigger || (put.Action ?? old?.Action) is not { } action)
+        if ((put.Trigger ?? old?.Trigger) is not { } triggerName || (put.Action ?? old?.Action) is not { } action)
         {
             return ApiAnswer.Error(400, EntityTexts.RuleIncomplete);
         }
 
-        if (await CheckExistenceAsync(trigger, action, call.Aborted) is { } missing)
+        if (await CheckExistenceAsync(triggerName, action, cancellationToken) is { } missing)
         {
             return missing;
         }
 
-        var active = old is null || ((await LinkOfAsync(old, call.Aborted))?.Active ?? false);
+        var active = old is null || ((await LinkOfAsync(old, cancellationToken))?.Active ?? false);
         var rule = new RuleDocument
         {
             Name = name,
             Version = put.Version ?? (old is null ? SemanticVersion.First : SemanticVersion.Next(old.Version)),
             Publish = put.Publish ?? old?.Publish ?? false,
             Annotations = put.Annotations ?? old?.Annotations ?? [],
-            Trigger = trigger,
+            Trigger = triggerName,
             Action = action,
             UpdatedMs = entities.Stamp(),
             Revision = old?.Revision ?? "",
         };
 
-        // The rule first: what a crash leaves behind is then a rule that shows as inactive, never a link that nobody can see.
-        if (await entities.Store.PutAsync(rule, null, call.Aborted) is null
-            || !await RelinkAsync(trigger, name.DocumentId, new RuleLink(action, active), call.Aborted)
-            || (old is not null && old.Trigger != trigger && !await RelinkAsync(old.Trigger, name.DocumentId, link: null, call.Aborted)))
+        List<EntityChange> changes = [.. await RelinkAsync(triggerName, name, new RuleLink(action, active), cancellationToken), EntityChange.Put(rule)];
+        var deciding = changes.Count - 1;
+        if (old is not null && old.Trigger != triggerName)
         {
-            return ApiAnswer.Error(409, ApiTexts.Conflict);
+            changes.AddRange(await RelinkAsync(old.Trigger, name, link: null, cancellationToken));
         }
 
-        return EntityJson.Rule(rule, active);
+        return new Change(new EntityUnit(changes, deciding), () => EntityJson.Rule(rule, active));
+    }
+
+    private async ValueTask<Change> DeleteAsync(FullyQualifiedName name, CancellationToken cancellationToken)
+    {
+        var (rule, refusal) = await entities.RequireAsync<RuleDocument>(name.DocumentId, cancellationToken);
+        return refusal is { } refused
+            ? refused
+            : new Change(
+                new EntityUnit([EntityChange.Delete(rule!), .. await RelinkAsync(rule!.Trigger, name, link: null, cancellationToken)]),
+                () => EntityJson.Rule(rule, active: false));
+    }
+
+    /// <summary>Enables or disables; version and time of the rule stay.</summary>
+    private async ValueTask<Change> SwitchAsync(FullyQualifiedName name, bool active, CancellationToken cancellationToken)
+    {
+        var (rule, missing) = await entities.RequireAsync<RuleDocument>(name.DocumentId, cancellationToken);
+        if (missing is { } answer)
+        {
+            return answer;
+        }
+
+        var (trigger, _) = await entities.FindAsync<TriggerDocument>(rule!.Trigger.DocumentId, cancellationToken);
+        if (trigger is null)
+        {
+            return active ? ApiAnswer.Error(404, EntityTexts.RuleWithoutTrigger) : ApiAnswer.Text(Ok);
+        }
+
+        var link = trigger.Rules?.GetValueOrDefault(name.DocumentId);
+        return link?.Active == active || (link is null && !active)
+            ? ApiAnswer.Text(Ok)
+            : new Change(new EntityUnit(await RelinkAsync(rule.Trigger, name, new RuleLink(rule.Action, active), cancellationToken)), () => ApiAnswer.Text(Ok));
     }
 
     private async ValueTask<ApiAnswer?> CheckExistenceAsync(FullyQualifiedName trigger, FullyQualifiedName action, CancellationToken cancellationToken)
@@ -278,34 +289,21 @@ public sealed class RulesApi(EntityWrites entities)
         return trigger?.Rules?.GetValueOrDefault(rule.Name.DocumentId);
     }
 
-    /// <summary>Sets or takes away a rule's link in a trigger, whose version and time stay. False when others kept being first.</summary>
-    private async ValueTask<bool> RelinkAsync(FullyQualifiedName triggerName, string rule, RuleLink? link, CancellationToken cancellationToken)
+    /// <summary>
+    /// Sets or takes away a rule's link in a trigger, whose version and time stay, and with it all links that do not count. Nothing where the trigger is
+    /// gone or need not change.
+    /// </summary>
+    private async ValueTask<EntityChange[]> RelinkAsync(FullyQualifiedName triggerName, FullyQualifiedName rule, RuleLink? link, CancellationToken cancellationToken)
     {
-        for (var attempt = 0; attempt < MostAttempts; attempt++)
+        var (trigger, _) = await entities.FindAsync<TriggerDocument>(triggerName.DocumentId, cancellationToken);
+        if (trigger is null)
         {
-            var (trigger, _) = await entities.FindAsync<TriggerDocument>(triggerName.DocumentId, cancellationToken);
-            if (trigger is null || (link is null && trigger.Rules?.ContainsKey(rule) != true))
-            {
-                return true;
-            }
-
-            var rules = new Dictionary<string, RuleLink>(trigger.Rules ?? new Dictionary<string, RuleLink>(StringComparer.Ordinal), StringComparer.Ordinal);
-            if (link is null)
-            {
-                rules.Remove(rule);
-            }
-            else
-            {
-                rules[rule] = link;
-            }
-
-            if (await entities.Store.PutAsync(trigger with { Rules = rules }, null, cancellationToken) is not null)
-            {
-                return true;
-            }
+            return [];
         }
 
-        return false;
+        var counting = await RuleLinks.CountingAsync(trigger, entities.Store.GetAsync, cancellationToken);
+        var relinked = RuleLinks.Relink(counting, rule.DocumentId, link);
+        return ReferenceEquals(relinked, trigger) ? [] : [EntityChange.Put(relinked)];
     }
 
     private sealed record PutRule(FullyQualifiedName? Trigger, FullyQualifiedName? Action, string? Version, bool? Publish, IReadOnlyList<KeyValue>? Annotations);

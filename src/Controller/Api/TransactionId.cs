@@ -9,11 +9,12 @@ internal static class TransactionId
     private const string SystemPrefix = "sid_";
     private const int Length = 32;
 
-    /// <summary>The client's <c>X-Request-ID</c>, or a fresh one where there is none, it pretends to be the system's, or no header can carry it back.</summary>
+    /// <summary>The client's <c>X-Request-ID</c>, or a fresh one where there is none, it pretends to be the system's, or it is not of printable ASCII.</summary>
+    /// <remarks>The id goes back in a header, and a header refuses what is not printable: the answer would fail after its request was carried out.</remarks>
     public static string Of(IHeaderDictionary headers)
     {
         if (headers.TryGetValue("X-Request-ID", out var sent) && sent.Count > 0 && sent[0] is { Length: > 0 } id
-            && !id.StartsWith(SystemPrefix, StringComparison.Ordinal) && System.Text.Ascii.IsValid(id))
+            && !id.StartsWith(SystemPrefix, StringComparison.Ordinal) && !id.AsSpan().ContainsAnyExceptInRange(' ', '~'))
         {
             return id;
         }

@@ -3,6 +3,7 @@ using Frusta.Contracts.Json;
 using Frusta.Contracts.Names;
 using Frusta.Controller.Entities;
 using Frusta.Controller.Entitlement;
+using Frusta.Controller.Invocation;
 using Frusta.Store.Entities;
 
 namespace Frusta.Controller.Api;
@@ -23,7 +24,7 @@ public sealed class TriggersApi(EntityWrites entities)
         }
 
         var (trigger, refusal) = await entities.RequireAsync<TriggerDocument>(name.DocumentId, call.Aborted);
-        return refusal ?? EntityJson.Trigger(trigger!);
+        return refusal ?? EntityJson.Trigger(await RuleLinks.CountingAsync(trigger!, entities.Store.GetAsync, call.Aborted));
     }
 
     public async ValueTask<ApiAnswer> PutAsync(ApiCall call, FullyQualifiedName name)
@@ -53,31 +54,8 @@ public sealed class TriggersApi(EntityWrites entities)
                 return malformed;
             }
 
-            var (old, conflict) = await entities.FindForPutAsync<TriggerDocument>(name, overwrite, call.Aborted);
-            if (conflict is { } conflicting)
-            {
-                return conflicting;
-            }
-
-            if (old is null && !HasValidFeed(body!.Annotations))
-            {
-                return ApiAnswer.Error(400, EntityTexts.FeedMalformed);
-            }
-
-            var trigger = new TriggerDocument
-            {
-                Name = name,
-                Version = version ?? (old is null ? SemanticVersion.First : SemanticVersion.Next(old.Version)),
-                Publish = publish ?? old?.Publish ?? false,
-                Annotations = body!.Annotations ?? old?.Annotations ?? [],
-                Parameters = body.Parameters ?? old?.Parameters ?? [],
-                Rules = old?.Rules,
-                UpdatedMs = entities.Stamp(),
-                Revision = old?.Revision ?? "",
-            };
-            return await entities.Store.PutAsync(trigger, null, call.Aborted) is null
-                ? ApiAnswer.Error(409, ApiTexts.Conflict)
-                : EntityJson.Trigger(trigger);
+            return await entities.ChangeInTurnAsync(
+                name.Namespace, () => PutAsync(name, overwrite, new PutTrigger(body!.Parameters, body.Annotations, version, publish), call.Aborted), call.Aborted);
         }
     }
 
@@ -88,15 +66,48 @@ public sealed class TriggersApi(EntityWrites entities)
             return forbidden;
         }
 
-        var (trigger, refusal) = await entities.RequireAsync<TriggerDocument>(name.DocumentId, call.Aborted);
+        return await entities.ChangeInTurnAsync(name.Namespace, () => DeleteAsync(name, call.Aborted), call.Aborted);
+    }
+
+    /// <summary>Writes the trigger with the links that others have made meanwhile.</summary>
+    private async ValueTask<Change> PutAsync(FullyQualifiedName name, bool overwrite, PutTrigger put, CancellationToken cancellationToken)
+    {
+        var (old, conflict) = await entities.FindForPutAsync<TriggerDocument>(name, overwrite, cancellationToken);
+        if (conflict is { } conflicting)
+        {
+            return conflicting;
+        }
+
+        if (old is null && !HasValidFeed(put.Annotations))
+        {
+            return ApiAnswer.Error(400, EntityTexts.FeedMalformed);
+        }
+
+        var trigger = new TriggerDocument
+        {
+            Name = name,
+            Version = put.Version ?? (old is null ? SemanticVersion.First : SemanticVersion.Next(old.Version)),
+            Publish = put.Publish ?? old?.Publish ?? false,
+            Annotations = put.Annotations ?? old?.Annotations ?? [],
+            Parameters = put.Parameters ?? old?.Parameters ?? [],
+            Rules = old is null ? null : (await RuleLinks.CountingAsync(old, entities.Store.GetAsync, cancellationToken)).Rules,
+            UpdatedMs = entities.Stamp(),
+            Revision = old?.Revision ?? "",
+        };
+        return new Change(EntityUnit.Of(EntityChange.Put(trigger)), () => EntityJson.Trigger(trigger));
+    }
+
+    /// <summary>Its rules stay, and are inactive from now on.</summary>
+    private async ValueTask<Change> DeleteAsync(FullyQualifiedName name, CancellationToken cancellationToken)
+    {
+        var (trigger, refusal) = await entities.RequireAsync<TriggerDocument>(name.DocumentId, cancellationToken);
         if (refusal is { } refused)
         {
             return refused;
         }
 
-        return await entities.Store.DeleteAsync(name.DocumentId, trigger!.Revision, call.Aborted)
-            ? EntityJson.Trigger(trigger)
-            : ApiAnswer.Error(409, ApiTexts.Conflict);
+        var shown = await RuleLinks.CountingAsync(trigger!, entities.Store.GetAsync, cancellationToken);
+        return new Change(EntityUnit.Of(EntityChange.Delete(trigger!)), () => EntityJson.Trigger(shown));
     }
 
     private static ApiAnswer? ReadRest(EntityBody body, out string? version, out bool? publish)
@@ -127,4 +138,6 @@ public sealed class TriggersApi(EntityWrites entities)
         var segments = value.RootElement.GetString()!.Split('/', StringSplitOptions.RemoveEmptyEntries);
         return segments.Length > 0 && segments.All(segment => EntityName.IsValid(segment));
     }
+
+    private sealed record PutTrigger(IReadOnlyList<KeyValue>? Parameters, IReadOnlyList<KeyValue>? Annotations, string? Version, bool? Publish);
 }

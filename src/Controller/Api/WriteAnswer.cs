@@ -29,7 +29,9 @@ internal static class WriteAnswer
         {
             answer.Body?.Dispose();
             var type = string.Equals(answer.ContentType, ApiAnswer.PlainText, StringComparison.Ordinal) ? "text/plain" : answer.ContentType;
-            answer = ApiAnswer.Error(406, $"Resource representation is only available with these types:\n{type}");
+
+            // The id goes along: the request was carried out, and its client is to find what came of it.
+            answer = ApiAnswer.Error(406, $"Resource representation is only available with these types:\n{type}") with { ActivationId = answer.ActivationId };
         }
 
         var response = context.Response;

@@ -6,8 +6,9 @@ namespace Frusta.Controller.Entities;
 
 /// <summary>Keeps documents that were read, so that a warm call asks no database.</summary>
 /// <remarks>
-/// A fill is dropped when a write of the same document began or ended meanwhile: each document has a generation, which a write
-/// raises before and after, and a fill is kept only under the generation that it started with.
+/// A document that is being written is not kept: from before the write until after it everybody reads the store, so that whoever reads several
+/// documents of a unit sees all of them before it or after it. A fill that a write overtook is dropped: each document has a generation, which a
+/// write raises, and a fill is kept only under the generation that it started with.
 /// </remarks>
 public sealed class CachedEntityStore(IEntityStore store, CachedEntityOptions options) : IEntityStore
 {
@@ -19,10 +20,13 @@ public sealed class CachedEntityStore(IEntityStore store, CachedEntityOptions op
             : FillAsync(documentId, cancellationToken);
 
     public ValueTask<string?> PutAsync(EntityDocument document, ReadOnlyMemory<byte>? code, CancellationToken cancellationToken) =>
-        new(WriteAsync(document.Name.DocumentId, () => store.PutAsync(document, code, CancellationToken.None), cancellationToken));
+        new(WriteAsync([document.Name.DocumentId], () => store.PutAsync(document, code, CancellationToken.None), cancellationToken));
 
     public ValueTask<bool> DeleteAsync(string documentId, string revision, CancellationToken cancellationToken) =>
-        new(WriteAsync(documentId, () => store.DeleteAsync(documentId, revision, CancellationToken.None), cancellationToken));
+        new(WriteAsync([documentId], () => store.DeleteAsync(documentId, revision, CancellationToken.None), cancellationToken));
+
+    public ValueTask<bool> WriteAsync(EntityUnit unit, CancellationToken cancellationToken) =>
+        new(WriteAsync([.. unit.Changes.Select(change => change.DocumentId)], () => store.WriteAsync(unit, CancellationToken.None), cancellationToken));
 
     public ValueTask<IReadOnlyList<EntityDocument>> ListAsync(EntityQuery query, CancellationToken cancellationToken) =>
         store.ListAsync(query, cancellationToken);
@@ -32,11 +36,11 @@ public sealed class CachedEntityStore(IEntityStore store, CachedEntityOptions op
     public ValueTask<byte[]?> GetCodeAsync(string documentId, string attachment, CancellationToken cancellationToken) =>
         store.GetCodeAsync(documentId, attachment, cancellationToken);
 
-    /// <summary>Whoever asked may go away; the write goes on, and what was read before its end is forgotten at its end.</summary>
-    private Task<T> WriteAsync<T>(string documentId, Func<ValueTask<T>> write, CancellationToken cancellationToken)
+    /// <summary>Whoever asked may go away; the write goes on, and nothing is kept of its documents before its end.</summary>
+    private Task<T> WriteAsync<T>(string[] documentIds, Func<ValueTask<T>> write, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        Forget(documentId);
+        var slots = Array.ConvertAll(documentIds, BeginWrite);
         return FinishAsync().WaitAsync(cancellationToken);
 
         async Task<T> FinishAsync()
@@ -47,8 +51,22 @@ public sealed class CachedEntityStore(IEntityStore store, CachedEntityOptions op
             }
             finally
             {
-                Forget(documentId);
+                Array.ForEach(slots, static slot => slot.EndWrite());
             }
+        }
+    }
+
+    private Slot BeginWrite(string documentId)
+    {
+        while (true)
+        {
+            var slot = _slots.GetOrAdd(documentId, static _ => new Slot());
+            if (slot.TryBeginWrite())
+            {
+                return slot;
+            }
+
+            _slots.TryRemove(new KeyValuePair<string, Slot>(documentId, slot));
         }
     }
 
@@ -57,7 +75,10 @@ public sealed class CachedEntityStore(IEntityStore store, CachedEntityOptions op
         if (_slots.Count >= options.Documents)
         {
             // An order of use would cost every call; whoever has more documents than this reads some of them again.
-            _slots.Clear();
+            foreach (var other in _slots)
+            {
+                Drop(other);
+            }
         }
 
         var slot = _slots.GetOrAdd(documentId, static _ => new Slot());
@@ -65,7 +86,7 @@ public sealed class CachedEntityStore(IEntityStore store, CachedEntityOptions op
         var document = await store.GetAsync(documentId, cancellationToken);
         if (document is null)
         {
-            _slots.TryRemove(new KeyValuePair<string, Slot>(documentId, slot));
+            Drop(new KeyValuePair<string, Slot>(documentId, slot));
         }
         else
         {
@@ -75,10 +96,12 @@ public sealed class CachedEntityStore(IEntityStore store, CachedEntityOptions op
         return document;
     }
 
-    private void Forget(string documentId)
+    private void Drop(KeyValuePair<string, Slot> entry)
     {
-        // The slot stays, so that a fill that is under way sees its generation move.
-        _slots.GetOrAdd(documentId, static _ => new Slot()).Forget();
+        if (entry.Value.TryDrop())
+        {
+            _slots.TryRemove(entry);
+        }
     }
 
     private sealed class Slot
@@ -86,6 +109,8 @@ public sealed class CachedEntityStore(IEntityStore store, CachedEntityOptions op
         private readonly Lock _gate = new();
         private volatile EntityDocument? _document;
         private long _generation;
+        private int _writes;
+        private bool _isDropped;
 
         public EntityDocument? Document => _document;
 
@@ -95,19 +120,47 @@ public sealed class CachedEntityStore(IEntityStore store, CachedEntityOptions op
         {
             lock (_gate)
             {
-                if (_generation == generation)
+                if (_generation == generation && _writes == 0 && !_isDropped)
                 {
                     _document = document;
                 }
             }
         }
 
-        public void Forget()
+        /// <summary>False when the slot has been dropped.</summary>
+        public bool TryBeginWrite()
         {
             lock (_gate)
             {
+                if (_isDropped)
+                {
+                    return false;
+                }
+
+                _writes++;
                 _generation++;
                 _document = null;
+                return true;
+            }
+        }
+
+        public void EndWrite()
+        {
+            lock (_gate)
+            {
+                _writes--;
+                _generation++;
+            }
+        }
+
+        /// <summary>False while the document is being written: a slot that took its place would know nothing of that.</summary>
+        public bool TryDrop()
+        {
+            lock (_gate)
+            {
+                _isDropped |= _writes == 0;
+                _document = null;
+                return _isDropped;
             }
         }
     }

@@ -10,6 +10,10 @@ namespace Frusta.Controller.Entities;
 /// <summary>What the four collections have in common: where they are kept, who may see them, and how one is read, listed and stamped.</summary>
 public sealed class EntityWrites(IEntityStore store, Entitle entitle, RuntimesManifest manifest, LimitsOptions limits, TimeProvider clock)
 {
+    /// <summary>In this process writers take turns, so that more than one further attempt means another process at work.</summary>
+    private const int MostAttempts = 100;
+
+    private readonly Turns _turns = new();
     private long _lastStampMs;
 
     public IEntityStore Store => store;
@@ -71,6 +75,35 @@ public sealed class EntityWrites(IEntityStore store, Entitle entitle, RuntimesMa
         return document is not null && !overwrite ? (null, ApiAnswer.Error(409, ApiTexts.Exists)) : (document, refusal);
     }
 
+    /// <summary>Waits for the turn to write a package or actions in it; to be disposed when it is written.</summary>
+    internal ValueTask<IDisposable> TakeTurnAsync(FullyQualifiedName package, CancellationToken cancellationToken) =>
+        _turns.TakeAsync(package.DocumentId, cancellationToken);
+
+    /// <summary>Waits for the turn to write rules and triggers of a namespace, and changes them as <see cref="ChangeAsync"/> does.</summary>
+    internal async ValueTask<ApiAnswer> ChangeInTurnAsync(string namespaceName, Func<ValueTask<Change>> decide, CancellationToken cancellationToken)
+    {
+        using var turn = await _turns.TakeAsync(namespaceName, cancellationToken);
+        return await ChangeAsync(decide, cancellationToken);
+    }
+
+    /// <summary>Decides what to write, writes it, and decides anew as long as another writer was in between.</summary>
+    /// <param name="decide">Reads the documents as they are now. Called once for each attempt.</param>
+    /// <param name="cancellationToken">Ends the wait, never half a change.</param>
+    /// <returns>What was decided; 409, and nothing has happened, when others were always first.</returns>
+    internal async ValueTask<ApiAnswer> ChangeAsync(Func<ValueTask<Change>> decide, CancellationToken cancellationToken)
+    {
+        for (var attempt = 0; attempt < MostAttempts; attempt++)
+        {
+            var change = await decide();
+            if (change.Unit is not { } unit || await store.WriteAsync(unit, cancellationToken))
+            {
+                return change.Answer();
+            }
+        }
+
+        return ApiAnswer.Error(409, ApiTexts.Conflict);
+    }
+
     /// <summary>One page of a collection, or its length.</summary>
     internal async ValueTask<ApiAnswer> ListAsync(ApiCall call, string collection, EntityQuery query)
     {
@@ -98,4 +131,12 @@ public sealed class EntityWrites(IEntityStore store, Entitle entitle, RuntimesMa
 
         return [.. merged.Values];
     }
+}
+
+/// <summary>What a request makes of the documents as they are.</summary>
+/// <param name="Unit">What to write; null for nothing.</param>
+/// <param name="Answer">Makes the answer once it is written.</param>
+internal readonly record struct Change(EntityUnit? Unit, Func<ApiAnswer> Answer)
+{
+    public static implicit operator Change(ApiAnswer answer) => new(null, () => answer);
 }

@@ -137,7 +137,7 @@ public sealed class FireTrigger(
         {
             return await read(name.DocumentId, cancellationToken) switch
             {
-                TriggerDocument trigger => (InvokeOutcome.Finished, trigger),
+                TriggerDocument trigger => (InvokeOutcome.Finished, await RuleLinks.CountingAsync(trigger, read, cancellationToken)),
                 null => (InvokeOutcome.NotFound, null),
                 _ => (InvokeOutcome.OtherCollection, null),
             };

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 using System.Text.Json;
 using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Entities;
@@ -63,20 +64,26 @@ internal static class InitRequest
             return;
         }
 
-        using var content = JsonDocument.Parse(message.Content.Memory, JsonBounds.Document);
-        foreach (var name in message.InitArguments)
+        var names = message.InitArguments.ToHashSet(StringComparer.Ordinal);
+        var content = message.Content.Span;
+        var reader = new Utf8JsonReader(content, JsonBounds.Value);
+        reader.Read();
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
-            if (content.RootElement.TryGetProperty(name, out var value))
+            var name = JsonText.Decode(reader.ValueSpan);
+            reader.Read();
+            var start = (int)reader.TokenStartIndex;
+            var value = reader.TokenType switch
             {
-                writer.WriteString(name, AsText(value));
+                JsonTokenType.String => names.Contains(name) ? JsonText.Decode(reader.ValueSpan) : "",
+                JsonTokenType.Null => "",
+                _ => null,
+            };
+            reader.Skip();
+            if (names.Contains(name))
+            {
+                writer.WriteString(name, value ?? Encoding.UTF8.GetString(content[start..(int)reader.BytesConsumed]));
             }
         }
     }
-
-    private static string AsText(JsonElement value) => value.ValueKind switch
-    {
-        JsonValueKind.String => value.GetString()!,
-        JsonValueKind.Null => "",
-        _ => value.GetRawText(),
-    };
 }

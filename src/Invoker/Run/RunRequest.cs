@@ -64,6 +64,12 @@ internal static class RunRequest
 
     private static bool IsOneOf(ref Utf8JsonReader reader, IReadOnlyList<string> names)
     {
+        if (reader.ValueIsEscaped)
+        {
+            // The reader itself cannot compare a name with a lone surrogate in it.
+            return names.Contains(JsonText.Decode(reader.ValueSpan), StringComparer.Ordinal);
+        }
+
         for (var i = 0; i < names.Count; i++)
         {
             if (reader.ValueTextEquals(names[i]))

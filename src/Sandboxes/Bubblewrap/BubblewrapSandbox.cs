@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net.Sockets;
+using Frusta.Sandboxes.Cgroups;
 using Frusta.Sandboxes.Plain;
 using Frusta.Sandboxes.Processes;
 using Microsoft.Win32.SafeHandles;
@@ -86,14 +87,35 @@ internal sealed class BubblewrapSandbox : ISandbox, MemoryWatchdog.IWatched
 
     public void DenyNetwork() => _holdings.Network?.Deny();
 
-    public long MeasureMemory() => _process.Exited.IsCompleted ? 0 : _holdings.Cgroup?.MeasureMemory() ?? MeasureMemory(ProcessTable.Read());
+    public long MeasureMemory() => _process.Exited.IsCompleted ? 0 : _holdings.Cgroup?.MeasureMemory() ?? MeasureMemory(_maker.Processes.Recent());
 
     public long MeasureMemory(ProcessTable now) => _process.Exited.IsCompleted ? 0 : now.PrivateBytes(_process.Pid);
+
+    public TimeSpan? MeasureCpuTime() =>
+        _process.Exited.IsCompleted ? null : _holdings.Cgroup is { } cgroup ? cgroup.MeasureCpuTime() : _maker.Processes.Recent().CpuTime(_process.Pid);
+
+    public bool CanPause => _holdings.Cgroup?.Freezer is not null;
+
+    public void Pause()
+    {
+        if (Freezer.Freeze())
+        {
+            SandboxesMetrics.PauseBegan();
+        }
+    }
+
+    public void Resume()
+    {
+        if (Freezer.Thaw())
+        {
+            SandboxesMetrics.Resumed();
+        }
+    }
 
     public void EndForMemory()
     {
         _memoryExhausted = true;
-        KillFirstInside(_process);
+        Kill();
     }
 
     public ValueTask StopAsync()
@@ -131,9 +153,20 @@ internal sealed class BubblewrapSandbox : ISandbox, MemoryWatchdog.IWatched
         return new SandboxExit(code);
     }
 
-    private async Task StopOnceAsync()
+    private Freezer Freezer => _holdings.Cgroup?.Freezer ?? throw new NotSupportedException($"Sandbox {Label} cannot be paused here.");
+
+    private void Kill()
     {
         KillFirstInside(_process);
+        if (_holdings.Cgroup?.Kill() is true)
+        {
+            SandboxesMetrics.StoppedWhilePaused();
+        }
+    }
+
+    private async Task StopOnceAsync()
+    {
+        Kill();
         await Exited;
         _maker.Forget(this);
         Channel.Dispose();

@@ -34,6 +34,7 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
         _instance = instance;
         _spawner = spawner;
         _network = network;
+        Processes = new ProcessTables(time);
         _gate = new StartGate(options);
         _watchdog = new MemoryWatchdog(options, time);
         (_cgroups, var cgroupReason) = CgroupHierarchy.Open(options, instance);
@@ -45,6 +46,9 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
     }
 
     public IsolationReport Report { get; }
+
+    /// <summary>Where sandboxes without a cgroup look themselves up.</summary>
+    internal ProcessTables Processes { get; }
 
     /// <summary>How many sandboxes wait for a program.</summary>
     internal int Vacant => _vacant?.Count ?? 0;
@@ -205,6 +209,7 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
             Say(networkReason.Length == 0, limits, $"{_options.Network.Connections} connections", $"Connections of a sandbox are not counted. {networkReason}");
         }
 
+        Say(_cgroups is { Freezes: true }, limits, $"idle ones stand still ({_cgroups?.FreezerWords})", "An idle sandbox is not paused; one that uses a core while idle is ended.");
         Say(_cgroups is not null, limits, "memory above the limit ends the sandbox", $"No cgroups: {cgroupReason}");
         return new IsolationReport(isolates, limits, missing);
 

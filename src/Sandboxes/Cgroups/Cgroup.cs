@@ -4,8 +4,11 @@ using Frusta.Sandboxes.Processes;
 namespace Frusta.Sandboxes.Cgroups;
 
 /// <summary>The control group of one sandbox: what bounds it, counts it, and names its processes.</summary>
-internal abstract class Cgroup
+internal abstract class Cgroup(Freezer? freezer)
 {
+    /// <summary>Has its processes stand still; null where that is not possible, or not wanted.</summary>
+    internal Freezer? Freezer { get; } = freezer;
+
     /// <summary>Moves a process in; what it starts later is in as well.</summary>
     internal abstract void Attach(int pid);
 
@@ -14,6 +17,9 @@ internal abstract class Cgroup
 
     /// <summary>Bytes in use, without page cache that the kernel could drop at once.</summary>
     internal abstract long MeasureMemory();
+
+    /// <summary>Time that all that was ever in here has used of the cores; null where the kernel does not count it.</summary>
+    internal abstract TimeSpan? MeasureCpuTime();
 
     /// <summary>How many processes in here the kernel has killed for want of memory; 0 when the group is gone.</summary>
     internal abstract long MemoryKills { get; }
@@ -27,7 +33,7 @@ internal abstract class Cgroup
         var began = time.GetTimestamp();
         for (var pause = 1; ; pause = Math.Min(pause * 2, 50))
         {
-            KillAll();
+            Kill();
             if (Processes().Count == 0 && TryRemove())
             {
                 return true;
@@ -41,6 +47,13 @@ internal abstract class Cgroup
             // The kernel tells nobody when the last process has left a v1 group.
             await Task.Delay(TimeSpan.FromMilliseconds(pause), time);
         }
+    }
+
+    /// <summary>Kills everything inside, frozen or not. True when it was frozen.</summary>
+    internal bool Kill()
+    {
+        KillAll();
+        return Freezer?.Release() ?? false;
     }
 
     internal List<int> Processes()
@@ -64,7 +77,7 @@ internal abstract class Cgroup
 
     protected abstract bool TryRemove();
 
-    protected static bool TryRemoveFolder(string folder)
+    internal static bool TryRemoveFolder(string folder)
     {
         try
         {
@@ -94,11 +107,11 @@ internal abstract class Cgroup
         }
     }
 
-    protected static void WriteFile(string folder, string name, long value) =>
+    internal static void WriteFile(string folder, string name, long value) =>
         File.WriteAllText(Path.Combine(folder, name), value.ToString(CultureInfo.InvariantCulture));
 
     /// <summary>The number behind a name in a file of lines such as <c>oom_kill 1</c>; 0 when it is not there.</summary>
-    protected static long ReadField(string folder, string name, string field)
+    internal static long ReadField(string folder, string name, string field)
     {
         foreach (var line in ReadFile(folder, name).Split('\n'))
         {

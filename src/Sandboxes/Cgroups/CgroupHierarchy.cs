@@ -17,14 +17,29 @@ internal sealed class CgroupHierarchy
     private readonly string _memory;
     private readonly string? _pids;
     private readonly string? _cpu;
+    private readonly string? _cpuTime;
+    private readonly FreezerHierarchy? _freezer;
 
-    private CgroupHierarchy(SandboxesOptions options, string memory, string? pids, string? cpu)
+    private CgroupHierarchy(SandboxesOptions options, string memory)
     {
-        (_options, _memory, _pids, _cpu) = (options, memory, pids, cpu);
+        (_options, _memory) = (options, memory);
+        Freezes = options.Freezer is SandboxesOptions.AutoFreezer or SandboxesOptions.FreezerV2 && File.Exists(Path.Combine(memory, FreezerV2.FreezeFile));
+    }
+
+    private CgroupHierarchy(SandboxesOptions options, string memory, string pids, string? cpu, string? cpuTime, FreezerHierarchy? freezer)
+    {
+        (_options, _memory, _pids, _cpu, _cpuTime, _freezer) = (options, memory, pids, cpu, cpuTime, freezer);
+        Freezes = freezer is not null;
     }
 
     /// <summary>What bounds sandboxes here, for the report.</summary>
     internal string Words => _pids is null ? "memory, processes and cpu share by cgroup v2" : "memory, processes and cpu share by cgroup v1";
+
+    /// <summary>Whether sandboxes can stand still here.</summary>
+    internal bool Freezes { get; }
+
+    /// <summary>What has them stand still, for the report.</summary>
+    internal string FreezerWords => _freezer is { IsUnified: false } ? "cgroup v1" : "cgroup v2";
 
     /// <summary>Finds the hierarchy and makes this instance's folders in it.</summary>
     /// <returns>The hierarchy, or null and the reason.</returns>
@@ -49,15 +64,16 @@ internal sealed class CgroupHierarchy
     }
 
     internal Cgroup Create(string label, int memoryMb) => _pids is null
-        ? new CgroupV2(Path.Combine(_memory, label), memoryMb, _options.Processes)
-        : new CgroupV1(Path.Combine(_memory, label), Path.Combine(_pids, label), _cpu is null ? null : Path.Combine(_cpu, label), memoryMb, _options.Processes);
+        ? new CgroupV2(Path.Combine(_memory, label), memoryMb, _options.Processes, Freezes)
+        : new CgroupV1(Path.Combine(_memory, label), Path.Combine(_pids, label), In(_cpu, label), In(_cpuTime, label), _freezer?.Create(label), memoryMb, _options.Processes);
 
     /// <summary>Removes this instance's folders; false when something in them has not ended.</summary>
     internal bool TryRemove()
     {
         try
         {
-            foreach (var folder in new[] { _memory, _pids, _cpu })
+            _freezer?.Remove();
+            foreach (var folder in new[] { _memory, _pids, _cpu, _cpuTime })
             {
                 if (folder is not null && Directory.Exists(folder))
                 {
@@ -101,9 +117,17 @@ internal sealed class CgroupHierarchy
             return folder;
         }
 
-        var cpu = File.Exists(Path.Combine(root, "cpu", "cgroup.procs")) ? Make("cpu") : null;
-        return new CgroupHierarchy(options, Make("memory"), Make("pids"), cpu);
+        string? MakeWhere(string controller, string file) => File.Exists(Path.Combine(root, controller, file)) ? Make(controller) : null;
+
+        var cpu = MakeWhere("cpu", "cgroup.procs");
+        var freezer = FreezerHierarchy.Open(options, instance, root, below);
+
+        // Many hosts have one hierarchy for the shares and the use of the cores.
+        var cpuTime = freezer is { IsUnified: true } ? null : cpu is not null && File.Exists(Path.Combine(cpu, CgroupV1.CpuTimeFile)) ? cpu : MakeWhere("cpuacct", CgroupV1.CpuTimeFile);
+        return new CgroupHierarchy(options, Make("memory"), Make("pids"), cpu, cpuTime, freezer);
     }
+
+    private static string? In(string? folder, string label) => folder is null ? null : Path.Combine(folder, label);
 
     private static CgroupHierarchy OpenUnified(SandboxesOptions options, InstanceFolder instance, string root, string below)
     {
@@ -122,6 +146,6 @@ internal sealed class CgroupHierarchy
         }
 
         File.WriteAllText(Path.Combine(folder, "cgroup.subtree_control"), "+memory +pids +cpu");
-        return new CgroupHierarchy(options, folder, pids: null, cpu: null);
+        return new CgroupHierarchy(options, folder);
     }
 }

@@ -1,8 +1,11 @@
 namespace Frusta.Sandboxes.Cgroups;
 
-/// <summary>A group in each of the three hierarchies that bound something: memory, pids, cpu.</summary>
+/// <summary>A group in each of the three hierarchies that bound something: memory, pids, cpu; and in those that freeze it and count its use of the cores.</summary>
 internal sealed class CgroupV1 : Cgroup
 {
+    /// <summary>Nanoseconds that a group has used of the cores.</summary>
+    internal const string CpuTimeFile = "cpuacct.usage";
+
     private const string MemoryLimit = "memory.limit_in_bytes";
     private const string MemoryAndSwapLimit = "memory.memsw.limit_in_bytes";
 
@@ -11,19 +14,29 @@ internal sealed class CgroupV1 : Cgroup
 
     private readonly string _memory;
     private readonly string _pids;
-    private readonly string? _cpu;
+    private readonly string[] _others;
+    private readonly string? _cpuTime;
     private readonly bool _countsSwap;
     private readonly bool _countsSockets;
 
-    internal CgroupV1(string memory, string pids, string? cpu, int memoryMb, int processes)
+    /// <param name="memory">The group that bounds memory, to be made as all of them.</param>
+    /// <param name="pids">The group that bounds tasks.</param>
+    /// <param name="cpu">The group that shares the cores, or null.</param>
+    /// <param name="cpuTime">The group that counts the use of the cores, or null where the freezer does or nobody; it may be the one before.</param>
+    /// <param name="freezer">Freezes it, or null.</param>
+    /// <param name="memoryMb">Bound on memory.</param>
+    /// <param name="processes">Bound on tasks.</param>
+    internal CgroupV1(string memory, string pids, string? cpu, string? cpuTime, Freezer? freezer, int memoryMb, int processes)
+        : base(freezer)
     {
-        (_memory, _pids, _cpu) = (memory, pids, cpu);
+        (_memory, _pids, _cpuTime) = (memory, pids, cpuTime);
+        _others = [.. new[] { cpu, cpuTime }.OfType<string>().Distinct(StringComparer.Ordinal)];
         Directory.CreateDirectory(memory);
         Directory.CreateDirectory(pids);
         WriteFile(pids, "pids.max", processes);
-        if (cpu is not null)
+        foreach (var folder in _others)
         {
-            Directory.CreateDirectory(cpu);
+            Directory.CreateDirectory(folder);
         }
 
         _countsSwap = File.Exists(Path.Combine(memory, MemoryAndSwapLimit));
@@ -39,10 +52,12 @@ internal sealed class CgroupV1 : Cgroup
     {
         WriteFile(_memory, "cgroup.procs", pid);
         WriteFile(_pids, "cgroup.procs", pid);
-        if (_cpu is not null)
+        foreach (var folder in _others)
         {
-            WriteFile(_cpu, "cgroup.procs", pid);
+            WriteFile(folder, "cgroup.procs", pid);
         }
+
+        Freezer?.Attach(pid);
     }
 
     internal override void LimitMemory(int megabytes)
@@ -70,6 +85,32 @@ internal sealed class CgroupV1 : Cgroup
         Math.Max(0, ParseNumber(ReadFile(_memory, "memory.usage_in_bytes")) - ReadField(_memory, "memory.stat", "total_inactive_file"))
         + (_countsSockets ? ParseNumber(ReadFile(_memory, "memory.kmem.tcp.usage_in_bytes")) : 0);
 
-    protected override bool TryRemove() =>
-        TryRemoveFolder(_memory) & TryRemoveFolder(_pids) & (_cpu is null || TryRemoveFolder(_cpu));
+    internal override TimeSpan? MeasureCpuTime()
+    {
+        if (Freezer is FreezerV2 unified)
+        {
+            return unified.MeasureCpuTime();
+        }
+
+        return _cpuTime is null ? null : TimeSpan.FromMicroseconds(ParseNumber(ReadFile(_cpuTime, CpuTimeFile)) / 1000);
+    }
+
+    protected override void KillAll()
+    {
+        if (Freezer is not FreezerV2 unified || !unified.TryKill())
+        {
+            base.KillAll();
+        }
+    }
+
+    protected override bool TryRemove()
+    {
+        var removed = TryRemoveFolder(_memory) & TryRemoveFolder(_pids) & (Freezer?.TryRemove() ?? true);
+        foreach (var folder in _others)
+        {
+            removed &= TryRemoveFolder(folder);
+        }
+
+        return removed;
+    }
 }

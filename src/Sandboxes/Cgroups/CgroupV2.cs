@@ -5,7 +5,12 @@ internal sealed class CgroupV2 : Cgroup
 {
     private readonly string _folder;
 
-    internal CgroupV2(string folder, int memoryMb, int processes)
+    /// <param name="folder">The group, to be made.</param>
+    /// <param name="memoryMb">Bound on memory.</param>
+    /// <param name="processes">Bound on tasks.</param>
+    /// <param name="freezes">Whether it is to be frozen.</param>
+    internal CgroupV2(string folder, int memoryMb, int processes, bool freezes)
+        : base(freezes ? new FreezerV2(folder, isOwnGroup: false) : null)
     {
         _folder = folder;
         Directory.CreateDirectory(folder);
@@ -37,16 +42,14 @@ internal sealed class CgroupV2 : Cgroup
     internal override long MeasureMemory() =>
         Math.Max(0, ParseNumber(ReadFile(_folder, "memory.current")) - ReadField(_folder, "memory.stat", "inactive_file"));
 
+    internal override TimeSpan? MeasureCpuTime() => FreezerV2.MeasureCpuTime(_folder);
+
     protected override void KillAll()
     {
-        // Linux 5.14; it also reaches what forks faster than we list.
-        if (File.Exists(Path.Combine(_folder, "cgroup.kill")))
+        if (!FreezerV2.TryKill(_folder))
         {
-            WriteFile(_folder, "cgroup.kill", 1);
-            return;
+            base.KillAll();
         }
-
-        base.KillAll();
     }
 
     protected override bool TryRemove() => TryRemoveFolder(_folder);

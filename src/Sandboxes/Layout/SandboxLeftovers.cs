@@ -1,4 +1,5 @@
 using System.Globalization;
+using Frusta.Sandboxes.Cgroups;
 using Frusta.Sandboxes.Network;
 using Frusta.Sandboxes.Processes;
 using Microsoft.Extensions.Logging;
@@ -69,9 +70,14 @@ public static partial class SandboxLeftovers
             }
         }
 
-        foreach (var line in InstanceFolder.ReadLedger(folder))
+        var ledger = InstanceFolder.ReadLedger(folder).Select(static line => line.Split(' ')).ToList();
+        foreach (var words in ledger.Where(static words => words[0] is Ledger.Cgroup && words.Length == 2))
         {
-            var words = line.Split(' ');
+            KillAndThaw(words[1]);
+        }
+
+        foreach (var words in ledger)
+        {
             switch (words[0])
             {
                 case Ledger.Cgroup when words.Length == 2:
@@ -103,6 +109,27 @@ public static partial class SandboxLeftovers
         }
     }
 
+    /// <summary>What v1 has frozen ends only when it is thawed, and until then keeps its groups in every hierarchy: so this comes before any of them is removed.</summary>
+    private static void KillAndThaw(string parent)
+    {
+        foreach (var group in Directory.Exists(parent) ? Directory.GetDirectories(parent) : [])
+        {
+            KillAll(group);
+            if (File.Exists(Path.Combine(group, FreezerV1.StateFile)))
+            {
+                FreezerV1.Thaw(group);
+            }
+        }
+    }
+
+    private static void KillAll(string group)
+    {
+        foreach (var line in File.ReadAllLines(Path.Combine(group, "cgroup.procs")))
+        {
+            _ = Libc.Kill(int.Parse(line, CultureInfo.InvariantCulture), Libc.SigKill);
+        }
+    }
+
     private static async Task RemoveCgroupsAsync(string parent, TimeProvider time, CancellationToken cancellationToken)
     {
         if (!Directory.Exists(parent))
@@ -115,11 +142,7 @@ public static partial class SandboxLeftovers
         {
             while (true)
             {
-                foreach (var line in await File.ReadAllLinesAsync(Path.Combine(group, "cgroup.procs"), cancellationToken))
-                {
-                    _ = Libc.Kill(int.Parse(line, CultureInfo.InvariantCulture), Libc.SigKill);
-                }
-
+                KillAll(group);
                 try
                 {
                     Directory.Delete(group);

@@ -64,9 +64,20 @@ internal sealed class ProcessSandbox : ISandbox, MemoryWatchdog.IWatched
     {
     }
 
-    public long MeasureMemory() => MeasureMemory(ProcessTable.Read());
+    public long MeasureMemory() => MeasureMemory(_maker.Processes.Recent());
 
     public long MeasureMemory(ProcessTable now) => _process.Exited.IsCompleted ? 0 : now.PrivateBytes(_process.Pid);
+
+    public TimeSpan? MeasureCpuTime() => _process.Exited.IsCompleted ? null : _maker.Processes.Recent().CpuTime(_process.Pid);
+
+    public bool CanPause => false;
+
+    public void Pause() => throw new NotSupportedException("A plain process is not paused.");
+
+    public void Resume()
+    {
+        // It never stands still.
+    }
 
     public void EndForMemory()
     {

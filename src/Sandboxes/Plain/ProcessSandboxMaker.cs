@@ -26,13 +26,17 @@ public sealed partial class ProcessSandboxMaker : ISandboxMaker
         _time = time;
         _log = log;
         _instance = InstanceFolder.Create(options);
+        Processes = new ProcessTables(time);
         _gate = new StartGate(options);
         _watchdog = new MemoryWatchdog(options, time);
     }
 
+    /// <summary>Where sandboxes look themselves up.</summary>
+    internal ProcessTables Processes { get; }
+
     public IsolationReport Report { get; } = new(
         Isolates: [],
-        Limits: ["memory by resource limits and a watchdog", "open files and file size by resource limits"],
+        Limits: ["memory by resource limits and a watchdog", "open files and file size by resource limits", "one that uses a core while idle is ended"],
         Missing:
         [
             "Functions are NOT isolated: they run as this user, see its files and its network. Use it for code that you trust.",

@@ -9,7 +9,10 @@ internal sealed class ProcessTable
     // Deeper trees are not followed: a sandbox that builds one is bounded by its process limit before.
     private const int DeepestTree = 64;
 
-    private readonly HashSet<int> _pids = [];
+    // The kernel counts for programs in these, whatever it counts in itself.
+    private const int TicksPerSecond = 100;
+
+    private readonly Dictionary<int, long> _cpuTicks = [];
     private readonly Dictionary<int, List<int>> _children = [];
     private readonly Dictionary<int, List<int>> _sessions = [];
 
@@ -25,7 +28,7 @@ internal sealed class ProcessTable
         {
             if (int.TryParse(Path.GetFileName(folder.AsSpan()), NumberStyles.None, CultureInfo.InvariantCulture, out var pid) && TryReadStat(pid, out var stat))
             {
-                table._pids.Add(pid);
+                table._cpuTicks[pid] = stat.CpuTicks;
                 Under(table._children, stat.Parent).Add(pid);
                 Under(table._sessions, stat.Session).Add(pid);
             }
@@ -42,7 +45,7 @@ internal sealed class ProcessTable
     {
         var found = new HashSet<int>();
         var tree = new List<int>();
-        if (_pids.Contains(root))
+        if (_cpuTicks.ContainsKey(root))
         {
             Add([root]);
         }
@@ -81,6 +84,18 @@ internal sealed class ProcessTable
         return sum;
     }
 
+    /// <summary>Time that the process and its <see cref="Tree"/>, with the children that they have awaited, have used of the cores.</summary>
+    internal TimeSpan CpuTime(int root)
+    {
+        var ticks = 0L;
+        foreach (var pid in Tree(root))
+        {
+            ticks += _cpuTicks.GetValueOrDefault(pid);
+        }
+
+        return TimeSpan.FromSeconds((double)ticks / TicksPerSecond);
+    }
+
     /// <summary>Ticks since boot at which a process started; it tells two holders of one pid apart. Null when there is none.</summary>
     internal static long? StartTime(int pid) => TryReadStat(pid, out var stat) ? stat.StartTime : null;
 
@@ -107,7 +122,7 @@ internal sealed class ProcessTable
 
     private static bool TryReadStat(int pid, out ProcessStat stat)
     {
-        // pid (name) state parent group session ... ; the name may hold anything, so what counts begins after the last parenthesis.
+        // pid (name) state parent group session ... utime stime cutime cstime ... starttime; the name may hold anything, so what counts begins after the last parenthesis.
         var text = ReadText($"/proc/{pid}/stat");
         var end = text.LastIndexOf(')');
         var fields = end < 0 ? [] : text[(end + 2)..].Split(' ');
@@ -117,7 +132,8 @@ internal sealed class ProcessTable
             return false;
         }
 
-        stat = new ProcessStat((int)Number(fields[1]), (int)Number(fields[3]), Number(fields[19]));
+        var cpuTicks = Number(fields[11]) + Number(fields[12]) + Number(fields[13]) + Number(fields[14]);
+        stat = new ProcessStat((int)Number(fields[1]), (int)Number(fields[3]), cpuTicks, Number(fields[19]));
         return fields[0] is not "Z";
     }
 
@@ -135,5 +151,5 @@ internal sealed class ProcessTable
         }
     }
 
-    private readonly record struct ProcessStat(int Parent, int Session, long StartTime);
+    private readonly record struct ProcessStat(int Parent, int Session, long CpuTicks, long StartTime);
 }

@@ -19,7 +19,7 @@ public sealed class ApiListener : IAsyncDisposable
     public ApiListener(IPEndPoint address, ServerOptions options, int maxConnections, EventLoops loops, ILoggerFactory loggers)
     {
         _address = address;
-        var kestrel = new KestrelServerOptions { AddServerHeader = false, AllowSynchronousIO = false };
+        var kestrel = new KestrelServerOptions { AddServerHeader = false, AllowSynchronousIO = false, AllowHostHeaderOverride = true }; // http://host/path counts as /path, whatever Host says
         kestrel.Limits.MaxRequestBodySize = null; // the controller bounds what it takes; the rest is read and thrown away for some seconds, so that the 413 arrives
         kestrel.Limits.MaxRequestLineSize = 8 * 1024 + 64;
         kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromMilliseconds(options.HeadersTimeoutMs);

@@ -80,7 +80,7 @@ internal static class StandaloneServer
         // The controller.
         var closable = new ClosableBus(bus);
         var operations = new Operations(
-            context => WriteMetricsAsync(context, exporter), () => (invoker.Health is "up" ? 1 : 0, 1), () => bus.Snapshot().Pending, closable.Close);
+            exporter.Export, () => (invoker.Health is "up" ? 1 : 0, 1), () => bus.Snapshot().Pending, closable.Close);
         using var controller = new ControllerRole(
             options.Controller, options.Limits, RuntimesManifest.Stock, subjects, documents, activations, closable, operations, clock, loggers);
 
@@ -206,12 +206,6 @@ internal static class StandaloneServer
 
     private static string ApiHost(FrustaOptions options, IPEndPoint? apiEndpoint) =>
         $"http://{apiEndpoint ?? options.Server.Reached(options.Server.Port)}";
-
-    private static Task WriteMetricsAsync(HttpContext context, PrometheusExporter exporter)
-    {
-        context.Response.ContentType = "text/plain; version=0.0.4; charset=utf-8";
-        return context.Response.WriteAsync(exporter.Export(), context.RequestAborted);
-    }
 
     private static List<string> Describe(RecoverySummary recovered)
     {

@@ -107,7 +107,7 @@ public sealed class ActivationStore : IActivationStore, IAsyncDisposable
             _indexing.Force();
         }
 
-        StoreMetrics.DocumentSave(withAttachment: false);
+        StoreMetrics.DocumentWrite(isDeletion: false, withAttachment: false);
         return true;
     }
 

@@ -1,18 +1,11 @@
 namespace Frusta.Store.Entities;
 
-/// <summary>One write on its way to the writer: a document to be put, or a deletion when there is no <see cref="Row"/>.</summary>
-internal sealed class EntityWrite(string documentId, string expectedRevision, EntityRow? row, byte[]? code)
+/// <summary>One unit on its way to the writer: all of its changes, or none.</summary>
+internal sealed class EntityWrite(IReadOnlyList<EntityRowChange> changes)
 {
-    public string DocumentId => documentId;
+    public IReadOnlyList<EntityRowChange> Changes => changes;
 
-    /// <summary>The revision that must be stored now; empty when there must be none.</summary>
-    public string ExpectedRevision => expectedRevision;
-
-    public EntityRow? Row => row;
-
-    public byte[]? Code => code;
-
-    public long SizeBytes { get; } = 512 + (row?.Body.Length ?? 0) + (code?.Length ?? 0);
+    public long SizeBytes { get; } = changes.Sum(change => 512L + (change.Row?.Body.Length ?? 0) + (change.Code?.Length ?? 0));
 
     /// <summary>True after the commit, false on a conflict. Continuations never run on the writer.</summary>
     public TaskCompletionSource<bool> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -20,6 +13,13 @@ internal sealed class EntityWrite(string documentId, string expectedRevision, En
     /// <summary>What the statements found, to be answered after the commit.</summary>
     public bool Applied { get; set; }
 }
+
+/// <summary>A document to be put, or a deletion when there is no <see cref="Row"/>.</summary>
+/// <param name="DocumentId">Which one.</param>
+/// <param name="ExpectedRevision">The revision that must be stored now; empty when there must be none.</param>
+/// <param name="Row">The new content.</param>
+/// <param name="Code">Code that goes with it; null keeps what is stored.</param>
+internal sealed record EntityRowChange(string DocumentId, string ExpectedRevision, EntityRow? Row, byte[]? Code);
 
 /// <summary>What is stored of one document.</summary>
 internal sealed record EntityRow(

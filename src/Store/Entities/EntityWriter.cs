@@ -100,7 +100,7 @@ internal sealed partial class EntityWriter : IAsyncDisposable
 
             foreach (var write in group)
             {
-                write.Applied = write.Row is null ? Delete(write) : Put(write, write.Row);
+                write.Applied = Apply(write);
             }
 
             SqliteFile.Execute(_connection, "COMMIT");
@@ -121,9 +121,12 @@ internal sealed partial class EntityWriter : IAsyncDisposable
         _replaced.Clear();
         foreach (var write in group)
         {
-            if (write is { Applied: true, Row: { } row, ExpectedRevision.Length: > 0 })
+            foreach (var change in write.Applied ? write.Changes : [])
             {
-                _replaced.Add((write.DocumentId, row.Attachment));
+                if (change is { Row: { } row, ExpectedRevision.Length: > 0 })
+                {
+                    _replaced.Add((change.DocumentId, row.Attachment));
+                }
             }
 
             write.Done.TrySetResult(write.Applied);
@@ -154,9 +157,10 @@ internal sealed partial class EntityWriter : IAsyncDisposable
 
         foreach (var write in group)
         {
+            var document = write.Changes[0].DocumentId;
             write.Done.TrySetException(isOutOfRoom
-                ? new StoreFullException($"The disk has no room for the document '{write.DocumentId}'.", exception)
-                : new IOException($"The document '{write.DocumentId}' could not be written.", exception));
+                ? new StoreFullException($"The disk has no room for the document '{document}'.", exception)
+                : new IOException($"The document '{document}' could not be written.", exception));
         }
     }
 
@@ -169,32 +173,57 @@ internal sealed partial class EntityWriter : IAsyncDisposable
         }
     }
 
-    private bool Put(EntityWrite write, EntityRow row)
+    /// <summary>Applies all changes of a unit, or none.</summary>
+    private bool Apply(EntityWrite write)
     {
-        var statement = write.ExpectedRevision.Length == 0 ? _insert : _update.Bind(11, write.ExpectedRevision);
-        statement.Bind(1, write.DocumentId).Bind(2, row.Kind).Bind(3, row.Namespace).Bind(4, row.Package).Bind(5, row.Name)
+        if (write.Changes.Count == 1)
+        {
+            return Apply(write.Changes[0]);
+        }
+
+        // Within the transaction of the group: a unit that meets another writer takes back what it had changed, and the others stand.
+        SqliteFile.Execute(_connection, "SAVEPOINT unit");
+        foreach (var change in write.Changes)
+        {
+            if (!Apply(change))
+            {
+                SqliteFile.Execute(_connection, "ROLLBACK TO unit; RELEASE unit");
+                return false;
+            }
+        }
+
+        SqliteFile.Execute(_connection, "RELEASE unit");
+        return true;
+    }
+
+    private bool Apply(EntityRowChange change) => change.Row is { } row ? Put(change, row) : Delete(change);
+
+    private bool Put(EntityRowChange change, EntityRow row)
+    {
+        var statement = change.ExpectedRevision.Length == 0 ? _insert : _update.Bind(11, change.ExpectedRevision);
+        statement.Bind(1, change.DocumentId).Bind(2, row.Kind).Bind(3, row.Namespace).Bind(4, row.Package).Bind(5, row.Name)
             .Bind(6, row.UpdatedMs).Bind(7, row.Public).Bind(8, row.Attachment).Bind(9, row.Revision).Bind(10, row.Body);
         if (statement.Run() == 0)
         {
             return false;
         }
 
-        if (write.Code is { } code && row.Attachment is { } attachment)
+        if (change.Code is { } code && row.Attachment is { } attachment)
         {
-            _attach.Bind(1, write.DocumentId).Bind(2, attachment).Bind(3, code).Run();
+            _attach.Bind(1, change.DocumentId).Bind(2, attachment).Bind(3, code).Run();
         }
 
         return true;
     }
 
-    private bool Delete(EntityWrite write)
+    private bool Delete(EntityRowChange change)
     {
-        if (_delete.Bind(1, write.DocumentId).Bind(2, write.ExpectedRevision).Run() == 0)
+        if (_delete.Bind(1, change.DocumentId).Bind(2, change.ExpectedRevision).Run() == 0)
         {
             return false;
         }
 
-        _collect.Bind(1, write.DocumentId).Bind(2, "").Run();
+        _collect.Bind(1, change.DocumentId).Bind(2, "").Run();
         return true;
     }
 

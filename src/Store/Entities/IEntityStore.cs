@@ -22,6 +22,33 @@ public interface IEntityStore
     /// <summary>Deletes a document at the given revision with its attachment. False means that another writer was in between.</summary>
     ValueTask<bool> DeleteAsync(string documentId, string revision, CancellationToken cancellationToken);
 
+    /// <summary>Writes several documents as one: all of them, or none and false where another writer was in between at any of them.</summary>
+    /// <remarks>
+    /// A store with transactions writes a unit in one. This default is for a store without: it writes one document after the other, in the unit's
+    /// order, and answers by the deciding one. False then means that nothing happened that anybody sees, and a crash leaves either that or a unit
+    /// that happened, with links to be tidied. Where several processes share such a store, one of them may tidy a link whose rule another is
+    /// about to write: that store must read the changes before the deciding one again after it, and write anew what is missing.
+    /// </remarks>
+    /// <param name="unit">The documents, each with the revision that it must have now.</param>
+    /// <param name="cancellationToken">Ends the wait, never half a unit.</param>
+    async ValueTask<bool> WriteAsync(EntityUnit unit, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        for (var i = 0; i < unit.Changes.Count; i++)
+        {
+            var change = unit.Changes[i];
+            var written = change.Document is { } document
+                ? await PutAsync(document, change.Code, CancellationToken.None) is not null
+                : await DeleteAsync(change.DocumentId, change.ExpectedRevision, CancellationToken.None);
+            if (!written && i <= unit.Deciding)
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
     /// <summary>Lists by <c>updated</c> descending, then document id descending.</summary>
     ValueTask<IReadOnlyList<EntityDocument>> ListAsync(EntityQuery query, CancellationToken cancellationToken);
 

@@ -58,27 +58,22 @@ public sealed partial class SqliteEntityStore : IEntityStore, IAsyncDisposable
     /// <exception cref="IOException">It failed otherwise; nothing was written.</exception>
     public async ValueTask<string?> PutAsync(EntityDocument document, ReadOnlyMemory<byte>? code, CancellationToken cancellationToken)
     {
-        StoreMetrics.DocumentSave(code is not null);
-        var begun = _clock.GetTimestamp();
-        var row = Encode(document, code);
-        var write = new EntityWrite(document.Name.DocumentId, document.Revision, row, code?.ToArray());
-        var written = await _writer.WriteAsync(write, cancellationToken);
-        StoreMetrics.DocumentSaved(_clock.GetElapsedTime(begun));
-        return written ? row.Revision : null;
+        var change = Encode(EntityChange.Put(document, code));
+        return await WriteAsync([change], cancellationToken) ? change.Row!.Revision : null;
     }
 
     /// <inheritdoc/>
     /// <exception cref="StoreOverloadedException">Too many writes wait.</exception>
     /// <exception cref="StoreFullException">The disk has no room; nothing was changed.</exception>
     /// <exception cref="IOException">It failed otherwise; nothing was deleted.</exception>
-    public async ValueTask<bool> DeleteAsync(string documentId, string revision, CancellationToken cancellationToken)
-    {
-        StoreMetrics.DocumentDelete();
-        var begun = _clock.GetTimestamp();
-        var deleted = await _writer.WriteAsync(new EntityWrite(documentId, revision, row: null, code: null), cancellationToken);
-        StoreMetrics.DocumentDeleted(_clock.GetElapsedTime(begun));
-        return deleted;
-    }
+    public ValueTask<bool> DeleteAsync(string documentId, string revision, CancellationToken cancellationToken) =>
+        WriteAsync([new EntityRowChange(documentId, revision, Row: null, Code: null)], cancellationToken);
+
+    /// <inheritdoc/>
+    /// <exception cref="StoreOverloadedException">Too many writes wait.</exception>
+    /// <exception cref="StoreFullException">The disk has no room; nothing was changed.</exception>
+    /// <exception cref="IOException">It failed otherwise; nothing was changed.</exception>
+    public ValueTask<bool> WriteAsync(EntityUnit unit, CancellationToken cancellationToken) => WriteAsync([.. unit.Changes.Select(Encode)], cancellationToken);
 
     /// <inheritdoc/>
     /// <remarks>A document that cannot be decoded is left out with a warning, as OpenWhisk leaves it out.</remarks>
@@ -127,6 +122,24 @@ public sealed partial class SqliteEntityStore : IEntityStore, IAsyncDisposable
         await _writer.DisposeAsync();
     }
 
+    private async ValueTask<bool> WriteAsync(EntityRowChange[] changes, CancellationToken cancellationToken)
+    {
+        var begun = _clock.GetTimestamp();
+        foreach (var change in changes)
+        {
+            StoreMetrics.DocumentWrite(change.Row is null, change.Code is not null);
+        }
+
+        var written = await _writer.WriteAsync(new EntityWrite(changes), cancellationToken);
+        var took = _clock.GetElapsedTime(begun);
+        foreach (var change in changes)
+        {
+            StoreMetrics.DocumentWritten(change.Row is null, took);
+        }
+
+        return written;
+    }
+
     private async ValueTask<T> ReadAsync<T>(Func<EntityReader, T> read, CancellationToken cancellationToken)
     {
         var reader = await _readers.Reader.ReadAsync(cancellationToken);
@@ -140,12 +153,17 @@ public sealed partial class SqliteEntityStore : IEntityStore, IAsyncDisposable
         }
     }
 
-    private static EntityRow Encode(EntityDocument document, ReadOnlyMemory<byte>? code)
+    private static EntityRowChange Encode(EntityChange change)
     {
+        if (change.Document is not { } document)
+        {
+            return new EntityRowChange(change.DocumentId, change.ExpectedRevision, Row: null, Code: null);
+        }
+
         var buffer = new ArrayBufferWriter<byte>(1024);
         DocumentCodec.Write(document, buffer);
-        var revision = EntityRevision.Next(document.Revision, buffer.WrittenSpan, code.GetValueOrDefault().Span);
-        return new EntityRow(
+        var revision = EntityRevision.Next(document.Revision, buffer.WrittenSpan, change.Code.GetValueOrDefault().Span);
+        var row = new EntityRow(
             (int)document.Kind,
             document.Name.Namespace,
             document.Name.Package,
@@ -155,6 +173,7 @@ public sealed partial class SqliteEntityStore : IEntityStore, IAsyncDisposable
             (document as ActionDocument)?.Exec.CodeAttachment,
             revision,
             buffer.WrittenSpan.ToArray());
+        return new EntityRowChange(change.DocumentId, change.ExpectedRevision, row, change.Code?.ToArray());
     }
 
     private static EntityDocument Decode(string documentId, string revision, byte[] body)

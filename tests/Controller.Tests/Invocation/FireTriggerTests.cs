@@ -135,17 +135,32 @@ public sealed class FireTriggerTests : IDisposable
         new FireRequest(Caller, new FullyQualifiedName("guest", null, "t"), Encoding.UTF8.GetBytes(body), "{\"x\":\"y\"}"u8.ToArray(), "tid", ForceStore: false),
         TestContext.Current.CancellationToken);
 
-    private void Trigger(params (string Rule, string Action, bool Active)[] rules) => Put(new TriggerDocument
+    private void Trigger(params (string Rule, string Action, bool Active)[] rules)
     {
-        Name = new FullyQualifiedName("guest", null, "t"),
-        Version = "0.0.3",
-        UpdatedMs = 1,
-        Parameters = [Pair("a", "7"), Pair("p", "7")],
-        Rules = rules.ToDictionary(
-            static rule => rule.Rule,
-            static rule => new RuleLink(new FullyQualifiedName("guest", null, rule.Action), rule.Active),
-            StringComparer.Ordinal),
-    });
+        var trigger = new TriggerDocument
+        {
+            Name = new FullyQualifiedName("guest", null, "t"),
+            Version = "0.0.3",
+            UpdatedMs = 1,
+            Parameters = [Pair("a", "7"), Pair("p", "7")],
+            Rules = rules.ToDictionary(
+                static rule => rule.Rule,
+                static rule => new RuleLink(new FullyQualifiedName("guest", null, rule.Action), rule.Active),
+                StringComparer.Ordinal),
+        };
+        Put(trigger);
+        foreach (var (rule, link) in trigger.Rules)
+        {
+            Put(new RuleDocument
+            {
+                Name = new FullyQualifiedName("guest", null, rule.Split('/')[1]),
+                Version = "0.0.1",
+                UpdatedMs = 1,
+                Trigger = trigger.Name,
+                Action = link.Action,
+            });
+        }
+    }
 
     private void Put(EntityDocument document) => _entities[document.Name.DocumentId] = document;
 

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using Frusta.Sandboxes.Bubblewrap;
 using Frusta.Sandboxes.Layout;
@@ -57,12 +56,8 @@ public sealed class LifeTests(IsolatedHost host) : IClassFixture<IsolatedHost>
     {
         host.RequireMaker();
         using var folder = new RunFolder();
-        var start = new ProcessStartInfo(Environment.ProcessPath!, ["-method", $"{typeof(KilledServer).FullName}.{nameof(KilledServer.Serves_until_it_is_killed)}"]) { RedirectStandardOutput = true, UseShellExecute = false };
-        start.Environment[KilledServer.Variable] = folder.Options.RunFolder;
-        using var server = Process.Start(start)!;
-        var pidFile = Path.Combine(folder.Options.RunFolder, KilledServer.PidFile);
-        await Eventually.TrueAsync(() => File.Exists(pidFile) || server.HasExited);
-        var pid = int.Parse(await File.ReadAllTextAsync(pidFile, TestContext.Current.CancellationToken), CultureInfo.InvariantCulture);
+        var (server, pid) = await KilledServer.StartAsync(folder);
+        using var owned = server;
         Assert.True(Directory.Exists($"/proc/{pid}"));
         server.Kill();
         await server.WaitForExitAsync(TestContext.Current.CancellationToken);

@@ -66,6 +66,19 @@ public sealed class ProcessSandboxTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task What_its_tree_uses_of_the_cores_is_known_and_it_says_that_it_is_not_paused()
+    {
+        await using var sandbox = await StartAsync(Workload.Python());
+        Assert.False(sandbox.CanPause);
+        Assert.Throws<NotSupportedException>(sandbox.Pause);
+        await sandbox.AskAsync("__import__('subprocess').Popen([sys.executable, '-c', 'while True: pass'], start_new_session=True).pid");
+        var before = sandbox.MeasureCpuTime();
+        await Eventually.TrueAsync(() => sandbox.MeasureCpuTime() - before > TimeSpan.FromMilliseconds(50));
+        await sandbox.StopAsync();
+        Assert.Null(sandbox.MeasureCpuTime());
+    }
+
+    [Fact]
     public async Task A_program_that_ends_before_it_connects_is_a_start_failure_with_its_words()
     {
         var failure = await Assert.ThrowsAsync<SandboxStartException>(() => StartAsync(Workload.Run("/bin/sh", "-c", "echo no luck >&2; exit 3")));

@@ -169,6 +169,52 @@ public abstract class EntityStoreSuite : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Documents_that_change_together_are_put_and_deleted_together()
+    {
+        var old = Trigger("old") with { Revision = (await Store.PutAsync(Trigger("old"), null, Cancelled))! };
+
+        Assert.True(await Store.WriteAsync(
+            new EntityUnit([EntityChange.Put(Trigger("new")), EntityChange.Put(Action("a", code: "c1"), "one"u8.ToArray()), EntityChange.Delete(old)]), Cancelled));
+
+        Assert.NotNull(await Store.GetAsync("acme/new", Cancelled));
+        Assert.Equal("one"u8.ToArray(), await Store.GetCodeAsync("acme/a", "c1", Cancelled));
+        Assert.Null(await Store.GetAsync("acme/old", Cancelled));
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(2)]
+    public async Task A_unit_that_meets_another_writer_at_any_of_its_documents_changes_nothing(int met)
+    {
+        var one = Trigger("one") with { Revision = (await Store.PutAsync(Trigger("one"), null, Cancelled))! };
+        var two = Trigger("two") with { Revision = (await Store.PutAsync(Trigger("two"), null, Cancelled))! };
+        List<EntityChange> changes = [EntityChange.Put(one with { Version = "9.9.9" }), EntityChange.Put(Action("a", code: "c1"), "one"u8.ToArray()), EntityChange.Delete(two)];
+        changes[met] = changes[met] with { ExpectedRevision = "1-x", Document = changes[met].Document is { } document ? document with { Revision = "1-x" } : null };
+
+        Assert.False(await Store.WriteAsync(new EntityUnit(changes, Deciding: 2), Cancelled));
+
+        Assert.Equal(one.Revision, (await Store.GetAsync("acme/one", Cancelled))!.Revision);
+        Assert.Null(await Store.GetAsync("acme/a", Cancelled));
+        Assert.Null(await Store.GetCodeAsync("acme/a", "c1", Cancelled));
+        Assert.Equal(two.Revision, (await Store.GetAsync("acme/two", Cancelled))!.Revision);
+        Assert.NotNull(await Store.PutAsync(one, null, Cancelled));
+    }
+
+    [Fact]
+    public async Task Of_many_units_at_once_over_one_document_one_is_written_and_it_is_whole()
+    {
+        var first = Trigger("shared") with { Revision = (await Store.PutAsync(Trigger("shared"), null, Cancelled))! };
+
+        var written = await Task.WhenAll(Enumerable.Range(0, 50).Select(i => Store.WriteAsync(
+            new EntityUnit([EntityChange.Put(Trigger($"own{i}")), EntityChange.Put(first with { Version = $"1.0.{i}" })]), Cancelled).AsTask()));
+
+        var winner = Assert.Single(Enumerable.Range(0, 50), i => written[i]);
+        Assert.Equal($"1.0.{winner}", (await Store.GetAsync("acme/shared", Cancelled))!.Version);
+        Assert.Equal([$"own{winner}", "shared"], (await NamesAsync(new EntityQuery(EntityKind.Trigger, "acme"))).Order(StringComparer.Ordinal), StringComparer.Ordinal);
+    }
+
+    [Fact]
     public async Task Lists_are_newest_first_and_then_by_id_descending()
     {
         var updated = Next();

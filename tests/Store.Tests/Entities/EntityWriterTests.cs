@@ -56,6 +56,6 @@ public sealed class EntityWriterTests : IAsyncDisposable
     }
 
     private Task<bool> WriteAsync(string documentId, byte[] body) => _writer
-        .WriteAsync(new EntityWrite(documentId, "", new EntityRow(0, "acme", null, documentId, 0, false, null, "1-a", body), null), Cancelled)
+        .WriteAsync(new EntityWrite([new EntityRowChange(documentId, "", new EntityRow(0, "acme", null, documentId, 0, false, null, "1-a", body), null)]), Cancelled)
         .WaitAsync(TimeSpan.FromMinutes(1), Cancelled);
 }

@@ -1,0 +1,39 @@
+using Frusta.Contracts.Entities;
+
+namespace Frusta.Store.Entities;
+
+/// <summary>One document of a unit: put when there is a <see cref="Document"/>, else deleted.</summary>
+public sealed record EntityChange
+{
+    public required string DocumentId { get; init; }
+
+    /// <summary>The revision that must be stored now; empty when there must be none.</summary>
+    public required string ExpectedRevision { get; init; }
+
+    /// <summary>The new content, or null for a deletion.</summary>
+    public EntityDocument? Document { get; init; }
+
+    /// <summary>Code of an action in UTF-8, named by <see cref="ActionExec.CodeAttachment"/>; null keeps what is stored.</summary>
+    public ReadOnlyMemory<byte>? Code { get; init; }
+
+    /// <summary>Writes a document over the revision that it carries.</summary>
+    public static EntityChange Put(EntityDocument document, ReadOnlyMemory<byte>? code = null) =>
+        new() { DocumentId = document.Name.DocumentId, ExpectedRevision = document.Revision, Document = document, Code = code };
+
+    /// <summary>Deletes a document as it was read.</summary>
+    public static EntityChange Delete(EntityDocument document) => new() { DocumentId = document.Name.DocumentId, ExpectedRevision = document.Revision };
+}
+
+/// <summary>Documents that change together, such as a rule and its trigger. No document is in a unit twice.</summary>
+/// <remarks>
+/// The order is for stores that have no transactions. Such a store stops at the first change that meets another writer, and a crash may stop it
+/// anywhere. So whoever makes a unit puts before its deciding change only what counts for nobody without it, and behind it only what counts for
+/// nobody any more. Readers pass over both. Of a rule and its trigger: the link first, then the rule; or the rule's deletion first, then the link's.
+/// </remarks>
+/// <param name="Changes">All of them, in the order in which a store without transactions writes them.</param>
+/// <param name="Deciding">Index of the change that makes the unit happen.</param>
+public sealed record EntityUnit(IReadOnlyList<EntityChange> Changes, int Deciding = 0)
+{
+    /// <summary>A unit of one document.</summary>
+    public static EntityUnit Of(EntityChange change) => new([change]);
+}

@@ -1,0 +1,53 @@
+using System.Globalization;
+using Frusta.Contracts.Entities;
+using Frusta.Store.Entities;
+
+namespace Frusta.Controller.Tests.Entities;
+
+/// <summary>A store without transactions, whose process a test ends after so many writes.</summary>
+internal sealed class MemoryStore : IEntityStore
+{
+    private readonly Dictionary<string, EntityDocument> _documents = new(StringComparer.Ordinal);
+    private int _revisions;
+
+    /// <summary>Writes that are still done; the one after them meets the end of the process.</summary>
+    public int WritesLeft { get; set; } = int.MaxValue;
+
+    public ValueTask<EntityDocument?> GetAsync(string documentId, CancellationToken cancellationToken) => new(_documents.GetValueOrDefault(documentId));
+
+    public ValueTask<string?> PutAsync(EntityDocument document, ReadOnlyMemory<byte>? code, CancellationToken cancellationToken)
+    {
+        Write();
+        if (!IsStored(document.Name.DocumentId, document.Revision))
+        {
+            return new((string?)null);
+        }
+
+        var written = document with { Revision = (++_revisions).ToString(CultureInfo.InvariantCulture) };
+        _documents[document.Name.DocumentId] = written;
+        return new(written.Revision);
+    }
+
+    public ValueTask<bool> DeleteAsync(string documentId, string revision, CancellationToken cancellationToken)
+    {
+        Write();
+        return new(IsStored(documentId, revision) && _documents.Remove(documentId));
+    }
+
+    public ValueTask<IReadOnlyList<EntityDocument>> ListAsync(EntityQuery query, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+    public ValueTask<int> CountAsync(EntityQuery query, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+    public ValueTask<byte[]?> GetCodeAsync(string documentId, string attachment, CancellationToken cancellationToken) => new("code"u8.ToArray());
+
+    private bool IsStored(string documentId, string revision) =>
+        string.Equals(_documents.GetValueOrDefault(documentId)?.Revision ?? "", revision, StringComparison.Ordinal);
+
+    private void Write()
+    {
+        if (WritesLeft-- <= 0)
+        {
+            throw new IOException("The process has ended.");
+        }
+    }
+}
