@@ -4,9 +4,10 @@
 // C library keeps every value that a variable ever had, so that a busy action would end for want of memory. Child processes
 // get what process.env says; only the memory of native code, and a Worker that is not given `env: process.env`, do without.
 
-const { defineProperty } = Object;
+const { assign, defineProperty, entries, hasOwn } = Object;
 const { set: setOn } = Reflect;
 
+const own = process; // the name may come to mean something else
 const native = process.env;
 const mirror = { ...native };
 
@@ -17,12 +18,12 @@ const environment = new Proxy(mirror, {
     }
 
     native[name] = value; // makes text of it, or throws
-    target[name] = native[name];
+    put(name, native[name]);
     return true;
   },
   defineProperty(target, name, descriptor) {
     defineProperty(native, name, descriptor);
-    target[name] = native[name];
+    put(name, native[name]);
     return true;
   },
   deleteProperty(target, name) {
@@ -35,6 +36,15 @@ const environment = new Proxy(mirror, {
 });
 
 process.env = environment;
+
+/** Sets a member of its own, whatever the object inherits by that name. */
+function put(name, value) {
+  if (hasOwn(mirror, name)) {
+    mirror[name] = value;
+  } else {
+    defineProperty(mirror, name, { value, writable: true, enumerable: true, configurable: true });
+  }
+}
 
 /** Sets the variables of a run. They are named one by one: see frames.js. */
 function setOfRun({ namespace, action_name, action_version, api_key, activation_id, transaction_id, deadline }) {
@@ -54,9 +64,61 @@ function setOfRun({ namespace, action_name, action_version, api_key, activation_
     environment.__OW_API_KEY = api_key;
   }
 
-  mirror.__OW_ACTIVATION_ID = activation_id;
-  mirror.__OW_TRANSACTION_ID = transaction_id;
-  mirror.__OW_DEADLINE = deadline;
+  put('__OW_ACTIVATION_ID', activation_id);
+  put('__OW_TRANSACTION_ID', transaction_id);
+  put('__OW_DEADLINE', deadline);
+  if (!isReadHere()) {
+    setWhereItIsRead();
+  }
+}
+
+/** Whether code that reads `process.env` finds ours. */
+function isReadHere() {
+  try {
+    return own.env === environment && globalThis.process === own;
+  } catch {
+    return false;
+  }
+}
+
+/** The same for code that has put something else in the place of process.env, or of process. */
+function setWhereItIsRead() {
+  const values = {};
+  for (const [name, value] of entries(mirror)) {
+    if (name.startsWith('__OW_') && value !== undefined) {
+      values[name] = value;
+    }
+  }
+
+  setIn(own, values);
+  const named = globalThis.process;
+  if (named !== own && named !== null && typeof named === 'object') {
+    setIn(named, values);
+  }
+}
+
+/** Sets the values in the environment that is there if it takes them, else in a copy of it, and else puts ours there. */
+function setIn(holder, values) {
+  const ways = [
+    () => assign(holder.env, values),
+    () => replaceIn(holder, { ...holder.env, ...values }),
+    () => replaceIn(holder, environment),
+  ];
+  for (const way of ways) {
+    try {
+      way();
+      const seen = holder.env;
+      if (entries(values).every(([name, value]) => seen[name] === value)) {
+        return;
+      }
+    } catch {
+      // The next way; code that made process.env one for ever has none that is left.
+    }
+  }
+}
+
+function replaceIn(holder, value) {
+  defineProperty(holder, 'env', { value, writable: true, enumerable: true, configurable: true });
 }
 
 module.exports = { environment, setOfRun };

@@ -5,20 +5,25 @@
 // built-ins (a polyfill, or worse) changes its own results at most.
 
 const { writeSync } = require('fs');
-const { connect } = require('net');
+const { Socket } = require('net');
 
 const uncurry = Function.prototype.bind.bind(Function.prototype.call);
 const utf8Slice = uncurry(Buffer.prototype.utf8Slice);
 const utf8Write = uncurry(Buffer.prototype.utf8Write);
 const subarray = uncurry(Uint8Array.prototype.subarray);
 const setBytes = uncurry(Uint8Array.prototype.set);
-const socketWrite = uncurry(require('net').Socket.prototype.write);
 const encodeInto = uncurry(TextEncoder.prototype.encodeInto);
 const codePointAt = uncurry(String.prototype.codePointAt);
 const { fromCodePoint } = String;
 const encoder = new TextEncoder();
 const { byteLength, alloc, allocUnsafeSlow } = Buffer;
+const { wait } = Atomics;
+const nobody = new Int32Array(new SharedArrayBuffer(4));
 const exit = process.reallyExit.bind(process);
+
+// Node closes what it inherits from its child processes (close on exec), these two as well.
+const REQUESTS = 3;
+const ANSWERS = 4;
 
 const HEADER = 24;
 const VERSION = 1;
@@ -35,8 +40,8 @@ const MAX_PAYLOAD = 128 * 1024 * 1024;
 // are read and written in words (the processors that Frusta runs on are little-endian, as frames are), and the two buffers that live
 // long have their methods as members of their own.
 
-/** Connects; `receive(type, payloadText)` is called for each frame, and answers it exactly once through `answer`. */
-function open(path, resultLimit, hello, receive) {
+/** Says hello; `receive(type, payloadText)` is called for each frame, and answers it exactly once through `answer`. */
+function open(resultLimit, hello, receive) {
   const out = alloc(CHUNK); // zeroed: its first bytes go out with the hello
   const incoming = allocUnsafeSlow(CHUNK);
   const wordsOut = new Int32Array(out.buffer);
@@ -45,15 +50,11 @@ function open(path, resultLimit, hello, receive) {
   out.utf8Write = Buffer.prototype.utf8Write;
   let partial = null; // a frame that did not come in one piece
   let have = 0;
-  let fd = -1;
 
-  const socket = connect({ path, onread: { buffer: incoming, callback: onRead } });
-  socket.on('connect', () => {
-    fd = socket._handle.fd;
-    send(TYPE.hello, 0, hello);
-  });
-  socket.on('error', () => exit(1));
-  socket.on('close', () => exit(0));
+  const requests = new Socket({ fd: REQUESTS, writable: false, onread: { buffer: incoming, callback: onRead } });
+  requests.on('error', () => exit(1));
+  requests.on('close', () => exit(0));
+  send(TYPE.hello, 0, hello);
 
   function onRead(count, buffer) {
     let at = 0;
@@ -170,23 +171,19 @@ function open(path, resultLimit, hello, receive) {
     frame[at + 3] = value >>> 24;
   }
 
-  // One system call instead of a stream's machinery; only what does not fit into the socket goes through the stream,
-  // which copies nothing, so `out` must not be reused: large frames have buffers of their own, and a small one that is
-  // cut is copied.
+  // One system call instead of a stream's machinery. The pipe takes what it has room for and waits for the host to read, which it does at once.
   function write(frame, length) {
     let written = 0;
-    try {
-      written = writeSync(fd, frame, 0, length);
-    } catch (error) {
-      if (error.code !== 'EAGAIN') {
-        exit(1);
-      }
-    }
+    while (written < length) {
+      try {
+        written += writeSync(ANSWERS, frame, written, length - written);
+      } catch (error) {
+        if (error.code !== 'EAGAIN') {
+          exit(1);
+        }
 
-    if (written < length) {
-      const rest = allocUnsafeSlow(length - written);
-      setBytes(rest, subarray(frame, written, length), 0);
-      socketWrite(socket, rest);
+        wait(nobody, 0, 0, 1); // user code made the pipe one that does not wait
+      }
     }
   }
 

@@ -1,12 +1,13 @@
 'use strict';
 
-// Runs Node.js actions: node runner.js CHANNEL RESULT_LIMIT. What it answers is what OpenWhisk's Node image answers;
+// Runs Node.js actions: node runner.js RESULT_LIMIT. What it answers is what OpenWhisk's Node image answers;
 // the frames that carry it are in docs/reference/frames.md.
 
 const { environment, setOfRun } = require('./environment.js');
 const { open, TYPE } = require('./frames.js');
 const { load } = require('./load.js');
 const { serialize } = require('./serialize.js');
+require('./interfaces.js');
 
 const { parse, stringify } = JSON;
 const { keys } = Object;
@@ -27,7 +28,7 @@ let look = null;
 let outcome;
 const runner = { userScriptMain: null }; // what `this` is in the function of an action
 
-const answer = open(process.argv[2], Number(process.argv[3]), stringify({ family: 'nodejs', version: process.versions.node }), receive);
+const answer = open(Number(process.argv[2]), stringify({ family: 'nodejs', version: process.versions.node }), receive);
 for (const file of keys(require.cache)) {
   delete require.cache[file]; // user code finds its own modules there, and nothing else
 }

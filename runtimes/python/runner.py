@@ -1,4 +1,4 @@
-"""Runs Python actions: python3 runner.py CHANNEL RESULT_LIMIT.
+"""Runs Python actions: python3 runner.py RESULT_LIMIT.
 
 What it answers is what OpenWhisk's Python image answers, that is, its Go proxy and its launcher together. The frames that
 carry it are in docs/reference/frames.md. What is imported here is in the memory of every sandbox and in its start time.
@@ -6,7 +6,6 @@ carry it are in docs/reference/frames.md. What is imported here is in the memory
 
 import json
 import os
-import socket
 import struct
 import sys
 
@@ -23,6 +22,7 @@ VERSION = 1
 HELLO, INIT, RUN, RESULT, TRUNCATED, PRIME = 1, 2, 3, 4, 5, 6
 OK, NOT_OK = 0, 1
 ONLY_PARSE = 0x400  # ast.PyCF_ONLY_AST
+REQUESTS, ANSWERS = 3, 4
 MAX_PAYLOAD = 128 * 1024 * 1024
 MAX_UNPACKED = 512 * 1024 * 1024
 MAX_ENTRIES = 65536
@@ -48,11 +48,12 @@ class NotLoaded(Exception):
 
 
 class Channel:
-    """The connection to the host. User code never sees it: it is a local of the main function."""
+    """The two pipes of the host. User code never sees this: it is a local of the main function; and its child processes do not inherit them."""
 
-    def __init__(self, path, limit):
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.connect(path)
+    def __init__(self, limit):
+        for end in REQUESTS, ANSWERS:
+            os.set_inheritable(end, False)
+        self._read, self._write, self._set_blocking = os.readv, os.write, os.set_blocking
         self._limit = limit
         self._buffer = bytearray(64 * 1024)
         self._view = memoryview(self._buffer)
@@ -84,7 +85,11 @@ class Channel:
 
     def _fill(self, size):
         while self._have < size:
-            count = self._socket.recv_into(self._view[self._have :])
+            try:
+                count = self._read(REQUESTS, (self._view[self._have :],))
+            except BlockingIOError:  # user code made the pipe one that does not wait
+                self._set_blocking(REQUESTS, True)
+                continue
             if count == 0:
                 return False
             self._have += count
@@ -95,7 +100,18 @@ class Channel:
         if length > self._limit:
             kind = TRUNCATED
             payload = struct.pack("<q", length) + payload[: self._limit]
-        self._socket.sendall(HEADER.pack(len(payload), VERSION, kind, flags, 0, identity) + payload)
+        frame = HEADER.pack(len(payload), VERSION, kind, flags, 0, identity) + payload
+        try:
+            written = self._write(ANSWERS, frame)
+        except BlockingIOError:
+            written = 0
+        if written < len(frame):
+            self._write_rest(memoryview(frame)[written:])
+
+    def _write_rest(self, rest):
+        self._set_blocking(ANSWERS, True)
+        while rest:
+            rest = rest[self._write(ANSWERS, rest) :]
 
 
 def error(words):
@@ -103,34 +119,57 @@ def error(words):
 
 
 class Environment:
-    """Sets the variables of a run.
+    """Sets the variables of a run, where user code reads them.
 
-    What differs from run to run is not set through os.environ alone: setenv of the C library keeps every value that a variable
-    ever had, so that a busy action would end for want of memory. putenv takes our own memory instead, which is freed a run later.
+    They are not set through os.environ alone: setenv of the C library keeps every value that a variable ever had, so that a busy
+    action would end for want of memory. putenv takes our own memory instead, which is freed a run later.
     """
 
-    OF_ONE_RUN = {"activation_id", "transaction_id", "deadline"} if putenv else set()
-
     def __init__(self):
-        self._environ = os.environ
-        self._names = {}
-        self._lines = {}  # the memory that the C library was given
+        self._environ, self._environb = os.environ, os.environb
+        self._data = os.environ._data  # of both
+        self._variables = {}  # by member: name, name in bytes, text, value in bytes, and the memory that the C library was given
 
-    def set_of_run(self, member, text):
-        name, encoded = self._names.get(member) or self._name(member)
-        if encoded is not None:
-            value = text.encode("utf-8", "surrogateescape")
-            line = b"%b=%b" % (encoded, value)
-            putenv(line)
-            self._environ._data[encoded] = value
-            self._lines[member] = line
-        elif self._environ.get(name) != text:
-            self._environ[name] = text
+    def set_of_run(self, message):
+        for member, text in message.items():
+            variable = self._variables.get(member)
+            if variable is None or variable[2] != text:
+                variable = self._variables[member] = self._variable(member, text)
+            name, encoded, _, value, line = variable
+            if putenv:
+                putenv(line)  # also of a value that stays, for code that has set another in the C library
+                self._data[encoded] = value
+            else:
+                self._environ[name] = text
+        if os.__dict__.get("environ") is not self._environ or self._environ._data is not self._data:
+            self._environ._data = self._data
+            self._set_in("environ", self._environ, {self._variables[member][0]: text for member, text in message.items()})
+        if os.__dict__.get("environb") is not self._environb or self._environb._data is not self._data:
+            self._environb._data = self._data
+            self._set_in("environb", self._environb, {self._variables[member][1]: self._variables[member][3] for member in message})
 
-    def _name(self, member):
+    @staticmethod
+    def _variable(member, text):
         name = "__OW_" + member.upper()
-        pair = self._names[member] = name, os.fsencode(name) if member in self.OF_ONE_RUN else None
-        return pair
+        encoded, value = os.fsencode(name), text.encode("utf-8", "surrogateescape")
+        return name, encoded, text, value, b"%b=%b" % (encoded, value)
+
+    @staticmethod
+    def _set_in(place, own, values):
+        """Sets the values in the mapping that is there if it takes them, else in a copy of it, and else puts ours there."""
+        ways = (
+            lambda: getattr(os, place).update(values),
+            lambda: setattr(os, place, {**getattr(os, place), **values}),
+            lambda: setattr(os, place, own),
+        )
+        for way in ways:
+            try:
+                way()
+                seen = getattr(os, place)
+                if all(seen[name] == value for name, value in values.items()):
+                    return
+            except BaseException:
+                pass  # the next way
 
 
 class Runner:
@@ -172,8 +211,7 @@ class Runner:
             raise Refused("no action defined yet")
         message = self.decode(payload)
         value = message.pop("value", {})
-        for member, text in message.items():
-            self.environment.set_of_run(member, text)
+        self.environment.set_of_run(message)
         try:
             try:
                 result = self.main(value)
@@ -425,7 +463,7 @@ def activate(activation):
 
 
 def main():
-    channel = Channel(sys.argv[1], int(sys.argv[2]))
+    channel = Channel(int(sys.argv[1]))
     del sys.argv[1:], sys.path[0]
     runner = Runner()
     version = ".".join(map(str, sys.version_info[:3]))

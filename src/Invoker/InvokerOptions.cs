@@ -35,10 +35,13 @@ public sealed class InvokerOptions
             (nameof(DrainMs), DrainMs, 0, 600_000),
             (nameof(StartTimeoutMs), StartTimeoutMs, 100, 600_000),
             ("Pool:Memory", Pool.Memory, 0, 16L << 20),
-            ("Pool:IdleMarginMb", Pool.IdleMarginMb, 0, 1024),
+            ("Pool:ReserveMb", Pool.ReserveMb, 0, 16L << 20),
+            ("Pool:Sandboxes", Pool.Sandboxes, 0, 1_000_000),
             ("Pool:StartsAtOnce", Pool.StartsAtOnce, 1, 1000),
             ("Pool:StartTries", Pool.StartTries, 1, 100),
             ("Pool:IdleTimeoutMs", Pool.IdleTimeoutMs, 1000, 86_400_000),
+            ("Pool:PauseGraceMs", Pool.PauseGraceMs, 0, 86_400_000),
+            ("Pool:AvailablePercent", Pool.AvailablePercent, 0, 90),
             ("Pool:MemoryPressurePercent", Pool.MemoryPressurePercent, 1, 100),
             ("Queue:PerAction", Queue.PerAction, 1, 10_000_000),
             ("Queue:PerNamespace", Queue.PerNamespace, 1, 10_000_000),
@@ -73,8 +76,11 @@ public sealed class PoolOptions
     /// <summary>Megabytes that all sandboxes together may take; 0 is half of what the machine or its cgroup has.</summary>
     public int Memory { get; set; }
 
-    /// <summary>Megabytes added to what an idle sandbox was measured to use. 0 to 1024.</summary>
-    public int IdleMarginMb { get; set; } = 16;
+    /// <summary>Megabytes of it that are kept for idle sandboxes that use more than was seen of them, all together; 0 is a sixteenth. A busy sandbox counts its whole limit, an idle one what it uses.</summary>
+    public int ReserveMb { get; set; }
+
+    /// <summary>Sandboxes at a time; 0 is as many as there are networks and users for. Never more than that.</summary>
+    public int Sandboxes { get; set; }
 
     /// <summary>Sandboxes that may be starting at a time. More than the machine has cores only makes each slower. 1 to 1000.</summary>
     public int StartsAtOnce { get; set; } = Math.Max(2, Environment.ProcessorCount);
@@ -84,6 +90,12 @@ public sealed class PoolOptions
 
     /// <summary>Milliseconds after which an idle sandbox is ended. 1000 to 86400000.</summary>
     public int IdleTimeoutMs { get; set; } = 600_000;
+
+    /// <summary>Milliseconds after which an idle sandbox is paused: nothing in it runs until the next call. One that used more than 50 ms of the cores in a second of idleness is paused at once, and ended where sandboxes cannot be paused. 0 to 86400000.</summary>
+    public int PauseGraceMs { get; set; } = 10_000;
+
+    /// <summary>Percent of the memory of the machine or its cgroup that must be available: below it idle sandboxes are ended at once. 0 to 90; 0 looks at no memory.</summary>
+    public int AvailablePercent { get; set; } = 5;
 
     /// <summary>Percent of ten seconds in which something stood still for want of memory (Linux: pressure stall information), above which idle sandboxes are ended while less than a tenth of the machine's memory is available. 1 to 100.</summary>
     public int MemoryPressurePercent { get; set; } = 20;

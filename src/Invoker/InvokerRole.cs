@@ -14,9 +14,13 @@ namespace Frusta.Invoker;
 /// The invoker of one machine: takes deliveries, puts each into the queue of its action, and serves it once the pool has a sandbox for it. It decides
 /// nothing itself: what starts and what waits is the pool's matter, how an activation ends that of <see cref="RunActivation"/>.
 /// </summary>
-public sealed partial class InvokerRole : IActivationIntake, IPoolClient, IAsyncDisposable
+public sealed partial class InvokerRole : IActivationIntake, ICacheInvalidationIntake, IPoolClient, IAsyncDisposable
 {
     private const int DeepestNesting = 8;
+
+    /// <summary>An activation is given a sandbox so often whose code is gone by then, before it is given up.</summary>
+    private const int MostLooks = 10;
+
     private static readonly TimeSpan DrainLook = TimeSpan.FromMilliseconds(5);
     private static readonly TimeSpan RoomLook = TimeSpan.FromMilliseconds(20);
 
@@ -31,6 +35,7 @@ public sealed partial class InvokerRole : IActivationIntake, IPoolClient, IAsync
     private readonly PoolClock _clock;
     private readonly PoolDriver _pool;
     private readonly RunActivation _run;
+    private readonly RetireActions _retire;
     private readonly CancellationTokenSource _stopping = new();
     private int _resolving;
     private volatile bool _closed = true;
@@ -51,6 +56,7 @@ public sealed partial class InvokerRole : IActivationIntake, IPoolClient, IAsync
         _clock = new PoolClock(time);
         _pool = new PoolDriver(options, factory, _clock, this, _logger);
         _run = new RunActivation(store, limits, _clock, _pool.Timer, _logger);
+        _retire = new RetireActions(store, _pool, _logger, _stopping.Token);
     }
 
     /// <summary><c>up</c>, <c>unhealthy</c> (no sandbox has come up lately) or <c>down</c>, as <c>/invokers</c> shows it.</summary>
@@ -115,6 +121,15 @@ public sealed partial class InvokerRole : IActivationIntake, IPoolClient, IAsync
         return outcome;
     }
 
+    /// <summary>A document was written or deleted: where it is that of an action with sandboxes, those of other revisions end.</summary>
+    public void Invalidated(string documentId)
+    {
+        if (_pool.Knows(documentId))
+        {
+            _retire.Look(documentId);
+        }
+    }
+
     private SendOutcome Take(IDelivery delivery)
     {
         var message = delivery.Message;
@@ -128,11 +143,14 @@ public sealed partial class InvokerRole : IActivationIntake, IPoolClient, IAsync
             return SendOutcome.Full;
         }
 
-        _ = ResolveAsync(delivery, again: false);
+        _ = ResolveAsync(delivery);
         return SendOutcome.Sent;
     }
 
-    private async Task ResolveAsync(IDelivery delivery, bool again)
+    /// <param name="delivery">The activation.</param>
+    /// <param name="looks">How often this was done for it before.</param>
+    /// <param name="gone">The revision whose code is not there; null when none is known.</param>
+    private async Task ResolveAsync(IDelivery delivery, int looks = 0, string? gone = null)
     {
         Interlocked.Increment(ref _resolving);
         try
@@ -142,10 +160,14 @@ public sealed partial class InvokerRole : IActivationIntake, IPoolClient, IAsync
             {
                 delivery.Finished(FallbackRecord.Write(delivery.Message, found.Status, found.Error, _clock.NowMs));
             }
+            else if (string.Equals(found.Action.Revision, gone, StringComparison.Ordinal))
+            {
+                delivery.Finished(FallbackRecord.Write(delivery.Message, ActivationStatus.ApplicationError, ExecutionTexts.ActionRemoved, _clock.NowMs));
+            }
             else
             {
                 // The bus has been told that it was taken, so that it cannot be refused any more: it waits here for room in its queue.
-                while (Dispatch(delivery, found.Action, again) != SendOutcome.Sent)
+                while (Dispatch(delivery, found.Action, looks) != SendOutcome.Sent)
                 {
                     await Task.Delay(RoomLook, _clock.Time, _stopping.Token);
                 }
@@ -171,7 +193,7 @@ public sealed partial class InvokerRole : IActivationIntake, IPoolClient, IAsync
     }
 
     /// <summary>Runs the activation in a warm sandbox of its action, or queues it.</summary>
-    private SendOutcome Dispatch(IDelivery delivery, ExecutableAction action, bool again = false)
+    private SendOutcome Dispatch(IDelivery delivery, ExecutableAction action, int looks = 0)
     {
         var message = delivery.Message;
         if (CheckLimits.Find(action.Limits, message.User.Limits, _limits) is { } violation)
@@ -183,13 +205,19 @@ public sealed partial class InvokerRole : IActivationIntake, IPoolClient, IAsync
         var key = new PoolKey(message.User.NamespaceUuid, action.Name, action.Revision);
         while (true)
         {
-            if (_pool.FindOrAdd(key, action, message.User.NamespaceName) is not { } entry)
+            if (_pool.FindOrAdd(key, action, message.User.NamespaceName, out var isNew) is not { } entry)
             {
                 _ = RefuseKindAsync(delivery, action);
                 return SendOutcome.Sent;
             }
 
-            var outcome = Enter(new QueuedActivation(delivery, entry, again));
+            if (isNew)
+            {
+                // The news that it was replaced may have come before.
+                _retire.Look(action.Name.DocumentId);
+            }
+
+            var outcome = Enter(new QueuedActivation(delivery, entry, looks));
             if (outcome is { } sent)
             {
                 return sent;
@@ -205,6 +233,9 @@ public sealed partial class InvokerRole : IActivationIntake, IPoolClient, IAsync
         {
             case Arrival.Run:
                 Serve(slot!, activation);
+                return SendOutcome.Sent;
+            case Arrival.Resume:
+                _pool.Resume(slot!, activation);
                 return SendOutcome.Sent;
             case Arrival.Queued:
                 _pool.Timer.EnsureTicking();
@@ -275,6 +306,10 @@ public sealed partial class InvokerRole : IActivationIntake, IPoolClient, IAsync
             {
                 _pool.Discard(slot, ask);
             }
+            else if (ask)
+            {
+                _pool.Freed();
+            }
 
             if (next is null)
             {
@@ -293,22 +328,25 @@ public sealed partial class InvokerRole : IActivationIntake, IPoolClient, IAsync
         {
             LookAgain(activation);
         }
-        else if (end.NotBegun == NotBegun.SandboxDead && Dispatch(activation.Delivery, activation.Action, activation.IsResolvedAgain) != SendOutcome.Sent)
+        else if (end.NotBegun == NotBegun.SandboxDead && Dispatch(activation.Delivery, activation.Action, activation.Looks) != SendOutcome.Sent)
         {
             Refuse(activation.Delivery, activation.Action, ActivationStatus.WhiskError, ExecutionTexts.NoSandbox);
         }
     }
 
-    /// <summary>The action was updated while its activation waited: it runs as it is now. Once, or an action that always changes would keep it for ever.</summary>
+    /// <summary>
+    /// The action was updated so long ago that its code is not kept any more: its activation runs it as it is now. Not for ever, where it is
+    /// updated each time before a sandbox is found.
+    /// </summary>
     private void LookAgain(QueuedActivation activation)
     {
-        if (activation.IsResolvedAgain)
+        if (activation.Looks >= MostLooks)
         {
-            Refuse(activation.Delivery, activation.Action, ActivationStatus.ApplicationError, ExecutionTexts.ActionRemoved);
+            Refuse(activation.Delivery, activation.Action, ActivationStatus.WhiskError, ExecutionTexts.ActionUnreadable);
         }
         else
         {
-            _ = ResolveAsync(activation.Delivery, again: true);
+            _ = ResolveAsync(activation.Delivery, activation.Looks + 1, activation.Action.Revision);
         }
     }
 

@@ -1,4 +1,3 @@
-using System.Net.Sockets;
 using Microsoft.Win32.SafeHandles;
 
 namespace Frusta.Sandboxes;
@@ -9,8 +8,8 @@ public interface ISandbox : IAsyncDisposable
     /// <summary>Short name for logs, unique in this process, such as <c>nodejs-17</c>.</summary>
     string Label { get; }
 
-    /// <summary>The connected unix socket that frames run on: accepted once, peer checked, its path already unlinked. Non-blocking.</summary>
-    Socket Channel { get; }
+    /// <summary>Our ends of the pipes that requests and answers run on. Its program has written to it.</summary>
+    SandboxChannel Channel { get; }
 
     /// <summary>Read end of the standard output, non-blocking.</summary>
     SafeFileHandle StandardOutput { get; }
@@ -67,7 +66,7 @@ public sealed record SandboxSpec
     /// <summary>First part of the label, usually the kind without what a file name may not have.</summary>
     public required string Purpose { get; init; }
 
-    /// <summary>The program and its arguments, as paths inside the sandbox. The literal <c>{channel}</c> in an argument is replaced by the path of the unix socket to connect to.</summary>
+    /// <summary>The program and its arguments, as paths inside the sandbox. It reads requests from descriptor 3, and writes to 4: first its hello, unasked.</summary>
     public required IReadOnlyList<string> Command { get; init; }
 
     /// <summary>The whole environment inside: nothing of the server's own is passed on.</summary>
@@ -92,11 +91,14 @@ public interface ISandboxMaker : IAsyncDisposable
     /// <summary>What this maker isolates and limits on this host, and what it could not, in words for the start screen.</summary>
     IsolationReport Report { get; }
 
+    /// <summary>Sandboxes that can be had at a time, besides those that wait for a program: as many as there are networks and users for.</summary>
+    int MostSandboxes => int.MaxValue;
+
     /// <summary>Says that starts with these mounts and this environment will come, whatever their memory and command, so that what can be done ahead is.</summary>
     void Expect(SandboxSpec spec);
 
-    /// <summary>Starts a sandbox and waits until its process has connected to the channel.</summary>
-    /// <exception cref="SandboxStartException">It did not start or did not connect in time.</exception>
+    /// <summary>Starts a sandbox and waits until its program has said hello on the channel.</summary>
+    /// <exception cref="SandboxStartException">It did not start or did not say hello in time.</exception>
     ValueTask<ISandbox> StartAsync(SandboxSpec spec, CancellationToken cancellationToken);
 }
 

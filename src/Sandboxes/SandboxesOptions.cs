@@ -29,16 +29,13 @@ public sealed class SandboxesOptions
     /// <summary>No freezer.</summary>
     public const string NoFreezer = "none";
 
-    // A unix socket's path has at most 107 bytes, of which the folders of instance and sandbox and the socket's name take up to 60.
-    private const int LongestRunFolder = 47;
-
     /// <summary>How sandboxes are made: <c>auto</c>, <c>bubblewrap</c> or <c>process</c>.</summary>
     public string Driver { get; set; } = AutoDriver;
 
-    /// <summary>Folder for what lives only while the server runs: sockets, and the marks by which a later start finds what a killed server left. Empty means /run/frusta as root, else frusta-USER in the temporary folder. At most 47 bytes.</summary>
+    /// <summary>Folder for what lives only while the server runs: what sandboxes mount, and the marks by which a later start finds what a killed server left. Empty means /run/frusta as root, else frusta-USER in the temporary folder.</summary>
     public string RunFolder { get; set; } = "";
 
-    /// <summary>Milliseconds. Longest time from the start of a sandbox until its process has connected. 100 to 600000.</summary>
+    /// <summary>Milliseconds. Longest time from the start of a sandbox until its program has said hello. 100 to 600000.</summary>
     public int StartTimeoutMs { get; set; } = 30_000;
 
     /// <summary>Sandboxes that may be in the making at a time; the rest wait. More than about two a core only makes each of them slower. 1 to 256.</summary>
@@ -64,6 +61,15 @@ public sealed class SandboxesOptions
 
     /// <summary>Processes and threads in one sandbox. 16 to 32768.</summary>
     public int Processes { get; set; } = 1024;
+
+    /// <summary>Processes and threads in all sandboxes together, where cgroups bound them; never more than half of what the kernel has for the whole host. 1024 to 4194304.</summary>
+    public int ProcessesInAll { get; set; } = 32_768;
+
+    /// <summary>Megabytes. What may wait in the sockets of one sandbox, TCP and UDP, where cgroup v1 counts it; cgroup v2 counts it as the sandbox's memory. 1 to 65536.</summary>
+    public int SocketMemoryMb { get; set; } = 32;
+
+    /// <summary>Milliseconds. How often is looked whether the kernel holds more than before, and if so which sandbox it holds more for than a sandbox may have where no cgroup counts. 10 to 60000.</summary>
+    public int UncountedIntervalMs { get; set; } = 100;
 
     /// <summary>Open files of one process in a sandbox. 64 to 1048576.</summary>
     public int OpenFiles { get; set; } = 1024;
@@ -105,11 +111,6 @@ public sealed class SandboxesOptions
             return $"{Section}:{nameof(Freezer)} must be {AutoFreezer}, {FreezerV2}, {FreezerV1} or {NoFreezer}, but it is {Freezer}.";
         }
 
-        if (System.Text.Encoding.UTF8.GetByteCount(RunFolder) > LongestRunFolder)
-        {
-            return $"{Section}:{nameof(RunFolder)} must have at most {LongestRunFolder} bytes, because a socket's path is short, but it is {RunFolder}.";
-        }
-
         if (Bubblewrap.Length > 0 && !File.Exists(Bubblewrap))
         {
             return $"{Section}:{nameof(Bubblewrap)} must be the path of a program, but there is no file {Path.GetFullPath(Bubblewrap)}.";
@@ -131,6 +132,9 @@ public sealed class SandboxesOptions
             (nameof(TmpMb), TmpMb, 1, 65_536),
             (nameof(SharedMemoryMb), SharedMemoryMb, 1, 65_536),
             (nameof(Processes), Processes, 16, 32_768),
+            (nameof(ProcessesInAll), ProcessesInAll, 1024, 4_194_304),
+            (nameof(SocketMemoryMb), SocketMemoryMb, 1, 65_536),
+            (nameof(UncountedIntervalMs), UncountedIntervalMs, 10, 60_000),
             (nameof(OpenFiles), OpenFiles, 64, 1_048_576),
             (nameof(FileSizeMb), FileSizeMb, 1, 1_048_576),
             (nameof(FirstUserId), FirstUserId, 1000, 4_000_000_000),

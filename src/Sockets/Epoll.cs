@@ -28,6 +28,7 @@ public static unsafe partial class Epoll
     private const int CloseOnExec = 0x80000;
     private const int NonBlocking = 0x800;
     private const int AddOperation = 1;
+    private const int ForgetOperation = 2;
     private const int ChangeOperation = 3;
 
     public static SafeFileHandle Create() => Checked(epoll_create1(CloseOnExec), "epoll_create1");
@@ -39,6 +40,9 @@ public static unsafe partial class Epoll
 
     /// <summary>Watches a descriptor for other events from now on. What is there already is reported too.</summary>
     public static bool Change(SafeFileHandle epoll, SafeHandle descriptor, long data, uint events) => Control(epoll, ChangeOperation, descriptor, data, events);
+
+    /// <summary>Watches a descriptor no more.</summary>
+    public static void Forget(SafeFileHandle epoll, SafeHandle descriptor) => Control(epoll, ForgetOperation, descriptor, 0, 0);
 
     /// <summary>Waits for events and tells how many there are; -1 milliseconds waits without end.</summary>
     [SkipLocalsInit] // the kernel fills what is read

@@ -11,8 +11,11 @@ internal interface IWatched
     void Happened(uint what);
 }
 
-/// <summary>The threads that wait for sockets. What became possible is done on the spot, so that a warm call changes threads nowhere in this process.</summary>
-/// <remarks>Code between a socket and its next wait must not block: on these threads it holds up everybody.</remarks>
+/// <summary>The threads that wait for clients and sandboxes. What became possible is done on the spot, so that a warm call changes threads nowhere in this process.</summary>
+/// <remarks>
+/// Code between a descriptor and its next wait must not block, nor take as long as a client or a sandbox likes: on these threads it holds up
+/// everybody. docs/decisions/0010-channel-of-two-pipes.md lists what is done here for a sandbox, and the bound of each.
+/// </remarks>
 public sealed class EventLoops : IDisposable
 {
     private readonly Loop[] _loops;
@@ -76,18 +79,23 @@ public sealed class EventLoops : IDisposable
         /// <summary>How often the kernel had no more reports than it gave.</summary>
         public long Drains => Volatile.Read(ref _drains);
 
-        /// <summary>Watches from now on.</summary>
-        /// <exception cref="IOException">The host has no room for that.</exception>
-        public long Watch(ReadySocket socket, SafeHandle handle, uint events)
+        /// <summary>The number under which a descriptor is watched. It is never given twice, so that an event of something that is gone meets nobody.</summary>
+        public long NumberOf(IWatched watched)
         {
-            var number = NumberOf(socket);
-            if (Epoll.Watch(_epoll, handle, number, events))
-            {
-                return number;
-            }
+            var number = Interlocked.Increment(ref _number);
+            _watched[number] = watched;
+            return number;
+        }
 
-            _watched.TryRemove(number, out _);
-            throw new IOException("A socket cannot be watched: the host has no more room for that.");
+        /// <summary>Watches from now on; several descriptors may have one number.</summary>
+        /// <exception cref="IOException">The host has no room for that.</exception>
+        public void Watch(long number, SafeHandle handle, uint events)
+        {
+            if (!Epoll.Watch(_epoll, handle, number, events))
+            {
+                Forget(number);
+                throw new IOException("A descriptor cannot be watched: the host has no more room for that.");
+            }
         }
 
         /// <summary>Watches for one arrival on each of the descriptors; again, when they have their number already. False when they cannot be watched.</summary>
@@ -105,17 +113,9 @@ public sealed class EventLoops : IDisposable
             return watched;
         }
 
-        public void Change(long number, SafeHandle handle, uint events) => Epoll.Change(_epoll, handle, number, events);
+        public bool TryChange(long number, SafeHandle handle, uint events) => Epoll.Change(_epoll, handle, number, events);
 
         public void Forget(long number) => _watched.TryRemove(number, out _);
-
-        /// <summary>A number is never given twice, so that an event of something that is gone meets nobody.</summary>
-        private long NumberOf(IWatched watched)
-        {
-            var number = Interlocked.Increment(ref _number);
-            _watched[number] = watched;
-            return number;
-        }
 
         private void Run()
         {

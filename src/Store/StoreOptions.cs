@@ -44,6 +44,12 @@ public sealed class EntityStoreOptions
     /// <summary>Writes that share one commit. 1 to 10000.</summary>
     public int GroupSize { get; set; } = 256;
 
+    /// <summary>Time that the code of an action is kept after it was updated or deleted, for calls that came before and wait; it goes with the next write after that. 0 to 1 day.</summary>
+    public TimeSpan ReplacedCodeAge { get; set; } = TimeSpan.FromMinutes(10);
+
+    /// <summary>Bytes of such code that are kept in all; the oldest goes before its time. A call whose code is gone runs the action as it is then. 0 to 1 TiB.</summary>
+    public long ReplacedCodeBytes { get; set; } = 256L << 20;
+
     internal string? Validate() => StoreOptions.Check(
         Section,
         [
@@ -51,7 +57,10 @@ public sealed class EntityStoreOptions
             (nameof(QueuedWrites), QueuedWrites, 1, 100_000),
             (nameof(QueuedBytes), QueuedBytes, 64L << 20, 16L << 30),
             (nameof(GroupSize), GroupSize, 1, 10_000),
-        ]);
+            (nameof(ReplacedCodeBytes), ReplacedCodeBytes, 0, 1L << 40),
+        ]) ?? (ReplacedCodeAge < TimeSpan.Zero || ReplacedCodeAge > TimeSpan.FromDays(1)
+            ? $"{Section}:{nameof(ReplacedCodeAge)} must be from 00:00:00 to 1.00:00:00, but it is {ReplacedCodeAge}."
+            : null);
 }
 
 /// <summary>Bounds of the store of activation records (section <c>Store:Activations</c>).</summary>

@@ -1,7 +1,7 @@
-using System.Net.Sockets;
 using System.Threading.Channels;
 using Frusta.Runtimes.Output;
 using Frusta.Sockets;
+using Frusta.Sockets.Tests;
 using Microsoft.Win32.SafeHandles;
 
 namespace Frusta.Runtimes.Tests;
@@ -18,8 +18,8 @@ public sealed class OutputCollectorTests
         using var pump = new OutputPump(new RuntimesOptions());
         using var output = new SandboxPipe();
         using var error = new SandboxPipe();
-        using var client = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        using var channel = await LoopSide.ConnectAsync(client, loops);
+        using var client = new OtherSide();
+        using var channel = new LoopSide(client, loops);
         using var collector = new OutputCollector(output.ReadEnd, error.ReadEnd, channel, pump, TimeProvider.System);
         channel.Collector = collector;
         await IsQuietAsync(); // what is reported to a new channel may be out of order
@@ -51,7 +51,7 @@ public sealed class OutputCollectorTests
 
         async Task<bool> IsQuietAsync()
         {
-            client.Send("?"u8);
+            client.Write("?"u8);
             return await channel.Seen.Reader.ReadAsync(TestContext.Current.CancellationToken);
         }
     }
@@ -66,8 +66,8 @@ public sealed class OutputCollectorTests
         using var pump = new OutputPump(new RuntimesOptions { OutputTickMs = 60_000 });
         using var output = new SandboxPipe();
         using var error = File.OpenHandle("/dev/null");
-        using var client = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        using var channel = await LoopSide.ConnectAsync(client, loops);
+        using var client = new OtherSide();
+        using var channel = new LoopSide(client, loops);
         using var collector = new OutputCollector(output.ReadEnd, error, channel, pump, TimeProvider.System);
         channel.Collector = collector;
         var line = new string('x', 1023);
@@ -90,7 +90,7 @@ public sealed class OutputCollectorTests
         var most = 0;
         for (var look = 0; look < Looks; look++)
         {
-            await client.SendAsync("?"u8.ToArray(), TestContext.Current.CancellationToken);
+            client.Write("?"u8);
             await channel.Seen.Reader.ReadAsync(TestContext.Current.CancellationToken);
             collector.Begin(limitBytes: 100 << 20);
             var logs = collector.Collect(failed: false);
@@ -104,28 +104,66 @@ public sealed class OutputCollectorTests
         Assert.InRange(most, 1, (lines * (line.Length + 50)) + 512);
     }
 
+    /// <summary>An action may write a pipe full of empty lines: to make a record of them takes some fifty times as long as to read them.</summary>
+    [Theory]
+    [InlineData(64, true)]
+    [InlineData(65, false)]
+    [InlineData(900, false)]
+    public void Long_output_is_left_to_a_thread_that_has_the_time(int lines, bool isShort)
+    {
+        using var loops = new EventLoops(1);
+        using var pump = new OutputPump(new RuntimesOptions { OutputTickMs = 1000 });
+        using var output = new SandboxPipe();
+        using var error = File.OpenHandle("/dev/null");
+        using var client = new OtherSide();
+        using var channel = new LoopSide(client, loops);
+        using var collector = new OutputCollector(output.ReadEnd, error, channel, pump, TimeProvider.System);
+        collector.Begin(limitBytes: 100 << 20);
+        output.Write(string.Concat(Enumerable.Repeat(new string('x', 63) + "\n", lines)));
+
+        Assert.Equal(isShort, collector.TryReadShort());
+        Assert.Equal(Math.Max(0, (lines * 64) - 4096), Sandboxes.OutputPipe.Count(output.ReadEnd));
+        using var logs = collector.Collect(failed: false).Json!;
+
+        Assert.Equal(lines, System.Text.Json.JsonDocument.Parse(logs.Memory).RootElement.GetArrayLength());
+    }
+
+    /// <summary>What was read along while the activation ran is long, too.</summary>
+    [Fact]
+    public void Long_logs_are_left_to_a_thread_that_has_the_time()
+    {
+        using var loops = new EventLoops(1);
+        using var pump = new OutputPump(new RuntimesOptions { OutputTickMs = 1000 });
+        using var output = new SandboxPipe();
+        using var error = File.OpenHandle("/dev/null");
+        using var client = new OtherSide();
+        using var channel = new LoopSide(client, loops);
+        using var collector = new OutputCollector(output.ReadEnd, error, channel, pump, TimeProvider.System);
+        collector.Begin(limitBytes: 100 << 20);
+        output.Write(new string('\n', 60_000));
+        collector.ReadAlong();
+
+        Assert.False(collector.TryReadShort());
+        collector.Collect(failed: false).Json!.Dispose();
+        collector.Begin(limitBytes: 100 << 20);
+        Assert.True(collector.TryReadShort());
+    }
+
     /// <summary>Says on the loop's thread what the collector says there.</summary>
-    private sealed class LoopSide(Socket socket, EventLoops loops) : ReadySocket(socket, loops)
+    private sealed class LoopSide : ReadyPipes
     {
         private readonly byte[] _received = new byte[16];
+
+        public LoopSide(OtherSide other, EventLoops loops)
+            : base(other.Answers, other.Requests, loops)
+        {
+            Watch();
+            OnReadable();
+        }
 
         public OutputCollector? Collector { get; set; }
 
         public Channel<bool> Seen { get; } = Channel.CreateBounded<bool>(1);
-
-        public static async Task<LoopSide> ConnectAsync(Socket client, EventLoops loops)
-        {
-            var path = Path.Combine(Path.GetTempPath(), Path.GetRandomFileName());
-            using var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-            listener.Bind(new UnixDomainSocketEndPoint(path));
-            listener.Listen();
-            await client.ConnectAsync(new UnixDomainSocketEndPoint(path), TestContext.Current.CancellationToken);
-            var channel = new LoopSide(await listener.AcceptAsync(TestContext.Current.CancellationToken), loops);
-            File.Delete(path);
-            channel.Watch();
-            channel.OnReadable();
-            return channel;
-        }
 
         protected override void OnReadable()
         {

@@ -1,8 +1,9 @@
 using System.Diagnostics;
-using System.Net.Sockets;
 using Frusta.Runtimes.Frames;
 using Frusta.Runtimes.Output;
+using Frusta.Sandboxes;
 using Frusta.Sockets;
+using Frusta.Sockets.Tests;
 
 namespace Frusta.Runtimes.Tests;
 
@@ -15,8 +16,8 @@ public sealed class OutputPumpTests
         using var nothing = File.OpenHandle("/dev/null");
         using var pump = new OutputPump(new RuntimesOptions { OutputTickMs = 1 }, idleTicksBeforeSleep: 0);
         using var loops = new EventLoops(1);
-        using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        using var channel = new FramesClient(socket, RuntimeFamily.NodeJs, maxResultBytes: 1, loops);
+        using var other = new OtherSide();
+        using var channel = new FramesClient(new SandboxChannel(other.Requests, other.Answers), RuntimeFamily.NodeJs, maxResultBytes: 1, loops);
         using var collector = new OutputCollector(nothing, nothing, channel, pump, TimeProvider.System);
         var clock = Stopwatch.StartNew();
         for (var round = 0; round < 100_000 && clock.ElapsedMilliseconds < 4000; round++)

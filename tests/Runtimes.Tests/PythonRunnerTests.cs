@@ -54,6 +54,24 @@ public sealed class PythonRunnerTests(RuntimeFixture runtimes)
     }
 
     [Fact]
+    public async Task Child_processes_do_not_hold_the_channel()
+    {
+        const string Code = """
+            import os, subprocess
+            def main(a):
+                os.waitpid(os.posix_spawn('/bin/sh', ['sh', '-c', 'ls -l /proc/self/fd > held'], {}), 0)
+                held = open('held').read() + subprocess.check_output(['/bin/ls', '-l', '/proc/self/fd'], close_fds=False, text=True)
+                return {'channel': [os.readlink('/proc/self/fd/%d' % fd) for fd in (3, 4)], 'held': held}
+            """;
+        await using var python = await runtimes.StartPythonAsync();
+
+        var said = JsonNode.Parse((await python.InitAndRunAsync(Code)).Body!)!;
+
+        Assert.All(said["channel"]!.AsArray(), end => Assert.Matches(@"^pipe:\[\d+\]$", end!.GetValue<string>()));
+        Assert.All(said["channel"]!.AsArray(), end => Assert.DoesNotContain(end!.GetValue<string>(), said["held"]!.GetValue<string>(), StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task A_main_that_is_no_function_fails_each_run_and_leaves_the_sandbox_as_it_is()
     {
         await using var python = await runtimes.StartPythonAsync();

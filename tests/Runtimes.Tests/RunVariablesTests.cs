@@ -138,6 +138,126 @@ public sealed class RunVariablesTests(RuntimeFixture runtimes)
             said);
     }
 
+    private const string NodeHarmed = """
+        const { execFileSync } = require('child_process');
+        const first = process.env;
+        const named = process;
+        let runs = 0;
+        const names = ['__OW_ACTIVATION_ID', '__OW_TRANSACTION_ID', '__OW_DEADLINE', '__OW_NAMESPACE', '__OW_ACTION_NAME'];
+        const child = "process.stdout.write(" + JSON.stringify(names) + ".map(name => process.env[name]).join())";
+        function main() {
+          const node = named.execPath;
+          const values = {read: names.map(name => process.env[name]).join(), child: execFileSync(node, ['-e', child]).toString()};
+          if (runs++ === 0) {
+            HARM
+          }
+          return values;
+        }
+        """;
+
+    private const string PythonHarmed = """
+        import collections, os, subprocess
+        from os import environ
+        runs = 0
+        names = ['__OW_ACTIVATION_ID', '__OW_TRANSACTION_ID', '__OW_DEADLINE', '__OW_NAMESPACE', '__OW_ACTION_NAME']
+        class Frozen(dict):
+            def _refuse(self, *a, **k): raise TypeError('frozen')
+            __setitem__ = update = setdefault = _refuse
+        class Deaf(collections.UserDict):
+            def __setitem__(self, name, value): pass
+        class Ending(dict):
+            def update(self, *a, **k): raise SystemExit(3)
+        def main(args):
+            global runs
+            text = ','.join
+            values = {'read': text(os.environ[n] for n in names), 'bytes': text(os.environb[n.encode()].decode() for n in names),
+                      'imported': text(environ[n] for n in names), 'got': text(os.getenv(n) for n in names),
+                      'child': subprocess.check_output(['/bin/sh', '-c', 'echo "' + text('$' + n for n in names) + '"'], text=True).strip()}
+            runs += 1
+            if runs == 1:
+                HARM
+            return values
+        """;
+
+    [Theory]
+    [InlineData("process.env = {...process.env};")]
+    [InlineData("process.env = {};")]
+    [InlineData("process.env = null;")]
+    [InlineData("process.env = 'text';")]
+    [InlineData("delete process.env;")]
+    [InlineData("process.env = Object.freeze({...process.env});")]
+    [InlineData("process.env = Object.seal({...process.env, __OW_ACTIVATION_ID: undefined});")]
+    [InlineData("process.env = Object.create(first);")]
+    [InlineData("process.env = new Proxy({...first}, { set() { return true; } });")]
+    [InlineData("process.env = new Proxy({...first}, { set() { throw new Error('no'); }, ownKeys() { throw new Error('no'); } });")]
+    [InlineData("process.env = { ...process.env, set __OW_ACTIVATION_ID(value) { throw new Error('no'); }, get __OW_ACTIVATION_ID() { return 'old'; } };")]
+    [InlineData("for (const name of Object.keys(process.env)) if (name !== 'PATH') delete process.env[name];")]
+    [InlineData("for (const name of names) process.env[name] = 'old';")]
+    [InlineData("for (const name of names) delete process.env[name]; Object.setPrototypeOf(process.env, Object.fromEntries(names.map(name => [name, 'old'])));")]
+    [InlineData("for (const name of names) { delete process.env[name]; Object.defineProperty(Object.prototype, name, { get() { return 'old'; } }); }")]
+    [InlineData("Object.defineProperty(process, 'env', { value: {...first} });")]
+    [InlineData("Object.defineProperty(process, 'env', { value: {...first}, writable: false, configurable: false });")]
+    [InlineData("Object.defineProperty(process, 'env', { get() { return {...first, __OW_ACTIVATION_ID: 'old'}; }, configurable: true });")]
+    [InlineData("Object.defineProperty(process, 'env', { get() { throw new Error('no'); }, configurable: true });")]
+    [InlineData("const old = {...first}; Object.defineProperty(process, 'env', { get() { return old; }, set() {}, configurable: false });")]
+    [InlineData("globalThis.process = {...process, env: {...process.env}};")]
+    [InlineData("globalThis.process = Object.create(process, { env: { value: Object.freeze({...first}), configurable: true } });")]
+    public async Task Each_run_of_Node_sees_its_own_values_whatever_an_earlier_one_did(string harm) => await AssertOwnValuesAsync("nodejs:20", NodeHarmed, harm);
+
+    [Theory]
+    [InlineData("os.environ = dict(os.environ)")]
+    [InlineData("os.environ = {}")]
+    [InlineData("os.environ = None")]
+    [InlineData("del os.environ")]
+    [InlineData("os.environ.clear()")]
+    [InlineData("os.environb.clear()")]
+    [InlineData("os.environ = Frozen(os.environ)")]
+    [InlineData("os.environ = __import__('types').MappingProxyType(dict(os.environ))")]
+    [InlineData("os.environ = Deaf(); os.environ.data = dict(environ)")]
+    [InlineData("os.environ = Ending(os.environ)")]
+    [InlineData("os.environ = collections.ChainMap({}, environ)")]
+    [InlineData("os.environ._data = dict(os.environ._data)")]
+    [InlineData("os.environb = dict(os.environb)")]
+    [InlineData("os.environb = None")]
+    [InlineData("[os.putenv(n, 'old') for n in names]")]
+    [InlineData("[os.unsetenv(n) for n in names]")]
+    [InlineData("[os.environ.__setitem__(n, 'old') for n in names]")]
+    [InlineData("[os.environ.__delitem__(n) for n in names]")]
+    [InlineData("os.environ = os.environ.copy(); os.environ['__OW_ACTIVATION_ID'] = 'old'")]
+    public async Task Each_run_of_Python_sees_its_own_values_whatever_an_earlier_one_did(string harm) => await AssertOwnValuesAsync("python:3.11", PythonHarmed, harm);
+
+    /// <summary>Whoever replaced the environment wanted what he put there.</summary>
+    [Theory]
+    [InlineData("nodejs:20", "let n = 0; function main() { if (n++ === 0) process.env = Object.freeze({...process.env, MINE: 'x'}); return {mine: process.env.MINE}; }")]
+    [InlineData("nodejs:20", "let n = 0; function main() { if (n++ === 0) process.env = {...process.env, MINE: 'x'}; return {mine: process.env.MINE}; }")]
+    [InlineData("python:3.11", "import os, types\nn = 0\ndef main(a):\n    global n\n    n += 1\n    if n == 1: os.environ = types.MappingProxyType({**os.environ, 'MINE': 'x'})\n    return {'mine': os.environ.get('MINE')}\n")]
+    public async Task What_code_put_into_an_environment_of_its_own_stays_there(string kind, string code)
+    {
+        await using var runtime = await runtimes.StartAsync(runtimes.Recipe(kind));
+        await runtime.InitAsync(code);
+
+        for (var run = 0; run < 3; run++)
+        {
+            Assert.Equal("x", JsonNode.Parse((await runtime.RunAsync()).Body!)!["mine"]!.GetValue<string>());
+        }
+    }
+
+    private async Task AssertOwnValuesAsync(string kind, string code, string harm)
+    {
+        await using var runtime = await runtimes.StartAsync(runtimes.Recipe(kind));
+        var init = await runtime.InitAsync(code.Replace("HARM", harm, StringComparison.Ordinal));
+        Assert.True(init.Ok, init.Body);
+
+        for (var run = 0; run < 3; run++)
+        {
+            var id = ActivationId.New(TimeProvider.System);
+            var said = await runtime.RunAsync(id: id, transactionId: $"tid{run}");
+            Assert.True(said.Ok, said.Body);
+            Assert.All(JsonNode.Parse(said.Body!)!.AsObject(), value =>
+                Assert.Equal($"{value.Key}: {id},tid{run},1795492170903,guest,/guest/hello", $"{value.Key}: {value.Value}"));
+        }
+    }
+
     private static async Task<int> ResidentKiBAsync(LiveRuntime runtime) =>
         JsonDocument.Parse((await runtime.RunAsync(new JsonObject { ["measure"] = true })).Body!).RootElement.GetProperty("kib").GetInt32();
 }

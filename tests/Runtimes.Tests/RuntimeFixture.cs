@@ -112,6 +112,14 @@ public sealed class LiveRuntime : IAsyncDisposable
         return await RunAsync(value);
     }
 
+    /// <summary>Name of the thread that an answer is handed out on, and its length.</summary>
+    public async Task<(string? Thread, long Length)> RunToThreadAsync()
+    {
+        var answer = await Client.RunAsync(ActivationId.New(TimeProvider.System), new byte[10], CancellationToken.None).ConfigureAwait(false);
+        answer.Body?.Dispose();
+        return (Thread.CurrentThread.Name, answer.BodyLength);
+    }
+
     public void BeginOutput() => _output.Begin(LogLimit);
 
     public async Task PrimeAsync(int runs)

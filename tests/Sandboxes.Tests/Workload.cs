@@ -2,22 +2,23 @@ using System.Text;
 
 namespace Frusta.Sandboxes.Tests;
 
-/// <summary>A Python program that connects to its channel, runs what it is sent line by line, and answers each with one line.</summary>
+/// <summary>A Python program that says hello with a zero byte, runs what it is sent line by line, and answers each with one line.</summary>
 internal static class Workload
 {
     private const string Program = """
         import sys, socket, os
-        s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); f = s.makefile('rw')
-        for line in f:
+        requests, answers = os.fdopen(3), os.fdopen(4, 'w')
+        answers.write(chr(0)); answers.flush()
+        for line in requests:
             try: answer = str(eval(compile(line, 'order', 'eval'), globals()))
             except BaseException as e: answer = 'ERROR ' + type(e).__name__ + ' ' + str(e)
-            f.write(answer.replace('\n', ' ') + '\n'); f.flush()
+            answers.write(answer.replace('\n', ' ') + '\n'); answers.flush()
         """;
 
     internal static SandboxSpec Python(int memoryMb = 128) => new()
     {
         Purpose = "python",
-        Command = ["/usr/bin/python3", "-c", Program, "{channel}"],
+        Command = ["/usr/bin/python3", "-c", Program],
         Environment = new Dictionary<string, string>(StringComparer.Ordinal) { ["__OW_API_HOST"] = "http://api" },
         MemoryMb = memoryMb,
         AddressSpaceMayBeLimited = true,
@@ -29,22 +30,31 @@ internal static class Workload
     internal static async Task<string> AskAsync(this ISandbox sandbox, string expression)
     {
         var token = TestContext.Current.CancellationToken;
-        await sandbox.Channel.SendAsync(Encoding.UTF8.GetBytes(expression + "\n"), token);
+        sandbox.Tell(expression);
         var answer = new List<byte>();
         var buffer = new byte[4096];
         while (answer.Count == 0 || answer[^1] != '\n')
         {
-            var length = await sandbox.Channel.ReceiveAsync(buffer, token);
+            var length = OutputPipe.Read(sandbox.Channel.Answers, buffer);
             if (length == 0)
             {
                 return "CLOSED";
             }
 
-            answer.AddRange(buffer[..length]);
+            if (length < 0)
+            {
+                await Task.Delay(TimeSpan.FromMilliseconds(1), TimeProvider.System, token);
+                continue;
+            }
+
+            answer.AddRange(buffer[..length].Where(static value => value != 0));
         }
 
         return Encoding.UTF8.GetString([.. answer]).TrimEnd('\n');
     }
+
+    /// <summary>Has an expression evaluated without waiting for the answer.</summary>
+    internal static void Tell(this ISandbox sandbox, string expression) => OutputPipe.Write(sandbox.Channel.Requests, Encoding.UTF8.GetBytes(expression + "\n"));
 
     /// <summary>Reads what is in a pipe of the sandbox until it would block or ends.</summary>
     internal static string Drain(Microsoft.Win32.SafeHandles.SafeFileHandle pipe)

@@ -1,18 +1,17 @@
 using System.IO.Pipes;
-using System.Net;
-using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using System.Threading.Channels;
+using Microsoft.Win32.SafeHandles;
 
 namespace Frusta.Sockets.Tests;
 
 public sealed class QuietWatchTests
 {
-    /// <summary>Somebody writes to a pipe, or does not, and then to the socket: whoever reads the socket must know of the pipe.</summary>
+    /// <summary>Somebody writes to a pipe, or does not, and then to the channel: whoever reads the channel must know of the pipe.</summary>
     [Theory]
     [InlineData(1)]
     [InlineData(2)]
-    public async Task What_came_before_the_bytes_of_a_socket_is_known_when_they_are_received(int seed)
+    public async Task What_came_before_the_bytes_of_a_channel_is_known_when_they_are_received(int seed)
     {
         var random = new Random(seed);
         using var scene = await Scene.OpenAsync();
@@ -161,19 +160,17 @@ public sealed class QuietWatchTests
         Unread,
     }
 
-    /// <summary>Two connected sockets, and two pipes that are watched beside one of them.</summary>
+    /// <summary>A channel with its other side, and two pipes that are watched beside it.</summary>
     private sealed class Scene : IDisposable
     {
-        private readonly Socket _client;
-        private readonly Socket _accepted;
+        private readonly OtherSide _otherSide;
         private readonly EventLoops? _ownLoops;
 
-        private Scene(Socket client, Socket accepted, EventLoops? loops, SafeHandle? second)
+        private Scene(OtherSide otherSide, EventLoops? loops, SafeHandle? second)
         {
-            _client = client;
-            _accepted = accepted;
+            _otherSide = otherSide;
             _ownLoops = loops is null ? new EventLoops(1) : null;
-            Peer = new Peer(accepted, loops ?? _ownLoops!, Pipes.One, second ?? Pipes.Other);
+            Peer = new Peer(otherSide.Answers, otherSide.Requests, loops ?? _ownLoops!, Pipes.One, second ?? Pipes.Other);
         }
 
         public TwoPipes Pipes { get; } = new();
@@ -185,19 +182,13 @@ public sealed class QuietWatchTests
         /// <param name="start">What has happened before.</param>
         public static async Task<Scene> OpenAsync(EventLoops? loops = null, SafeHandle? second = null, Start start = Start.InOrder)
         {
-            using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-            listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-            listener.Listen();
-            var client = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-            await client.ConnectAsync(listener.LocalEndPoint!, TestContext.Current.CancellationToken);
-            var accepted = await listener.AcceptAsync(TestContext.Current.CancellationToken);
+            var otherSide = new OtherSide();
             if (start == Start.Spoken)
             {
-                client.Send("x"u8);
-                AwaitBytes(accepted);
+                otherSide.Write("x"u8);
             }
 
-            var scene = new Scene(client, accepted, loops, second);
+            var scene = new Scene(otherSide, loops, second);
             if (start == Start.Unread)
             {
                 return scene;
@@ -219,13 +210,9 @@ public sealed class QuietWatchTests
         }
 
         /// <summary>Receives what has been sent on this thread.</summary>
-        public void ReceiveHere()
-        {
-            AwaitBytes(_accepted);
-            Peer.ReceiveHere();
-        }
+        public void ReceiveHere() => Peer.ReceiveHere();
 
-        public void Send(int bytes = 1) => _client.Send(new byte[bytes].AsSpan());
+        public void Send(int bytes = 1) => _otherSide.Write(new byte[bytes]);
 
         /// <summary>What the peer was told when it next received something.</summary>
         public ValueTask<bool> IsQuietAsync() => Peer.Seen.Reader.ReadAsync(TestContext.Current.CancellationToken);
@@ -234,22 +221,20 @@ public sealed class QuietWatchTests
         {
             _ownLoops?.Dispose();
             Peer.Dispose();
-            _client.Dispose();
+            _otherSide.Dispose();
             Pipes.Dispose();
         }
-
-        private static void AwaitBytes(Socket socket) => socket.Poll(Timeout.InfiniteTimeSpan, SelectMode.SelectRead);
     }
 
     /// <summary>Says for each receive whether the watch was quiet.</summary>
-    private sealed class Peer : ReadySocket
+    private sealed class Peer : ReadyPipes
     {
         public const int BufferBytes = 64;
 
         private readonly byte[] _received = new byte[BufferBytes];
 
-        public Peer(Socket socket, EventLoops loops, SafeHandle one, SafeHandle other)
-            : base(socket, loops)
+        public Peer(SafeFileHandle from, SafeFileHandle to, EventLoops loops, SafeHandle one, SafeHandle other)
+            : base(from, to, loops)
         {
             Quiet = Beside(one, other);
             Watch();

@@ -77,6 +77,38 @@ public static class JsonText
         return written;
     }
 
+    /// <summary>
+    /// The text of a JSON string that a reader has already found well-formed, for a place that takes real text only: a lone surrogate, and
+    /// any byte that is no UTF-8, becomes U+FFFD.
+    /// </summary>
+    /// <param name="escaped">What stands between the quotes.</param>
+    public static string Decode(ReadOnlySpan<byte> escaped)
+    {
+        if (!escaped.Contains((byte)'\\'))
+        {
+            return Encoding.UTF8.GetString(escaped);
+        }
+
+        var rented = ArrayPool<byte>.Shared.Rent(escaped.Length);
+        var plain = rented.AsSpan(0, Unescape(escaped, rented));
+        ReplaceLoneSurrogates(plain);
+        var text = Encoding.UTF8.GetString(plain);
+        ArrayPool<byte>.Shared.Return(rented);
+        return text;
+    }
+
+    /// <remarks>No character of UTF-8 begins with these two bytes, and U+FFFD takes three as well.</remarks>
+    private static void ReplaceLoneSurrogates(Span<byte> text)
+    {
+        for (var i = 0; i + 2 < text.Length; i++)
+        {
+            if (text[i] == 0xED && text[i + 1] >= 0xA0)
+            {
+                "\uFFFD"u8.CopyTo(text[i..]);
+            }
+        }
+    }
+
     /// <summary>Bytes that the content of a JSON string takes when it is escaped as little as can be.</summary>
     /// <param name="escaped">What stands between the quotes, found well-formed by a reader.</param>
     public static long LeastLength(ReadOnlySpan<byte> escaped)
@@ -113,38 +145,6 @@ public static class JsonText
         }
 
         return length;
-    }
-
-    /// <summary>
-    /// The text of a JSON string that a reader has already found well-formed, for a place that takes real text only: a lone surrogate, and
-    /// any byte that is no UTF-8, becomes U+FFFD.
-    /// </summary>
-    /// <param name="escaped">What stands between the quotes.</param>
-    public static string Decode(ReadOnlySpan<byte> escaped)
-    {
-        if (!escaped.Contains((byte)'\\'))
-        {
-            return Encoding.UTF8.GetString(escaped);
-        }
-
-        var rented = ArrayPool<byte>.Shared.Rent(escaped.Length);
-        var plain = rented.AsSpan(0, Unescape(escaped, rented));
-        ReplaceLoneSurrogates(plain);
-        var text = Encoding.UTF8.GetString(plain);
-        ArrayPool<byte>.Shared.Return(rented);
-        return text;
-    }
-
-    /// <remarks>No character of UTF-8 begins with these two bytes, and U+FFFD takes three as well.</remarks>
-    private static void ReplaceLoneSurrogates(Span<byte> text)
-    {
-        for (var i = 0; i + 2 < text.Length; i++)
-        {
-            if (text[i] == 0xED && text[i + 1] >= 0xA0)
-            {
-                "\uFFFD"u8.CopyTo(text[i..]);
-            }
-        }
     }
 
     private static byte Single(byte letter) => letter switch

@@ -39,19 +39,19 @@ public sealed class RequestBodies(ByteBudget budget, JsonWorkers workers, int re
         }
 
         var body = new BodyBytes(budget.Of(namespaceUuid));
-        var isKept = false;
+        var isTaken = false;
         try
         {
             var refusal = await ReceiveAsync(context, body, (int)limitBytes)
                 ?? (body.Length > 0 || (required && !string.IsNullOrEmpty(request.ContentType)) ? RefuseType(request.ContentType) : null);
-            isKept = refusal is null;
-            return new BodyReading(isKept ? body : null, refusal);
+            isTaken = refusal is null;
+            return isTaken ? new BodyReading(body, null) : new BodyReading(null, refusal);
         }
         finally
         {
-            if (!isKept)
+            if (!isTaken)
             {
-                body.Dispose(); // also when the client broke off
+                body.Dispose();
             }
         }
     }

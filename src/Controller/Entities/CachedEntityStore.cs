@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Frusta.Bus;
 using Frusta.Contracts.Entities;
 using Frusta.Store.Entities;
 
@@ -10,7 +11,10 @@ namespace Frusta.Controller.Entities;
 /// documents of a unit sees all of them before it or after it. A fill that a write overtook is dropped: each document has a generation, which a
 /// write raises, and a fill is kept only under the generation that it started with.
 /// </remarks>
-public sealed class CachedEntityStore(IEntityStore store, CachedEntityOptions options) : IEntityStore
+/// <param name="store">Where they are read and written.</param>
+/// <param name="options">The bound.</param>
+/// <param name="invalidation">Told of each write, for all others who keep something of a document.</param>
+public sealed class CachedEntityStore(IEntityStore store, CachedEntityOptions options, ICacheInvalidation invalidation) : IEntityStore
 {
     private readonly ConcurrentDictionary<string, Slot> _slots = new(StringComparer.Ordinal);
 
@@ -52,6 +56,7 @@ public sealed class CachedEntityStore(IEntityStore store, CachedEntityOptions op
             finally
             {
                 Array.ForEach(slots, static slot => slot.EndWrite());
+                Array.ForEach(documentIds, invalidation.Publish);
             }
         }
     }

@@ -10,6 +10,7 @@ internal sealed class ActionSlots
 {
     private readonly Lock _lock = new();
     private readonly RoomRules _rules;
+    private readonly RoomLedger _ledger;
     private readonly StartRule _rule;
     private readonly ActionQueue _waiting;
     private readonly IdleSlots _idle;
@@ -19,15 +20,18 @@ internal sealed class ActionSlots
     private int _failedStarts;
     private bool _asked;
     private bool _closed;
+    private volatile bool _retired;
+    private bool _busy;
     private long _lastSeenUs;
 
-    public ActionSlots(PoolKey key, NamespaceShare share, RoomRules rules, RoomLedger ledger, string family, long limitBytes, int maxInstances)
+    public ActionSlots(PoolKey key, NamespaceShare share, RoomRules rules, RoomLedger ledger, FamilyCost family, string familyName, long limitBytes, int maxInstances)
     {
-        (Key, Share, Family, LimitBytes) = (key, share, family, limitBytes);
+        (Key, Share, Family, LimitBytes) = (key, share, familyName, limitBytes);
         _rules = rules;
+        _ledger = ledger;
         _rule = new StartRule(rules, ledger, maxInstances);
         _waiting = new ActionQueue(share, rules, ledger, _rule);
-        _idle = new IdleSlots(rules, ledger);
+        _idle = new IdleSlots(rules, ledger, family);
     }
 
     public PoolKey Key { get; }
@@ -51,6 +55,21 @@ internal sealed class ActionSlots
     /// <summary>Place among the <see cref="WantingActions"/>; -1 when it is none of them. Guarded by the room's lock.</summary>
     public int WantingAt { get; set; } = -1;
 
+    /// <summary>True once the action has another revision, or none: what idles is to be ended, and what runs when nothing waits for it. Set by the room.</summary>
+    public bool IsRetired
+    {
+        get => _retired;
+        set => _retired = value;
+    }
+    /// <summary>Place among the actions that have sandboxes; -1 when it has none. Guarded by the room's lock.</summary>
+    public int HoldingAt { get; set; } = -1;
+
+    /// <summary>Its link in <see cref="BusyActions"/>, whose it is.</summary>
+    public ActionSlots? AddedBefore { get; set; }
+
+    /// <summary>True while one that is idle has not been measured since a run that may have changed what it uses.</summary>
+    public bool HasUnseen => _idle.Unseen > 0;
+
     /// <summary>Takes a warm sandbox, or queues.</summary>
     public Arrival Arrive(Waiting item, long nowUs, out Slot? slot)
     {
@@ -64,9 +83,15 @@ internal sealed class ActionSlots
 
             _lastSeenUs = nowUs;
             item.ReceivedUs = nowUs;
+            if (!_busy)
+            {
+                _busy = true;
+                _ledger.Busy.Add(this);
+            }
+
             if (_waiting.Count == 0 && TryTakeIdle(nowUs, out slot))
             {
-                return Arrival.Run;
+                return slot.Pause.Wake() ? Arrival.Resume : Arrival.Run;
             }
 
             return Enqueue(item, nowUs);
@@ -90,7 +115,8 @@ internal sealed class ActionSlots
 
     /// <summary>
     /// The activation in the slot has ended. Gives the next one that waits, or null: then the slot is idle, or
-    /// (<paramref name="stop"/>) to be handed to <see cref="Room.Discard"/>. With <paramref name="ask"/> the room is to be asked.
+    /// (<paramref name="stop"/>) to be handed to <see cref="Room.Discard"/>. With <paramref name="ask"/> the room is to be asked: the
+    /// action wants another sandbox in place of the one that stops, or another action waits for what this one has left (<see cref="Room.Freed"/>).
     /// </summary>
     public Waiting? Return(Slot slot, bool keep, long nowUs, out bool stop, out bool ask)
     {
@@ -98,7 +124,7 @@ internal sealed class ActionSlots
         {
             EndRun(slot, nowUs);
             _lastSeenUs = nowUs;
-            stop = !keep || !slot.Initialised || _yields > 0;
+            stop = !keep || !slot.Initialised || _yields > 0 || (_retired && _waiting.Count == 0);
             if (stop)
             {
                 _yields = Math.Max(0, _yields - 1);
@@ -115,7 +141,9 @@ internal sealed class ActionSlots
                 return _waiting.Dequeue(nowUs);
             }
 
+            slot.IsSeen &= nowUs - slot.SinceUs < _rules.LongRunUs;
             _idle.Add(slot, nowUs);
+            ask = _ledger.SomebodyWaits;
             return null;
         }
     }
@@ -131,6 +159,16 @@ internal sealed class ActionSlots
 
     /// <summary>Bytes of the sandboxes that hold an activation or are starting.</summary>
     public long BusyBytes => Count().Busy * LimitBytes;
+
+    /// <summary>False while it runs or waits for something; else it is to be added to <see cref="BusyActions"/> again when it does.</summary>
+    public bool TryRest()
+    {
+        lock (_lock)
+        {
+            _busy = _rule.Running + Coming + _waiting.Count > 0;
+            return !_busy;
+        }
+    }
 
     private int Coming => _starting + _initialising;
 
@@ -167,7 +205,7 @@ internal sealed class ActionSlots
         {
             while (_waiting.Count > 0 && TryTakeIdle(nowUs, out var slot))
             {
-                actions.Add(new PoolAction(PoolActionKind.Run, slot, _waiting.Dequeue(nowUs)));
+                actions.Add(new PoolAction(slot.Pause.Wake() ? PoolActionKind.Resume : PoolActionKind.Run, slot, _waiting.Dequeue(nowUs)));
             }
         }
     }
@@ -253,21 +291,80 @@ internal sealed class ActionSlots
         }
     }
 
-    /// <summary>Takes the sandboxes that were idle for too long out, and names those to be measured.</summary>
-    internal void Expire(long nowUs, List<Slot> expired, List<PoolAction> actions)
+    /// <summary>Takes the sandboxes that were idle for too long out.</summary>
+    internal void Expire(long nowUs, List<Slot> expired)
     {
         lock (_lock)
         {
-            _idle.Expire(nowUs, expired, actions);
+            _idle.Expire(nowUs, expired);
         }
     }
 
-    /// <summary>The sandbox idle for longest: its time, or <see cref="long.MaxValue"/> when none is idle.</summary>
-    internal long OldestIdleUs()
+    /// <summary>Names the idle sandboxes that are to be paused or looked at.</summary>
+    internal void Pause(PauseRule rule, long nowUs, List<PoolAction> actions)
     {
         lock (_lock)
         {
-            return _waiting.Count == 0 ? _idle.OldestUs : long.MaxValue;
+            _idle.Pause(rule, nowUs, actions);
+        }
+    }
+
+    /// <summary>A sandbox was looked at. One that burns is paused; true when that is not possible, and it was taken out to be ended.</summary>
+    internal bool Looked(Slot slot, PauseRule rule, long? cpuUs, long atUs, List<PoolAction> actions)
+    {
+        lock (_lock)
+        {
+            if (!rule.Burns(slot, cpuUs, atUs))
+            {
+                return false;
+            }
+
+            if (!slot.Pause.IsPossible)
+            {
+                return _idle.Remove(slot);
+            }
+
+            PauseRule.Begin(slot, actions);
+            return false;
+        }
+    }
+
+    /// <summary>A pause was carried out, or failed; whoever took the sandbox meanwhile resumes it. True when it was taken out to be ended.</summary>
+    internal bool Paused(Slot slot, bool succeeded)
+    {
+        lock (_lock)
+        {
+            if (slot.State != SlotState.Idle || slot.Pause.State != PauseState.Pausing)
+            {
+                return false;
+            }
+
+            slot.Pause.State = PauseState.Paused;
+            return !succeeded && _idle.Remove(slot);
+        }
+    }
+
+    /// <summary>Names up to so many idle sandboxes to be measured. Gives how many.</summary>
+    internal int AskToMeasure(int most, bool unseenOnly, long nowUs, List<PoolAction> actions)
+    {
+        lock (_lock)
+        {
+            return _idle.AskToMeasure(most, unseenOnly, nowUs, actions);
+        }
+    }
+
+    /// <summary>
+    /// What it is worth to keep the sandbox idle for longest, or <see cref="double.MaxValue"/> when none is idle since before then: the worth of
+    /// what was ended last when it was used, and the cold starts that its runs have saved for each megabyte (docs/decisions/0010-which-sandbox-goes.md).
+    /// </summary>
+    /// <param name="idleBeforeUs">Since when it must be idle.</param>
+    /// <param name="left">How many must be left idle.</param>
+    /// <param name="evenWaited">True for one that an activation waits to be run in, too.</param>
+    internal double LeastWorth(long idleBeforeUs, int left, bool evenWaited)
+    {
+        lock (_lock)
+        {
+            return _idle.Count > left && (evenWaited || _waiting.Count == 0) && _idle.Oldest(idleBeforeUs) is { } slot ? slot.WorthThen + WorthOfUses(slot) : double.MaxValue;
         }
     }
 
@@ -289,26 +386,13 @@ internal sealed class ActionSlots
         }
     }
 
-    /// <summary>Counts an idle sandbox by what it uses from now on; one that was taken meanwhile keeps its limit.</summary>
-    internal void Measured(Slot slot, long bytes)
+    /// <summary>Counts an idle sandbox by what it uses from now on; one that was taken meanwhile keeps its limit. True when it has been seen to grow while it was idle.</summary>
+    internal bool Measured(Slot slot, long bytes, long nowUs)
     {
         lock (_lock)
         {
             slot.MeasureAsked = false;
-            if (bytes > 0)
-            {
-                slot.MeasuredBytes = bytes;
-                _idle.Cool(slot);
-            }
-        }
-    }
-
-    /// <summary>Counts all idle sandboxes by what they use, where it is known. Gives the bytes that this freed.</summary>
-    internal long CoolIdle()
-    {
-        lock (_lock)
-        {
-            return _idle.CoolAll();
+            return bytes > 0 && slot.State == SlotState.Idle && _idle.Measured(slot, bytes, nowUs);
         }
     }
 
@@ -327,12 +411,12 @@ internal sealed class ActionSlots
         }
     }
 
-    /// <summary>Closes the slots when nothing was seen of the action for the idle timeout. They are forgotten then.</summary>
+    /// <summary>Closes the slots when nothing was seen of the action for the idle timeout, or nobody will call it any more. They are forgotten then.</summary>
     internal bool TryClose(long nowUs)
     {
         lock (_lock)
         {
-            _closed = Total == 0 && _waiting.Count == 0 && nowUs - _lastSeenUs > _rules.IdleTimeoutUs;
+            _closed = Total == 0 && _waiting.Count == 0 && (_retired || nowUs - _lastSeenUs > _rules.IdleTimeoutUs);
             return _closed;
         }
     }
@@ -377,7 +461,16 @@ internal sealed class ActionSlots
     {
         slot.State = SlotState.Running;
         slot.SinceUs = nowUs;
+        slot.Uses++;
+        slot.WorthThen = _ledger.WorthOfLastEnded;
+        slot.FirstIdleBytes = 0;
         _rule.RunBegan(slot);
+    }
+
+    private double WorthOfUses(Slot slot)
+    {
+        var uses = slot.Uses > 1 || slot.Number % _rules.FirstUseCountsOf == 0 ? Math.Min(slot.Uses, _rules.MostUses) : 0;
+        return (double)uses * _rule.StartUs * (1 << 20) / Math.Max(1 << 20, slot.ChargedBytes);
     }
 
     private void EndRun(Slot slot, long nowUs)

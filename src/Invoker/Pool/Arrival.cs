@@ -6,6 +6,9 @@ internal enum Arrival : byte
     /// <summary>A sandbox is taken for it: run it there.</summary>
     Run,
 
+    /// <summary>A sandbox is taken for it that stands still: resume that, then run it there.</summary>
+    Resume,
+
     Queued,
 
     /// <summary>Queued, and the room is to be asked for a sandbox.</summary>

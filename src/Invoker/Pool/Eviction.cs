@@ -11,69 +11,98 @@ namespace Frusta.Invoker.Pool;
 /// <param name="rules">The figures.</param>
 /// <param name="ledger">Where bytes are reserved.</param>
 /// <param name="cells">The stem cells, which go last.</param>
-/// <param name="known">All actions that the pool knows.</param>
+/// <param name="holding">The actions that have sandboxes.</param>
 /// <param name="shares">Their namespaces.</param>
-internal sealed class Eviction(RoomRules rules, RoomLedger ledger, StemCells cells, List<ActionSlots> known, Dictionary<string, NamespaceShare> shares)
+internal sealed class Eviction(RoomRules rules, RoomLedger ledger, StemCells cells, HoldingActions holding, Dictionary<string, NamespaceShare> shares)
 {
-    private readonly List<Slot> _found = [];
     private long _stoppingBytes;
+    private int _stopping;
+    private int _sandboxes;
 
     // What this round has found.
-    private long _oldestIdleUs;
-    private bool _allIdleAreCool;
     private bool _nobodyYields;
     private bool _nobodyAboveItsShareYields;
+
+    /// <summary>Sandboxes that were started and are not gone, stem cells among them.</summary>
+    public int Sandboxes => _sandboxes;
+
+    /// <summary>Bytes of the sandboxes that are being ended.</summary>
+    public long StoppingBytes => _stoppingBytes;
+
+    /// <summary>True while the machine is short of memory: no stem cell starts, and others only after a wait in which idle ones end.</summary>
+    public bool IsShort { get; set; }
 
     /// <summary>A new round begins: what the last one found may have changed.</summary>
     public void BeginRound()
     {
-        _oldestIdleUs = 0;
-        _allIdleAreCool = _nobodyYields = _nobodyAboveItsShareYields = false;
+        holding.BeginRound();
+        _nobodyYields = _nobodyAboveItsShareYields = false;
     }
 
-    /// <summary>
-    /// Reserves the bytes, or does what brings them about and says no for now: idle sandboxes are counted by what they use,
-    /// then the ones idle for longest are ended, but only if together they suffice; at last a greater user is asked to yield.
-    /// </summary>
-    public bool TryReserve(ActionSlots slots, long bytes, long nowUs, List<PoolAction> actions)
+    /// <summary>Reserves the bytes that an idle sandbox needs to be busy. Runs of others may end meanwhile: only a wait longer than a cold start ends idle sandboxes of others.</summary>
+    public bool TryReserveToWake(ActionSlots slots, long bytes, long nowUs, List<PoolAction> actions)
     {
-        var hasNone = slots.Count().Sandboxes == 0;
-        var kept = KeptFromOthers(slots, bytes);
-        if (TryReserve(bytes, kept))
+        if (ledger.TryReserve(bytes, lessSlack: bytes))
         {
             return true;
         }
 
-        CoolIdle();
-        if (TryReserve(bytes, kept))
+        if (HasWaited(slots, slots.ColdStartUs, nowUs))
         {
-            return true;
-        }
-
-        if (slots.BlockedSinceUs == 0)
-        {
-            slots.BlockedSinceUs = nowUs;
-        }
-
-        var missing = bytes + kept - (rules.CapacityBytes - ledger.Reserved) - _stoppingBytes;
-        if (missing <= 0)
-        {
-            return false;
-        }
-
-        var idleBefore = hasNone ? long.MaxValue : nowUs - rules.SpareIdleUs;
-        if (!EvictIdle(missing, idleBefore, slots, actions) && nowUs - slots.BlockedSinceUs >= rules.YieldAfterUs)
-        {
-            AskGreatestToYield(slots, hasNone);
+            BringAbout(slots, bytes + ledger.Kept(bytes), 0, slots.Count().Busy == 0, nowUs, actions);
         }
 
         return false;
     }
 
-    /// <summary>Ends the sandbox that has been idle for longest.</summary>
-    public void EvictOldest(List<PoolAction> actions)
+    /// <summary>
+    /// Reserves the bytes of one sandbox more, or does what brings them about and says no for now: idle ones are ended, then a greater user
+    /// is asked to yield.
+    /// </summary>
+    /// <param name="slots">Who needs it.</param>
+    /// <param name="bytes">How many.</param>
+    /// <param name="isNew">True when it is not there yet as a stem cell.</param>
+    /// <param name="nowUs">The pool's clock.</param>
+    /// <param name="actions">Takes what is to be done.</param>
+    public bool TryReserve(ActionSlots slots, long bytes, bool isNew, long nowUs, List<PoolAction> actions)
     {
-        if (OldestIdle(long.MaxValue, except: null) is { } owner && owner.EvictOldest() is { } slot)
+        if (isNew && IsShort && !HasWaited(slots, rules.NoOvertakingAfterUs, nowUs))
+        {
+            return false;
+        }
+
+        var tooMany = isNew && _sandboxes >= rules.MostSandboxes;
+        var kept = KeptFromOthers(slots, bytes);
+        if (!tooMany && TryReserve(bytes, kept))
+        {
+            _sandboxes += isNew ? 1 : 0;
+            return true;
+        }
+
+        if (HasWaited(slots, 0, nowUs))
+        {
+            BringAbout(slots, bytes + kept + ledger.Kept(), tooMany ? 1 : 0, slots.Count().Sandboxes == 0, nowUs, actions);
+        }
+
+        return false;
+    }
+
+    /// <summary>Reserves the bytes of one more stem cell, if that costs nobody anything.</summary>
+    public bool TryReserveCell(long bytes)
+    {
+        if (_sandboxes >= rules.MostSandboxes || !ledger.TryReserve(bytes))
+        {
+            return false;
+        }
+
+        _sandboxes++;
+        return true;
+    }
+
+    /// <summary>Ends idle sandboxes until so many bytes will be free, those of least worth first. What is being ended counts already.</summary>
+    public void EndIdle(long bytes, List<PoolAction> actions)
+    {
+        while (_stoppingBytes < bytes && (holding.TakeLeast(long.MaxValue, shares.Count, wanting: null, evenWaited: false, out _) ?? cells.TakeOther("", 0)) is { } slot)
         {
             Stop(slot, actions);
         }
@@ -84,6 +113,7 @@ internal sealed class Eviction(RoomRules rules, RoomLedger ledger, StemCells cel
     {
         slot.State = SlotState.Stopping;
         _stoppingBytes += slot.ChargedBytes;
+        _stopping++;
         actions.Add(new PoolAction(PoolActionKind.Stop, slot, null));
     }
 
@@ -91,6 +121,15 @@ internal sealed class Eviction(RoomRules rules, RoomLedger ledger, StemCells cel
     public void Stopped(Slot slot)
     {
         _stoppingBytes -= slot.ChargedBytes;
+        _stopping--;
+        Gone(slot);
+    }
+
+    /// <summary>A sandbox is gone, or did not come up.</summary>
+    public void Gone(Slot slot)
+    {
+        slot.State = SlotState.Gone;
+        _sandboxes--;
         ledger.Release(slot.ChargedBytes);
     }
 
@@ -115,61 +154,54 @@ internal sealed class Eviction(RoomRules rules, RoomLedger ledger, StemCells cel
     private long KeptFromOthers(ActionSlots slots, long bytes) =>
         shares.Count > 1 && slots.Share.SandboxBytes > 0 && slots.Share.SandboxBytes + bytes > rules.CapacityBytes / shares.Count ? rules.CapacityBytes / 10 : 0;
 
-    private void CoolIdle()
+    /// <summary>True once the action has been short of room for so long. Notes since when it is.</summary>
+    private static bool HasWaited(ActionSlots slots, long us, long nowUs)
     {
-        if (!_allIdleAreCool)
+        if (slots.BlockedSinceUs == 0)
         {
-            _allIdleAreCool = true;
-            known.ForEach(static slots => slots.CoolIdle());
+            slots.BlockedSinceUs = nowUs;
+        }
+
+        return nowUs - slots.BlockedSinceUs >= us;
+    }
+
+    /// <summary>Ends what others leave idle, and when that is not enough, asks a greater user to yield.</summary>
+    private void BringAbout(ActionSlots slots, long bytes, int sandboxes, bool hasNone, long nowUs, List<PoolAction> actions)
+    {
+        var missing = bytes - (rules.CapacityBytes - ledger.Reserved) - _stoppingBytes;
+        var tooMany = sandboxes - _stopping;
+        if (missing <= 0 && tooMany <= 0)
+        {
+            return;
+        }
+
+        var idleBefore = hasNone ? long.MaxValue : nowUs - rules.SpareIdleUs;
+        if (!EvictIdle(ref missing, ref tooMany, idleBefore, slots, evenWaited: false, actions) && nowUs - slots.BlockedSinceUs >= rules.YieldAfterUs
+            && !(hasNone && EvictIdle(ref missing, ref tooMany, idleBefore, slots, evenWaited: true, actions)))
+        {
+            AskGreatestToYield(slots, hasNone);
         }
     }
 
-    private bool EvictIdle(long missing, long idleBeforeUs, ActionSlots wanting, List<PoolAction> actions)
+    private bool EvictIdle(ref long missing, ref int tooMany, long idleBeforeUs, ActionSlots wanting, bool evenWaited, List<PoolAction> actions)
     {
-        long found = 0;
-        while (found < missing && OldestIdle(idleBeforeUs, wanting) is { } owner && owner.EvictOldest() is { } slot)
-        {
-            found += slot.ChargedBytes;
-            _found.Add(slot);
-        }
-
-        while (found < missing && cells.TakeOther(wanting.Family, wanting.LimitBytes) is { } cell)
-        {
-            found += cell.ChargedBytes;
-            _found.Add(cell);
-        }
-
         // Ended even when they do not suffice: what is missing then comes from a greater user, and waits for these no longer.
-        foreach (var slot in _found)
+        while ((missing > 0 || tooMany > 0) && holding.TakeLeast(idleBeforeUs, shares.Count, wanting, evenWaited, out var worth) is { } slot)
         {
+            missing -= slot.ChargedBytes + (ledger.Kept() < rules.ReserveBytes ? slot.SlackBytes : 0);
+            tooMany--;
+            ledger.WorthOfLastEnded = Math.Max(ledger.WorthOfLastEnded, worth);
             Stop(slot, actions);
         }
 
-        _found.Clear();
-        return found >= missing;
-    }
-
-    private ActionSlots? OldestIdle(long idleBeforeUs, ActionSlots? except)
-    {
-        if (_oldestIdleUs >= idleBeforeUs)
+        while ((missing > 0 || tooMany > 0) && cells.TakeOther(wanting.Family, wanting.LimitBytes) is { } cell)
         {
-            return null;
+            missing -= cell.ChargedBytes;
+            tooMany--;
+            Stop(cell, actions);
         }
 
-        ActionSlots? oldest = null;
-        _oldestIdleUs = long.MaxValue;
-        foreach (var slots in known)
-        {
-            var since = slots.OldestIdleUs();
-            _oldestIdleUs = Math.Min(since, _oldestIdleUs);
-            if (since < idleBeforeUs && slots != except)
-            {
-                idleBeforeUs = since;
-                oldest = slots;
-            }
-        }
-
-        return oldest;
+        return missing <= 0 && tooMany <= 0;
     }
 
     /// <summary>
@@ -185,7 +217,7 @@ internal sealed class Eviction(RoomRules rules, RoomLedger ledger, StemCells cel
         }
 
         ActionSlots? greatest = null;
-        foreach (var other in known)
+        foreach (var other in ledger.Busy.Look())
         {
             if (other != slots && other.Count().Running > 0 && (hasNone || other.Share.SandboxBytes > share) && (greatest is null || IsGreater(other, greatest)))
             {

@@ -2,29 +2,32 @@ namespace Frusta.Invoker.Pool;
 
 /// <summary>
 /// The sandboxes of one action that wait for a run, the one idle for longest first. A busy one counts its limit in the ledger, an idle one
-/// what it was measured to use. Guarded by the lock of its <see cref="ActionSlots"/>.
+/// what it was seen to use, or else what sandboxes of its action, or else of its family, were. Guarded by the lock of its <see cref="ActionSlots"/>.
 /// </summary>
-internal sealed class IdleSlots(RoomRules rules, RoomLedger ledger)
+internal sealed class IdleSlots(RoomRules rules, RoomLedger ledger, FamilyCost family)
 {
     private readonly List<Slot> _slots = [];
+    private long _seenBytes;
+    private int _unseen;
 
     public int Count => _slots.Count;
+
+    /// <summary>Those that have not been measured since a run that may have changed what they use. Any thread may read it.</summary>
+    public int Unseen => Volatile.Read(ref _unseen);
 
     /// <summary>Since when the first of them is idle; <see cref="long.MaxValue"/> when none is.</summary>
     public long OldestUs => _slots.Count > 0 ? _slots[0].SinceUs : long.MaxValue;
 
     /// <summary>Bytes that the ledger must have for the next one to be taken.</summary>
-    public long WakeBytes => _slots[^1].LimitBytes - _slots[^1].ChargedBytes;
+    public long WakeBytes => _slots[^1].SlackBytes;
 
     public void Add(Slot slot, long nowUs)
     {
         slot.State = SlotState.Idle;
         slot.SinceUs = nowUs;
         _slots.Add(slot);
-        if (ledger.Tight)
-        {
-            Cool(slot);
-        }
+        _unseen += slot.IsSeen ? 0 : 1;
+        ledger.CountIdle(slot, Expected(slot));
     }
 
     /// <summary>Takes the last one used: its pages are warm, and the first ones grow old enough to be ended. Null when none is idle, or there is no room for it to be busy.</summary>
@@ -36,19 +39,18 @@ internal sealed class IdleSlots(RoomRules rules, RoomLedger ledger)
         }
 
         var last = _slots[^1];
-        if (last.ChargedBytes < last.LimitBytes)
+        if (!ledger.TryWake(last))
         {
-            if (!ledger.TryReserve(WakeBytes))
-            {
-                return null;
-            }
-
-            last.ChargedBytes = last.LimitBytes;
+            return null;
         }
 
         _slots.RemoveAt(_slots.Count - 1);
+        _unseen -= last.IsSeen ? 0 : 1;
         return last;
     }
+
+    /// <summary>The one idle for longest, when it is idle since before then.</summary>
+    public Slot? Oldest(long idleBeforeUs) => OldestUs < idleBeforeUs ? _slots[0] : null;
 
     /// <summary>Takes the one idle for longest out, to be ended; null when none is idle.</summary>
     public Slot? RemoveOldest() => _slots.Count > 0 ? RemoveAt(0) : null;
@@ -65,56 +67,72 @@ internal sealed class IdleSlots(RoomRules rules, RoomLedger ledger)
         return at >= 0;
     }
 
-    /// <summary>Takes out those that were idle for too long, and names those to be measured.</summary>
-    public void Expire(long nowUs, List<Slot> expired, List<PoolAction> actions)
+    /// <summary>Takes out those that were idle for too long.</summary>
+    public void Expire(long nowUs, List<Slot> expired)
     {
         while (_slots.Count > 0 && nowUs - OldestUs > rules.IdleTimeoutUs)
         {
             expired.Add(RemoveAt(0));
         }
+    }
 
-        foreach (var slot in _slots)
+    /// <summary>Names up to so many that were not measured of late, or not since their last long run. Gives how many.</summary>
+    public int AskToMeasure(int most, bool unseenOnly, long nowUs, List<PoolAction> actions)
+    {
+        var asked = 0;
+        for (var i = 0; i < _slots.Count && asked < most; i++)
         {
-            if (slot.ChargedBytes == slot.LimitBytes && !slot.MeasureAsked && nowUs - slot.SinceUs > rules.MeasureAfterUs)
+            var slot = _slots[i];
+            if (!slot.MeasureAsked && (slot.IsSeen ? !unseenOnly && nowUs - slot.MeasuredUs >= rules.MeasureEveryUs : true))
             {
                 slot.MeasureAsked = true;
                 actions.Add(new PoolAction(PoolActionKind.Measure, slot, null));
+                asked++;
             }
         }
+
+        return asked;
     }
 
-    /// <summary>Counts all by what they use, where it is known. Gives the bytes that this freed.</summary>
-    public long CoolAll()
+    /// <summary>Names those that are to be paused or looked at.</summary>
+    public void Pause(PauseRule rule, long nowUs, List<PoolAction> actions)
     {
-        long freed = 0;
         foreach (var slot in _slots)
         {
-            freed += Cool(slot);
+            rule.Sweep(slot, nowUs, actions);
         }
-
-        return freed;
     }
 
-    /// <summary>Counts a sandbox by what it uses from now on; one that was taken meanwhile keeps its limit.</summary>
-    public long Cool(Slot slot)
+    /// <summary>Counts an idle sandbox by what it uses from now on; one that was taken meanwhile keeps its limit. True when it has been seen to grow while it was idle.</summary>
+    public bool Measured(Slot slot, long bytes, long nowUs)
     {
-        var counted = slot.MeasuredBytes + rules.IdleMarginBytes;
-        if (slot.State != SlotState.Idle || slot.MeasuredBytes == 0 || counted >= slot.ChargedBytes)
+        _unseen -= slot.IsSeen ? 0 : 1;
+        slot.IsSeen = true;
+        slot.MeasuredUs = nowUs;
+        slot.MeasuredBytes = bytes;
+        _seenBytes = Math.Max(bytes, _seenBytes - ((_seenBytes - bytes) / 8));
+        ledger.CountIdle(slot, bytes);
+        if (slot.FirstIdleBytes == 0)
         {
-            return 0;
+            slot.FirstIdleBytes = bytes;
         }
 
-        var freed = slot.ChargedBytes - counted;
-        slot.ChargedBytes = counted;
-        ledger.Release(freed);
-        return freed;
+        return bytes > slot.FirstIdleBytes + (slot.FirstIdleBytes / 4) + rules.GrownBytes;
     }
+
+    private long Expected(Slot slot) =>
+        slot.MeasuredBytes > 0 ? slot.MeasuredBytes
+        : _seenBytes > 0 ? _seenBytes
+        : family.IdleBytes > 0 ? family.IdleBytes
+        : slot.LimitBytes;
 
     private Slot RemoveAt(int at)
     {
         var slot = _slots[at];
         _slots.RemoveAt(at);
+        _unseen -= slot.IsSeen ? 0 : 1;
         slot.State = SlotState.Stopping;
+        ledger.IdleEnds(slot);
         return slot;
     }
 }

@@ -3,7 +3,7 @@ using System.Globalization;
 namespace Frusta.Invoker.Pool;
 
 /// <summary>What the kernel says of this machine: memory, idle cores, shortage. Where it says nothing, nothing is assumed.</summary>
-internal sealed class MachineLoad(TimeProvider time, string kernel = "/proc")
+internal sealed class MachineLoad(TimeProvider time, string kernel = "/proc", string cgroups = "/sys/fs/cgroup")
 {
     private static readonly TimeSpan CoresEvery = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan CoresStaleAfter = TimeSpan.FromSeconds(1);
@@ -12,6 +12,7 @@ internal sealed class MachineLoad(TimeProvider time, string kernel = "/proc")
 
     // Of all memory. Below it the kernel soon takes back what is in use, and the pressure is the machine's own.
     private const double ShortShare = 0.1;
+    private readonly List<MemoryGroup> _groups = MemoryGroup.Around(kernel, cgroups);
     private long _coresAt;
     private long _pressureAt;
     private long _idleTicks;
@@ -37,18 +38,57 @@ internal sealed class MachineLoad(TimeProvider time, string kernel = "/proc")
     }
 
     /// <summary>
-    /// Percent of the last ten seconds in which something stood still for want of memory; 0 while a tenth of the machine's memory is available.
-    /// What stands still then is at a limit of its own, such as one sandbox that thrashes, and to end others would not help it.
+    /// Bytes that are to be freed, since less than so many percent of the memory of the machine, or of a cgroup that this process is in, are
+    /// available. At least one while things stand still for want of memory for longer than the pressure says, and less than a tenth is available:
+    /// what stands still while there is more is at a limit of its own, such as one sandbox that thrashes, and to end others would not help it.
     /// </summary>
-    public double MemoryPressurePercent()
+    /// <param name="availablePercent">Percent that are to be available.</param>
+    /// <param name="pressurePercent">Percent of ten seconds in which something may stand still.</param>
+    public long MissingBytes(int availablePercent, int pressurePercent)
+    {
+        var (available, all) = ReadMemory();
+        if (availablePercent == 0 || all == 0)
+        {
+            return 0;
+        }
+
+        var missing = (all / 100 * availablePercent) - available;
+        return missing > 0 ? missing : available < all * ShortShare && MemoryPressurePercent() > pressurePercent ? 1 : 0;
+    }
+
+    private double MemoryPressurePercent()
     {
         if (time.GetElapsedTime(_pressureAt) >= PressureEvery)
         {
-            _pressurePercent = ReadPressure() is > 0 and var percent && IsShort() ? percent : 0;
+            _pressurePercent = ReadPressure();
             _pressureAt = time.GetTimestamp();
         }
 
         return _pressurePercent;
+    }
+
+    /// <summary>Bytes that are available and that there are: of the machine, or of the cgroup that has less left.</summary>
+    private (long Available, long All) ReadMemory()
+    {
+        // "MemTotal:       16384000 kB", then free, then available
+        var lines = ReadLines("meminfo", 3);
+        if (lines.Length != 3 || !lines[2].StartsWith("MemAvailable:", StringComparison.Ordinal))
+        {
+            return default;
+        }
+
+        var least = (Available: Number(lines[2]) << 10, All: Number(lines[0]) << 10);
+        foreach (var group in _groups)
+        {
+            if (group.Read() is (Available: var available, All: var limit) && limit < least.All && available < least.Available)
+            {
+                least = (available, limit);
+            }
+        }
+
+        return least;
+
+        static long Number(string line) => long.TryParse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture, out var number) ? number : 0;
     }
 
     private long ReadIdleTicks()
@@ -65,15 +105,6 @@ internal sealed class MachineLoad(TimeProvider time, string kernel = "/proc")
         var line = ReadFirstLine("pressure/memory");
         var fields = line.Split([' ', '='], StringSplitOptions.RemoveEmptyEntries);
         return fields.Length > 2 && double.TryParse(fields[2], CultureInfo.InvariantCulture, out var percent) ? percent : 0;
-    }
-
-    private bool IsShort()
-    {
-        // "MemTotal:       16384000 kB", then free, then available
-        var lines = ReadLines("meminfo", 3);
-        return lines.Length == 3 && lines[2].StartsWith("MemAvailable:", StringComparison.Ordinal) && Number(lines[2]) < Number(lines[0]) * ShortShare;
-
-        static long Number(string line) => long.TryParse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture, out var number) ? number : 0;
     }
 
     private string ReadFirstLine(string file) => ReadLines(file, 1) is [var line] ? line : "";

@@ -15,8 +15,17 @@ internal enum PoolActionKind : byte
     /// <summary>Measure what the idle sandbox uses; then <see cref="Room.Measured"/>.</summary>
     Measure,
 
+    /// <summary>Find out what the idle sandbox has used of the cores; then <see cref="Room.Looked"/>.</summary>
+    Look,
+
+    /// <summary>Have the idle sandbox stand still, unless it was given an activation meanwhile; then <see cref="Room.Paused"/>.</summary>
+    Pause,
+
     /// <summary>Run the activation in the sandbox; then <see cref="ActionSlots.Return"/>.</summary>
     Run,
+
+    /// <summary>Resume the sandbox, then as <see cref="Run"/>.</summary>
+    Resume,
 
     /// <summary>No sandbox comes up for the activation: answer it so.</summary>
     RefuseNoSandbox,

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using Frusta.Contracts.Entities;
 using Frusta.Contracts.Errors;
 using Frusta.Invoker.Run;
@@ -18,12 +17,16 @@ internal interface IPoolClient
 }
 
 /// <summary>
-/// Carries out what the pool decides: starts, specialises, measures and ends sandboxes, tells the pool what came of it, and looks at it on a
+/// Carries out what the pool decides: starts, specialises, measures, pauses and ends sandboxes, tells the pool what came of it, and looks at it on a
 /// timer while anything waits. The pool itself has neither clock nor threads.
 /// </summary>
 internal sealed partial class PoolDriver : IDisposable
 {
     private static readonly TimeSpan SweepEvery = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(100);
+
+    // A look that measures is followed by a pause so many times as long as it took, however dear measuring is on this host.
+    private const int MeasuringPause = 20;
 
     private readonly InvokerOptions _options;
     private readonly ISandboxFactory _factory;
@@ -32,11 +35,15 @@ internal sealed partial class PoolDriver : IDisposable
     private readonly ILogger _logger;
     private readonly Room _room;
     private readonly MachineLoad _machine;
-    private readonly ConcurrentDictionary<PoolKey, ActionEntry> _entries = new();
+    private readonly SandboxPauses _pauses;
+    private readonly ActionEntries _entries = new();
     private readonly CancellationTokenSource _stopping = new();
     private ITimer? _sweep;
+    private ITimer? _look;
     private int _failedStarts;
     private int _sweeping;
+    private int _looking;
+    private long _measureAgainUs;
 
     public PoolDriver(InvokerOptions options, ISandboxFactory factory, PoolClock clock, IPoolClient client, ILogger logger)
     {
@@ -47,6 +54,7 @@ internal sealed partial class PoolDriver : IDisposable
         _logger = logger;
         _room = new Room(RulesOf(options, factory));
         _machine = new MachineLoad(clock.Time);
+        _pauses = new SandboxPauses(_room, clock, client, Execute, logger);
         Timer = new RunTimer(clock, Tick);
     }
 
@@ -59,8 +67,12 @@ internal sealed partial class PoolDriver : IDisposable
     /// <summary>What the pool holds now.</summary>
     public PoolCounts Count() => _room.Count();
 
-    /// <summary>Begins to look at the pool once a second. Stem cells come up behind.</summary>
-    public void Start() => _sweep = _clock.Time.CreateTimer(static driver => ((PoolDriver)driver!).Sweep(), this, TimeSpan.Zero, SweepEvery);
+    /// <summary>Begins to look at the pool now and then. Stem cells come up behind.</summary>
+    public void Start()
+    {
+        _sweep = _clock.Time.CreateTimer(static driver => ((PoolDriver)driver!).Sweep(), this, TimeSpan.Zero, SweepEvery);
+        _look = _clock.Time.CreateTimer(static driver => ((PoolDriver)driver!).Look(), this, LookEvery, LookEvery);
+    }
 
     /// <summary>Nothing starts from here on, and what idles is ended.</summary>
     public async Task CloseAsync()
@@ -69,6 +81,11 @@ internal sealed partial class PoolDriver : IDisposable
         if (_sweep is not null)
         {
             await _sweep.DisposeAsync();
+        }
+
+        if (_look is not null)
+        {
+            await _look.DisposeAsync();
         }
 
         Decide(static (room, now, actions) => room.Close(now, actions));
@@ -81,8 +98,30 @@ internal sealed partial class PoolDriver : IDisposable
     }
 
     /// <summary>The action as the pool knows it; null when its kind cannot run on this host.</summary>
-    public ActionEntry? FindOrAdd(PoolKey key, ExecutableAction action, string namespaceName) =>
-        _entries.TryGetValue(key, out var entry) ? entry : Add(key, action, namespaceName);
+    public ActionEntry? FindOrAdd(PoolKey key, ExecutableAction action, string namespaceName, out bool isNew)
+    {
+        isNew = false;
+        return _entries.Find(key) ?? Add(key, action, namespaceName, out isNew);
+    }
+
+    /// <summary>Whether there is something of an action with this document.</summary>
+    public bool Knows(string documentId) => _entries.Knows(documentId);
+
+    /// <summary>Only this revision of the action is called from now on, or none: the sandboxes of all others end.</summary>
+    public void Retire(string documentId, string? revision)
+    {
+        foreach (var entry in _entries.Of(documentId))
+        {
+            var retired = !string.Equals(entry.Action.Revision, revision, StringComparison.Ordinal);
+            if (retired != entry.Slots.IsRetired)
+            {
+                Decide((room, now, actions) => room.Retire(entry.Slots, retired, now, actions));
+            }
+        }
+    }
+
+    /// <summary>Runs the activation in a sandbox that stands still.</summary>
+    public void Resume(Slot slot, QueuedActivation activation) => _pauses.Resume(slot, activation);
 
     /// <summary>The action needs something of the room.</summary>
     public void Ask(ActionSlots slots)
@@ -100,6 +139,14 @@ internal sealed partial class PoolDriver : IDisposable
         Execute(actions);
     }
 
+    /// <summary>A sandbox has become idle while an action waited for room.</summary>
+    public void Freed()
+    {
+        var actions = new List<PoolAction>();
+        _room.Freed(_clock.NowUs, actions);
+        Execute(actions);
+    }
+
     private static RoomRules RulesOf(InvokerOptions options, ISandboxFactory factory)
     {
         var cells = new List<StemCellRule>();
@@ -108,13 +155,16 @@ internal sealed partial class PoolDriver : IDisposable
             cells.Add(new StemCellRule(family, cell.Count, (long)cell.MemoryMb << 20, factory.IsForItsMemoryOnly(family)));
         }
 
+        var capacity = options.Pool.Memory > 0 ? (long)options.Pool.Memory << 20 : MachineLoad.MemoryBytes / 2;
         return new RoomRules
         {
-            CapacityBytes = options.Pool.Memory > 0 ? (long)options.Pool.Memory << 20 : MachineLoad.MemoryBytes / 2,
-            IdleMarginBytes = (long)options.Pool.IdleMarginMb << 20,
+            CapacityBytes = capacity,
+            ReserveBytes = options.Pool.ReserveMb > 0 ? (long)options.Pool.ReserveMb << 20 : capacity / 16,
+            MostSandboxes = options.Pool.Sandboxes > 0 ? Math.Min(options.Pool.Sandboxes, factory.MostSandboxes) : factory.MostSandboxes,
             StartsAtOnce = options.Pool.StartsAtOnce,
             StartTries = options.Pool.StartTries,
             IdleTimeoutUs = options.Pool.IdleTimeoutMs * 1000L,
+            PauseGraceUs = options.Pool.PauseGraceMs * 1000L,
             MaxWaitUs = options.Queue.MaxWaitMs * 1000L,
             MaxQueuedPerAction = options.Queue.PerAction,
             MaxQueuedPerNamespace = options.Queue.PerNamespace,
@@ -125,24 +175,17 @@ internal sealed partial class PoolDriver : IDisposable
         };
     }
 
-    private ActionEntry? Add(PoolKey key, ExecutableAction action, string namespaceName)
+    private ActionEntry? Add(PoolKey key, ExecutableAction action, string namespaceName, out bool isNew)
     {
+        isNew = false;
         if (_factory.Find(action.Kind).Family is not { } family)
         {
             return null;
         }
 
-        lock (_entries)
-        {
-            if (!_entries.TryGetValue(key, out var entry))
-            {
-                var slots = _room.Add(key, family, (long)action.Limits.MemoryMb << 20, action.Limits.Instances ?? int.MaxValue);
-                entry = new ActionEntry(action, namespaceName, slots);
-                _entries[key] = entry;
-            }
-
-            return entry;
-        }
+        (var entry, isNew) = _entries.GetOrAdd(key, () => new ActionEntry(
+            action, namespaceName, _room.Add(key, family, (long)action.Limits.MemoryMb << 20, action.Limits.Instances ?? int.MaxValue)));
+        return entry;
     }
 
     private void Decide(Action<Room, long, List<PoolAction>> tell)
@@ -172,8 +215,14 @@ internal sealed partial class PoolDriver : IDisposable
                 case PoolActionKind.Measure:
                     _room.Measured(slot!, ((LiveSandbox)slot!.Content!).Runnable.Sandbox.MeasureMemory(), _clock.NowUs, actions);
                     break;
+                case PoolActionKind.Look or PoolActionKind.Pause:
+                    _pauses.Add(actions[i]);
+                    break;
                 case PoolActionKind.Run:
                     _client.Serve(slot!, (QueuedActivation)item!);
+                    break;
+                case PoolActionKind.Resume:
+                    _pauses.Resume(slot!, (QueuedActivation)item!);
                     break;
                 case PoolActionKind.RefuseNoSandbox:
                     _client.Refuse((QueuedActivation)item!, ExecutionTexts.NoSandbox);
@@ -225,6 +274,7 @@ internal sealed partial class PoolDriver : IDisposable
 
         Volatile.Write(ref _failedStarts, 0);
         slot.Content = live;
+        slot.Pause.IsPossible = live.Runnable.Sandbox.CanPause;
         Timer.Add(live);
         Started(live.Runnable.Sandbox.Label, (_clock.NowUs - began) / 1000);
         Decide((room, now, actions) => room.Started(slot, Math.Max(1, now - began), now, actions));
@@ -293,7 +343,7 @@ internal sealed partial class PoolDriver : IDisposable
             return false;
         }
 
-        Decide((room, now, actions) => room.Tick(now, lateUs, _machine.CoreIdles(), IsShortOfMemory(), actions));
+        Decide((room, now, actions) => room.Tick(now, lateUs, _machine.CoreIdles(), actions));
         return true;
     }
 
@@ -307,22 +357,32 @@ internal sealed partial class PoolDriver : IDisposable
         var forgotten = new List<PoolKey>();
         Decide((room, now, actions) =>
         {
-            if (IsShortOfMemory())
-            {
-                room.Tick(now, lateUs: 0, coreIdles: false, memoryPressure: true, actions);
-            }
-
+            // What is closed is forgotten before anything else is done: until then a call for it comes here in vain.
             room.Sweep(now, actions, forgotten);
+            forgotten.ForEach(_entries.Remove);
         });
-        foreach (var key in forgotten)
-        {
-            _entries.TryRemove(key, out _);
-        }
-
         Volatile.Write(ref _sweeping, 0);
     }
 
-    private bool IsShortOfMemory() => _machine.MemoryPressurePercent() > _options.Pool.MemoryPressurePercent;
+    private void Look()
+    {
+        if (Interlocked.Exchange(ref _looking, 1) == 1)
+        {
+            return;
+        }
+
+        var began = _clock.NowUs;
+        var measure = began >= _measureAgainUs;
+        var missing = _machine.MissingBytes(_options.Pool.AvailablePercent, _options.Pool.MemoryPressurePercent);
+        Decide((room, now, actions) => room.Look(now, missing, measure, actions));
+        if (measure)
+        {
+            var ended = _clock.NowUs;
+            _measureAgainUs = ended + (MeasuringPause * (ended - began));
+        }
+
+        Volatile.Write(ref _looking, 0);
+    }
 
     private void TellOfFailedStart(Exception exception, string family)
     {

@@ -11,11 +11,13 @@ internal sealed class Room
     private readonly RoomRules _rules;
     private readonly StemCells _cells;
     private readonly Dictionary<string, NamespaceShare> _shares = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, ColdStart> _coldStarts = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, FamilyCost> _families = new(StringComparer.Ordinal);
     private readonly List<ActionSlots> _actions = [];
+    private readonly HoldingActions _holding;
     private readonly WantingActions _wanting = new();
     private readonly Eviction _eviction;
     private readonly List<Slot> _expired = [];
+    private readonly PauseRule _pauses;
     private long _lastTickUs;
     private long _refillNotBeforeUs;
     private volatile bool _refillHeldBack;
@@ -27,8 +29,10 @@ internal sealed class Room
     {
         _rules = rules;
         Ledger = new RoomLedger(rules);
-        _cells = new StemCells(rules);
-        _eviction = new Eviction(rules, Ledger, _cells, _actions, _shares);
+        _pauses = new PauseRule(rules);
+        _cells = new StemCells(rules, Ledger);
+        _holding = new HoldingActions(rules);
+        _eviction = new Eviction(rules, Ledger, _cells, _holding, _shares);
     }
 
     public RoomLedger Ledger { get; }
@@ -48,7 +52,8 @@ internal sealed class Room
             }
 
             share.Actions++;
-            var slots = new ActionSlots(key, share, _rules, Ledger, family, limitBytes, maxInstances) { ColdStartUs = ColdStartOf(family).AverageUs };
+            var cost = CostOf(family);
+            var slots = new ActionSlots(key, share, _rules, Ledger, cost, family, limitBytes, maxInstances) { ColdStartUs = cost.ColdStartUs };
             _actions.Add(slots);
             return slots;
         }
@@ -67,7 +72,16 @@ internal sealed class Room
                 Give(slots, nowUs, actions);
             }
 
-            RefillStemCells(nowUs, actions);
+            Settle(nowUs, actions);
+        }
+    }
+
+    /// <summary>A sandbox has become idle while somebody waited: its room may be what that one needs.</summary>
+    public void Freed(long nowUs, List<PoolAction> actions)
+    {
+        lock (_lock)
+        {
+            Decide(nowUs, actions);
         }
     }
 
@@ -83,7 +97,7 @@ internal sealed class Room
             if (tookUs > 0)
             {
                 _starting--;
-                ColdStartOf(slot.Family).Seen(tookUs);
+                CostOf(slot.Family).StartTook(tookUs);
             }
 
             if (slot.Owner is null)
@@ -92,13 +106,14 @@ internal sealed class Room
                 _cells.Started(slot);
                 if (_closing)
                 {
-                    EndIdle(nowUs, actions);
+                    EndIdle(actions);
                 }
             }
             else
             {
-                slot.Owner.ColdStartUs = ColdStartOf(slot.Family).AverageUs;
+                slot.Owner.ColdStartUs = CostOf(slot.Family).ColdStartUs;
                 slot.Owner.Started(slot, nowUs, actions);
+                EndIdleOf(slot.Owner, slot.Owner.IsRetired, actions);
             }
 
             Decide(nowUs, actions);
@@ -111,16 +126,15 @@ internal sealed class Room
         lock (_lock)
         {
             _starting -= wasCell ? 0 : 1;
-            slot.State = SlotState.Gone;
-            Ledger.Release(slot.ChargedBytes);
+            _eviction.Gone(slot);
             if (slot.Owner is null)
             {
                 _cells.StartFailed(slot.Family, nowUs);
             }
             else
             {
-                slot.Owner.Share.SandboxBytes -= slot.LimitBytes;
                 slot.Owner.StartFailed(nowUs, actions);
+                _holding.Remove(slot.Owner);
                 Want(slot.Owner);
             }
 
@@ -148,11 +162,10 @@ internal sealed class Room
     {
         lock (_lock)
         {
-            slot.State = SlotState.Gone;
             _eviction.Stopped(slot);
             if (slot.Owner is not null)
             {
-                slot.Owner.Share.SandboxBytes -= slot.LimitBytes;
+                _holding.Remove(slot.Owner);
             }
 
             Decide(nowUs, actions);
@@ -172,24 +185,71 @@ internal sealed class Room
         }
     }
 
-    /// <summary>What an idle sandbox uses.</summary>
+    /// <summary>What an idle sandbox uses. When it has grown beyond the room, others end.</summary>
     public void Measured(Slot slot, long bytes, long nowUs, List<PoolAction> actions)
     {
         lock (_lock)
         {
-            if (slot.Owner is not null)
+            if (slot.Owner is not { } owner)
             {
-                slot.Owner.Measured(slot, bytes);
+                _cells.Measured(slot, bytes, nowUs);
+                CostOf(slot.Family).CellIdles(bytes);
+            }
+            else if (slot.State == SlotState.Idle && bytes > 0)
+            {
+                CostOf(slot.Family).Idles(bytes);
+                if (owner.Measured(slot, bytes, nowUs))
+                {
+                    _holding.Grew(slot);
+                }
             }
             else
             {
-                Ledger.Release(_cells.Measured(slot, bytes));
+                owner.Measured(slot, 0, nowUs);
             }
 
-            if (_wanting.Count > 0)
+            if (Ledger.Reserved > _rules.CapacityBytes)
             {
+                _eviction.BeginRound();
+                _eviction.EndIdle(Ledger.Reserved - _rules.CapacityBytes, actions);
+            }
+        }
+    }
+
+    /// <summary>What an idle sandbox has used of the cores by a time, in microseconds; null when that cannot be measured.</summary>
+    public void Looked(Slot slot, long? cpuUs, long atUs, List<PoolAction> actions)
+    {
+        lock (_lock)
+        {
+            if (slot.Owner!.Looked(slot, _pauses, cpuUs, atUs, actions))
+            {
+                _eviction.Stop(slot, actions);
+                Decide(atUs, actions);
+            }
+        }
+    }
+
+    /// <summary>An idle sandbox stands still, or could not be paused: then it is ended.</summary>
+    public void Paused(Slot slot, bool succeeded, long nowUs, List<PoolAction> actions)
+    {
+        lock (_lock)
+        {
+            if (slot.Owner!.Paused(slot, succeeded))
+            {
+                _eviction.Stop(slot, actions);
                 Decide(nowUs, actions);
             }
+        }
+    }
+
+    /// <summary>Whether the action is still what is called: if not, what idles of it ends now, and what runs when nothing waits for it.</summary>
+    public void Retire(ActionSlots slots, bool retired, long nowUs, List<PoolAction> actions)
+    {
+        lock (_lock)
+        {
+            slots.IsRetired = retired;
+            EndIdleOf(slots, retired, actions);
+            Decide(nowUs, actions);
         }
     }
 
@@ -197,44 +257,71 @@ internal sealed class Room
     /// <param name="nowUs">The pool's clock.</param>
     /// <param name="lateUs">Microseconds that this tick comes late: so long the machine holds things up.</param>
     /// <param name="coreIdles">True when the machine has a core to spare.</param>
-    /// <param name="memoryPressure">True when the machine is short of memory: the sandbox idle for longest goes.</param>
     /// <param name="actions">Takes what is to be done.</param>
-    public void Tick(long nowUs, long lateUs, bool coreIdles, bool memoryPressure, List<PoolAction> actions)
+    public void Tick(long nowUs, long lateUs, bool coreIdles, List<PoolAction> actions)
     {
         lock (_lock)
         {
             var passedUs = Math.Min(nowUs - _lastTickUs, LongestTickUs);
             _lastTickUs = nowUs;
-            Ledger.Ticked(lateUs, coreIdles, _actions.Sum(static slots => slots.Count().ShortRuns));
-            for (var i = _actions.Count - 1; i >= 0; i--)
+            var busy = Ledger.Busy.Look();
+            var shortRuns = 0;
+            foreach (var slots in busy)
             {
-                var slots = _actions[i];
-                slots.Share.Used += (double)slots.BusyBytes * passedUs;
+                var now = slots.Count();
+                shortRuns += now.ShortRuns;
+                slots.Share.Used += (double)now.Busy * slots.LimitBytes * passedUs;
+            }
+
+            Ledger.Ticked(lateUs, coreIdles, shortRuns);
+            foreach (var slots in busy)
+            {
                 if (slots.Tick(nowUs, coreIdles, actions))
                 {
                     Want(slots);
                 }
             }
 
-            if (memoryPressure)
-            {
-                _eviction.BeginRound();
-                _eviction.EvictOldest(actions);
-            }
-
             Decide(nowUs, actions);
         }
     }
 
-    /// <summary>The slower look, about once a second: idle sandboxes that are to be measured or ended, keys to be forgotten.</summary>
+    /// <summary>The look at memory, about ten times a second: idle sandboxes end while the machine has too little, and some are measured.</summary>
+    /// <param name="nowUs">The pool's clock.</param>
+    /// <param name="missingBytes">Bytes that the machine should have free and has not; 0 when it has.</param>
+    /// <param name="measure">False to measure none this time.</param>
+    /// <param name="actions">Takes what is to be done.</param>
+    public void Look(long nowUs, long missingBytes, bool measure, List<PoolAction> actions)
+    {
+        lock (_lock)
+        {
+            _eviction.IsShort = missingBytes > 0;
+            if (missingBytes > 0)
+            {
+                _eviction.BeginRound();
+                _eviction.EndIdle(missingBytes, actions);
+            }
+
+            if (measure)
+            {
+                _holding.AskToMeasure(nowUs, actions);
+                _cells.AskToMeasure(nowUs, actions);
+            }
+        }
+    }
+
+    /// <summary>The slower look, about once a second: idle sandboxes that are to be paused or ended, keys to be forgotten.</summary>
     public void Sweep(long nowUs, List<PoolAction> actions, List<PoolKey> forgotten)
     {
         lock (_lock)
         {
+            _pauses.BeginSweep();
             for (var i = _actions.Count - 1; i >= 0; i--)
             {
                 var slots = _actions[i];
-                slots.Expire(nowUs, _expired, actions);
+                slots.Expire(nowUs, _expired);
+                slots.Pause(_pauses, nowUs, actions);
+                EndIdleOf(slots, slots.IsRetired, actions);
                 if (slots.WantingAt < 0 && slots.TryClose(nowUs))
                 {
                     forgotten.Add(slots.Key);
@@ -252,7 +339,6 @@ internal sealed class Room
             }
 
             _expired.Clear();
-            _cells.Sweep(nowUs, actions);
             Decide(nowUs, actions);
         }
     }
@@ -264,7 +350,7 @@ internal sealed class Room
         {
             _closing = true;
             _actions.ForEach(slots => slots.RefuseWaiting(nowUs, actions));
-            EndIdle(nowUs, actions);
+            EndIdle(actions);
         }
     }
 
@@ -294,6 +380,8 @@ internal sealed class Room
     {
         if (_wanting.TryAdd(slots))
         {
+            Ledger.TellThatSomebodyWaits(true);
+
             // Who was away has not saved up: it stands beside the one that has had least.
             slots.Share.Used = Math.Max(slots.Share.Used, slots.Share.SandboxBytes == 0 ? LeastUsed() : 0);
         }
@@ -312,6 +400,17 @@ internal sealed class Room
                     break;
                 }
             }
+        }
+
+        Settle(nowUs, actions);
+    }
+
+    /// <summary>What is left to do once it is known who waits.</summary>
+    private void Settle(long nowUs, List<PoolAction> actions)
+    {
+        if (Ledger.SomebodyWaits && _wanting.Count == 0)
+        {
+            Ledger.TellThatSomebodyWaits(false);
         }
 
         RefillStemCells(nowUs, actions);
@@ -337,7 +436,7 @@ internal sealed class Room
 
     private bool TryWake(ActionSlots slots, long wakeBytes, long nowUs, List<PoolAction> actions)
     {
-        if (wakeBytes > 0 && !_eviction.TryReserve(slots, wakeBytes, nowUs, actions))
+        if (wakeBytes > 0 && !_eviction.TryReserveToWake(slots, wakeBytes, nowUs, actions))
         {
             return false;
         }
@@ -355,12 +454,12 @@ internal sealed class Room
             return false;
         }
 
-        if (!_eviction.TryReserve(slots, slots.LimitBytes - (cell?.ChargedBytes ?? 0), nowUs, actions))
+        if (!_eviction.TryReserve(slots, slots.LimitBytes - (cell?.ChargedBytes ?? 0), isNew: cell is null, nowUs, actions))
         {
             return false;
         }
 
-        slots.Share.SandboxBytes += slots.LimitBytes;
+        _holding.Add(slots);
         HoldRefillBack(nowUs);
         if (cell is null)
         {
@@ -373,7 +472,6 @@ internal sealed class Room
 
         _cells.Remove(cell);
         cell.LimitBytes = cell.ChargedBytes = slots.LimitBytes;
-        cell.MeasuredBytes = 0;
         slots.Starting(cell);
         actions.Add(new PoolAction(PoolActionKind.Specialise, cell, null));
         return true;
@@ -401,13 +499,13 @@ internal sealed class Room
 
     private void RefillStemCells(long nowUs, List<PoolAction> actions)
     {
-        if (_closing || _wanting.Count > 0 || (_refillHeldBack && nowUs < _refillNotBeforeUs))
+        if (_closing || _eviction.IsShort || _wanting.Count > 0 || (_refillHeldBack && nowUs < _refillNotBeforeUs))
         {
             return;
         }
 
         _refillHeldBack = false;
-        while (_starting < _rules.StartsAtOnce && _cells.Missing(nowUs) is { } rule && Ledger.TryReserve(rule.LimitBytes))
+        while (_starting < _rules.StartsAtOnce && _cells.Missing(nowUs) is { } rule && _eviction.TryReserveCell(rule.LimitBytes))
         {
             _starting++;
             var cell = new Slot(++_lastNumber, rule.Family, rule.LimitBytes);
@@ -416,7 +514,7 @@ internal sealed class Room
         }
     }
 
-    private void EndIdle(long nowUs, List<PoolAction> actions)
+    private void EndIdle(List<PoolAction> actions)
     {
         while (_cells.TakeOther("", 0) is { } cell)
         {
@@ -425,31 +523,26 @@ internal sealed class Room
 
         foreach (var slots in _actions)
         {
-            while (slots.OldestIdleUs() <= nowUs && slots.EvictOldest() is { } slot)
-            {
-                _eviction.Stop(slot, actions);
-            }
+            EndIdleOf(slots, really: true, actions);
         }
     }
 
-    private ColdStart ColdStartOf(string family)
+    private void EndIdleOf(ActionSlots slots, bool really, List<PoolAction> actions)
     {
-        if (!_coldStarts.TryGetValue(family, out var cost))
+        while (really && slots.EvictOldest() is { } slot)
         {
-            _coldStarts.Add(family, cost = new ColdStart(_rules.FirstColdStartUs));
+            _eviction.Stop(slot, actions);
+        }
+    }
+
+    private FamilyCost CostOf(string family)
+    {
+        if (!_families.TryGetValue(family, out var cost))
+        {
+            _families.Add(family, cost = new FamilyCost(_rules.FirstColdStartUs));
         }
 
         return cost;
-    }
-
-    private sealed class ColdStart(long firstUs)
-    {
-        // However soon a process is up, its start took a core from others for a while.
-        private const long LeastUs = 10_000;
-
-        public long AverageUs { get; private set; } = firstUs;
-
-        public void Seen(long tookUs) => AverageUs = Math.Max(LeastUs, AverageUs + ((tookUs - AverageUs) / 4));
     }
 }
 

@@ -7,11 +7,17 @@ namespace Frusta.Invoker.Pool;
 internal sealed class RoomLedger(RoomRules rules)
 {
     private long _reserved;
+    private long _slack;
     private long _queuedBytes;
     private int _queued;
     private long _lateUs;
     private volatile int _shortRuns;
     private volatile bool _coreIdles;
+    private int _somebodyWaits;
+    private double _worthOfLastEnded;
+
+    /// <summary>The actions that run or wait for something.</summary>
+    public BusyActions Busy { get; } = new();
 
     /// <summary>Whether the machine was seen to have a core to spare.</summary>
     public bool CoreIdles => _coreIdles;
@@ -36,13 +42,59 @@ internal sealed class RoomLedger(RoomRules rules)
 
     public long QueuedBytes => Volatile.Read(ref _queuedBytes);
 
-    /// <summary>More than three quarters taken: an idle sandbox is at once counted by what it uses, where that is known.</summary>
-    public bool Tight => Reserved > rules.CapacityBytes / 4 * 3;
+    /// <summary>Bytes that idle sandboxes may come to use beside those that are counted for them, up to the bound of the reserve.</summary>
+    public long Kept(long lessSlack = 0) => Math.Min(rules.ReserveBytes, Math.Max(0, Volatile.Read(ref _slack) - lessSlack));
 
-    public bool TryReserve(long bytes)
+    /// <summary>True while an action wants something of the room: a sandbox that becomes idle then may be what it waits for.</summary>
+    public bool SomebodyWaits => Volatile.Read(ref _somebodyWaits) != 0;
+
+    /// <summary>Worth of the sandbox that was ended last for want of room: what is used now is worth more by what its use would cost as a cold start.</summary>
+    public double WorthOfLastEnded
+    {
+        get => Volatile.Read(ref _worthOfLastEnded);
+        set => Volatile.Write(ref _worthOfLastEnded, value);
+    }
+
+    /// <summary>Says whether somebody waits. What is reserved is read behind it, as whoever releases looks behind that.</summary>
+    public void TellThatSomebodyWaits(bool waits) => Interlocked.Exchange(ref _somebodyWaits, waits ? 1 : 0);
+
+    /// <summary>Counts an idle sandbox by these bytes from now on, though never by more than its limit.</summary>
+    public void CountIdle(Slot slot, long bytes)
+    {
+        var more = Math.Min(bytes, slot.LimitBytes) - slot.ChargedBytes;
+        slot.ChargedBytes += more;
+        Interlocked.Add(ref _slack, -more);
+        Interlocked.Add(ref _reserved, more);
+    }
+
+    /// <summary>Counts an idle sandbox by its limit, since it becomes busy; false when there is no room for that.</summary>
+    public bool TryWake(Slot slot)
+    {
+        var more = slot.SlackBytes;
+        if (more > 0)
+        {
+            if (!TryReserve(more, lessSlack: more))
+            {
+                return false;
+            }
+
+            IdleEnds(slot);
+            slot.ChargedBytes = slot.LimitBytes;
+        }
+
+        return true;
+    }
+
+    /// <summary>The sandbox idles no more; what it is counted by does not change.</summary>
+    public void IdleEnds(Slot slot) => Interlocked.Add(ref _slack, -slot.SlackBytes);
+
+    /// <summary>Takes bytes of the room, apart from what is kept for idle sandboxes that grow.</summary>
+    /// <param name="bytes">How many.</param>
+    /// <param name="lessSlack">Bytes among them that an idle sandbox could have come to use, which idles no more then.</param>
+    public bool TryReserve(long bytes, long lessSlack = 0)
     {
         var seen = Volatile.Read(ref _reserved);
-        while (seen + bytes <= rules.CapacityBytes)
+        while (seen + bytes + Kept(lessSlack) <= rules.CapacityBytes)
         {
             var before = Interlocked.CompareExchange(ref _reserved, seen + bytes, seen);
             if (before == seen)

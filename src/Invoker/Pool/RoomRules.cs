@@ -9,8 +9,11 @@ internal sealed record RoomRules
     /// <summary>Cores of this machine.</summary>
     public int Cores { get; init; } = Environment.ProcessorCount;
 
-    /// <summary>Bytes added to what an idle sandbox was measured to use.</summary>
-    public long IdleMarginBytes { get; init; } = 16L << 20;
+    /// <summary>Bytes of the room that are kept for idle sandboxes that use more than was seen of them, all together.</summary>
+    public long ReserveBytes { get; init; }
+
+    /// <summary>Sandboxes that this host can hold, whatever they use.</summary>
+    public int MostSandboxes { get; init; } = int.MaxValue;
 
     /// <summary>Sandboxes that may be starting at a time.</summary>
     public int StartsAtOnce { get; init; } = 4;
@@ -21,8 +24,41 @@ internal sealed record RoomRules
     /// <summary>Microseconds after which an idle sandbox is ended.</summary>
     public long IdleTimeoutUs { get; init; } = 600_000_000;
 
-    /// <summary>Microseconds after which an idle sandbox is measured and counted by what it uses.</summary>
-    public long MeasureAfterUs { get; init; } = 1_000_000;
+    /// <summary>Microseconds after which an idle sandbox is measured again.</summary>
+    public long MeasureEveryUs { get; init; } = 5_000_000;
+
+    /// <summary>Idle sandboxes that are measured at one look, ten times a second: what that costs does not grow with their number.</summary>
+    public int MeasuresAtOnce { get; init; } = 20;
+
+    /// <summary>Microseconds of a run after which a sandbox is measured before others: shorter ones have no time to fill much memory.</summary>
+    public long LongRunUs { get; init; } = 10_000;
+
+    /// <summary>Bytes, and a quarter, by which an idle sandbox must have grown to be the first that is ended.</summary>
+    public long GrownBytes { get; init; } = 4L << 20;
+
+    /// <summary>Actions that are looked at to find the idle sandbox of least worth.</summary>
+    public int EvictionSample { get; init; } = 32;
+
+    /// <summary>Runs of a sandbox beyond which further ones add nothing to its worth, so that what was popular once goes in the end.</summary>
+    public int MostUses { get; init; } = 16;
+
+    /// <summary>Of so many sandboxes that ran once, one is worth its run: a cycle larger than the room finds these again, where all alike would go before they are called.</summary>
+    public int FirstUseCountsOf { get; init; } = 8;
+
+    /// <summary>Microseconds after which an idle sandbox is paused.</summary>
+    public long PauseGraceUs { get; init; } = 10_000_000;
+
+    /// <summary>Microseconds after which it is first seen what an idle sandbox uses of the cores. Many are idle for less, again and again.</summary>
+    public long LookAfterUs { get; init; } = 250_000;
+
+    /// <summary>Microseconds between two looks at least: a sweep that comes late and the next one in time are no measure.</summary>
+    public long LookEveryUs { get; init; } = 800_000;
+
+    /// <summary>Microseconds of the cores in a second above which an idle sandbox is paused before its time, or ended where that is not possible.</summary>
+    public long BurningCpuUs { get; init; } = 50_000;
+
+    /// <summary>Idle sandboxes that are looked at in a sweep; each look costs some 20 us.</summary>
+    public int LooksPerSweep { get; init; } = 1000;
 
     /// <summary>Microseconds that an activation may wait.</summary>
     public long MaxWaitUs { get; init; } = 600_000_000;

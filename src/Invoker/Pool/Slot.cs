@@ -35,8 +35,26 @@ internal sealed class Slot(int number, string family, long limitBytes)
     /// <summary>Bytes that the room counts for it now.</summary>
     public long ChargedBytes { get; set; } = limitBytes;
 
+    /// <summary>Bytes that the room does not count while it is idle, though it may come to use them.</summary>
+    public long SlackBytes => LimitBytes - ChargedBytes;
+
     /// <summary>Bytes that it was seen to use while idle; 0 when never measured.</summary>
     public long MeasuredBytes { get; set; }
+
+    /// <summary>When it was measured last, in microseconds of the pool's clock.</summary>
+    public long MeasuredUs { get; set; }
+
+    /// <summary>False until it was measured after its last run that was long enough to change what it uses.</summary>
+    public bool IsSeen { get; set; }
+
+    /// <summary>Bytes that it was seen to use when it was first measured after its last run; 0 before that.</summary>
+    public long FirstIdleBytes { get; set; }
+
+    /// <summary>Runs that it has begun.</summary>
+    public int Uses { get; set; }
+
+    /// <summary>The clock of evictions when its last run began.</summary>
+    public double WorthThen { get; set; }
 
     /// <summary>The action that it belongs to; null for a stem cell.</summary>
     public ActionSlots? Owner { get; set; }
@@ -48,6 +66,9 @@ internal sealed class Slot(int number, string family, long limitBytes)
 
     /// <summary>True while a measurement that was asked for is under way.</summary>
     public bool MeasureAsked { get; set; }
+
+    /// <summary>Whether it stands still while it is idle.</summary>
+    public SlotPause Pause { get; } = new();
 
     /// <summary>Microseconds of the pool's clock: when it became idle, or began to run.</summary>
     public long SinceUs { get; set; }

@@ -22,6 +22,9 @@ internal sealed class StartRule(RoomRules rules, RoomLedger ledger, int maxInsta
     /// <summary>Microseconds that a cold start costs, without loading the code.</summary>
     public long ColdStartUs { get; set; } = rules.FirstColdStartUs;
 
+    /// <summary>Microseconds that a cold start costs with loading the code.</summary>
+    public long StartUs => ColdStartUs + _initUs;
+
     /// <summary>Sandboxes in which a run is under way.</summary>
     public int Running { get; private set; }
 
@@ -117,7 +120,7 @@ internal sealed class StartRule(RoomRules rules, RoomLedger ledger, int maxInsta
             return false;
         }
 
-        return _oneMore || waiting * EstimateUs(coming, nowUs) / serving > ColdStartUs + _initUs;
+        return _oneMore || waiting * EstimateUs(coming, nowUs) / serving > StartUs;
     }
 
     /// <summary>

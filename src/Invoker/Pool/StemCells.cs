@@ -6,11 +6,13 @@ internal sealed class StemCells
     private const long FirstPauseUs = 1_000_000;
     private const long LongestPauseUs = 60_000_000;
     private readonly RoomRules _rules;
+    private readonly RoomLedger _ledger;
     private readonly Family[] _families;
 
-    public StemCells(RoomRules rules)
+    public StemCells(RoomRules rules, RoomLedger ledger)
     {
         _rules = rules;
+        _ledger = ledger;
         _families = new Family[rules.StemCells.Count];
         for (var i = 0; i < _families.Length; i++)
         {
@@ -49,7 +51,17 @@ internal sealed class StemCells
     /// <summary>A ready cell for an action of the family with this limit, or null. It stays until it is removed.</summary>
     public Slot? Find(string family, long limitBytes) => Of(family) is { Ready: [.., var last] } own && own.Rule.Serves(family, limitBytes) ? last : null;
 
-    public bool Remove(Slot cell) => Of(cell.Family)?.Ready.Remove(cell) ?? false;
+    /// <summary>Takes a cell out; false when it was not ready.</summary>
+    public bool Remove(Slot cell)
+    {
+        if (Of(cell.Family)?.Ready.Remove(cell) is not true)
+        {
+            return false;
+        }
+
+        _ledger.IdleEnds(cell);
+        return true;
+    }
 
     /// <summary>Takes a cell out that does not serve such an action, to be ended for want of room.</summary>
     public Slot? TakeOther(string family, long limitBytes)
@@ -58,7 +70,7 @@ internal sealed class StemCells
         {
             if (!other.Rule.Serves(family, limitBytes) && other.Ready is [.., var cell])
             {
-                other.Ready.RemoveAt(other.Ready.Count - 1);
+                Remove(cell);
                 return cell;
             }
         }
@@ -99,14 +111,14 @@ internal sealed class StemCells
         family.PauseUs = Math.Min(family.PauseUs * 2, LongestPauseUs);
     }
 
-    /// <summary>Asks for a measurement of those that are ready for a while.</summary>
-    public void Sweep(long nowUs, List<PoolAction> actions)
+    /// <summary>Names those that were not measured of late.</summary>
+    public void AskToMeasure(long nowUs, List<PoolAction> actions)
     {
         foreach (var family in _families)
         {
             foreach (var cell in family.Ready)
             {
-                if (!cell.MeasureAsked && cell.MeasuredBytes == 0 && nowUs - cell.SinceUs > _rules.MeasureAfterUs)
+                if (!cell.MeasureAsked && (cell.MeasuredUs == 0 || nowUs - cell.MeasuredUs >= _rules.MeasureEveryUs))
                 {
                     cell.MeasureAsked = true;
                     actions.Add(new PoolAction(PoolActionKind.Measure, cell, null));
@@ -115,20 +127,15 @@ internal sealed class StemCells
         }
     }
 
-    /// <summary>Counts a ready cell by what it uses. Gives the bytes that this frees.</summary>
-    public long Measured(Slot cell, long bytes)
+    /// <summary>Counts a ready cell by what it uses.</summary>
+    public void Measured(Slot cell, long bytes, long nowUs)
     {
         cell.MeasureAsked = false;
-        var counted = bytes + _rules.IdleMarginBytes;
-        if (cell.State != SlotState.Idle || bytes == 0 || counted >= cell.ChargedBytes)
+        if (cell.State == SlotState.Idle && cell.Owner is null && bytes > 0)
         {
-            return 0;
+            cell.MeasuredUs = nowUs;
+            _ledger.CountIdle(cell, bytes);
         }
-
-        var freed = cell.ChargedBytes - counted;
-        cell.MeasuredBytes = bytes;
-        cell.ChargedBytes = counted;
-        return freed;
     }
 
     private Family? Of(string name)

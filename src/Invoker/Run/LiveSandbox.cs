@@ -5,7 +5,9 @@ namespace Frusta.Invoker.Run;
 /// <summary>A sandbox that is up, with its place in the pool and the deadline of what runs in it.</summary>
 internal sealed class LiveSandbox(Slot slot, RunnableSandbox runnable, bool stemCell)
 {
+    private readonly Lock _pauseLock = new();
     private long _deadlineUs;
+    private volatile bool _lost;
 
     public Slot Slot { get; } = slot;
 
@@ -15,7 +17,31 @@ internal sealed class LiveSandbox(Slot slot, RunnableSandbox runnable, bool stem
     public bool StemCell { get; } = stemCell;
 
     /// <summary>True once nothing can run in it any more.</summary>
-    public bool IsDead => Runnable.IsDead || Runnable.Sandbox.Exited.IsCompleted;
+    public bool IsDead => _lost || Runnable.IsDead || Runnable.Sandbox.Exited.IsCompleted;
+
+    /// <summary>Has it stand still, unless it was given an activation since the pool wanted that. Whoever gives it one afterwards waits here until that is done.</summary>
+    public void Pause()
+    {
+        lock (_pauseLock)
+        {
+            if (Slot.Pause.State != PauseState.Awake)
+            {
+                Runnable.Sandbox.Pause();
+            }
+        }
+    }
+
+    /// <summary>Lets it go on. To be called when it was given an activation, and before that is sent.</summary>
+    public void Resume()
+    {
+        lock (_pauseLock)
+        {
+            Runnable.Sandbox.Resume();
+        }
+    }
+
+    /// <summary>It could not be resumed: nothing runs in it any more.</summary>
+    public void Lose() => _lost = true;
 
     public void SetDeadline(long us) => Interlocked.Exchange(ref _deadlineUs, us);
 

@@ -8,8 +8,8 @@ namespace Frusta.Invoker.Run;
 /// <summary>An activation with its resolved action, from its arrival to its record.</summary>
 /// <param name="delivery">The activation.</param>
 /// <param name="entry">Its action.</param>
-/// <param name="isResolvedAgain">True when the action was looked up a second time, because it had changed.</param>
-internal sealed class QueuedActivation(IDelivery delivery, ActionEntry entry, bool isResolvedAgain) : Waiting
+/// <param name="looks">How often the action was looked up again, because it had changed.</param>
+internal sealed class QueuedActivation(IDelivery delivery, ActionEntry entry, int looks) : Waiting
 {
     public IDelivery Delivery { get; } = delivery;
 
@@ -17,7 +17,7 @@ internal sealed class QueuedActivation(IDelivery delivery, ActionEntry entry, bo
 
     public ActionEntry Entry { get; } = entry;
 
-    public bool IsResolvedAgain { get; } = isResolvedAgain;
+    public int Looks { get; } = looks;
 
     public ExecutableAction Action => Entry.Action;
 

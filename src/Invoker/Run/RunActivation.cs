@@ -92,6 +92,7 @@ internal sealed partial class RunActivation(IEntityStore store, LimitsOptions li
                 times = times with { InitMs = initMs };
                 if (failure is { } failed)
                 {
+                    await ReadOutputAsync(live);
                     return Record(live, activation, failed, times, result);
                 }
 
@@ -124,6 +125,7 @@ internal sealed partial class RunActivation(IEntityStore store, LimitsOptions li
             }
 
             // Collect what it wrote, and write the record.
+            await ReadOutputAsync(live);
             return Record(live, activation, verdict, times, result);
         }
         catch (Exception exception)
@@ -183,6 +185,15 @@ internal sealed partial class RunActivation(IEntityStore store, LimitsOptions li
     {
         ClassifyAnswer.WriteError(result, ExecutionTexts.Interrupted);
         return new Verdict(ActivationStatus.WhiskError);
+    }
+
+    /// <summary>Long output is read, and recorded, by a thread for which nobody else waits.</summary>
+    private static async ValueTask ReadOutputAsync(LiveSandbox live)
+    {
+        if (!live.Runnable.TryReadOutput())
+        {
+            await Task.Yield();
+        }
     }
 
     private static RunEnd Record(LiveSandbox live, QueuedActivation activation, Verdict verdict, RunTimes times, PooledBuffer result)

@@ -18,7 +18,13 @@ public abstract class RunnableSandbox : IAsyncDisposable
     /// <param name="limitBytes">Bytes of log that it may write; 0 drops all.</param>
     public abstract void BeginOutput(long limitBytes);
 
-    /// <summary>Takes what the activation wrote. Called when its answer is there, or when there will be none.</summary>
+    /// <summary>
+    /// Reads what the activation wrote if that is little: called when its answer is there, or when there will be none. False when there is more;
+    /// to collect that takes as long as the code likes, so it is not to be done on an event loop.
+    /// </summary>
+    public abstract bool TryReadOutput();
+
+    /// <summary>Takes what the activation wrote, after <see cref="TryReadOutput"/>.</summary>
     /// <param name="failed">True for a developer error, after which a line says that logs might be missing.</param>
     /// <param name="lastWords">A line that is the runtime's though its process could not write it, or null.</param>
     public abstract LogsResult CollectOutput(bool failed, string? lastWords);
@@ -40,6 +46,9 @@ public interface ISandboxFactory
 
     /// <summary>True when a sandbox of the family serves only actions with the memory that it was started for.</summary>
     bool IsForItsMemoryOnly(string family);
+
+    /// <summary>Sandboxes that this host can hold at a time.</summary>
+    int MostSandboxes => int.MaxValue;
 
     /// <summary>Starts a sandbox with the family's runtime in it, without any code yet.</summary>
     /// <param name="family">As <see cref="Find"/> gave it.</param>

@@ -57,6 +57,8 @@ public sealed class RuntimeSandboxFactory : ISandboxFactory
 
     public bool IsForItsMemoryOnly(string family) => _families.TryGetValue(family, out var recipe) && recipe.IsForItsMemoryOnly;
 
+    public int MostSandboxes => _maker.MostSandboxes;
+
     public async ValueTask<RunnableSandbox> StartAsync(string family, int memoryMb, bool ahead, CancellationToken cancellationToken)
     {
         if (!_families.TryGetValue(family, out var recipe))
@@ -118,6 +120,8 @@ public sealed class RuntimeSandboxFactory : ISandboxFactory
         public override bool IsDead => Client.IsDead;
 
         public override void BeginOutput(long limitBytes) => _output.Begin(limitBytes);
+
+        public override bool TryReadOutput() => _output.TryReadShort();
 
         public override LogsResult CollectOutput(bool failed, string? lastWords) => _output.Collect(failed, lastWords);
 

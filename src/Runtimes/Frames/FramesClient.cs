@@ -1,10 +1,10 @@
 using System.Buffers;
 using System.Buffers.Binary;
-using System.Net.Sockets;
 using System.Text;
 using System.Threading.Tasks.Sources;
 using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Names;
+using Frusta.Sandboxes;
 using Frusta.Sockets;
 
 namespace Frusta.Runtimes.Frames;
@@ -14,13 +14,23 @@ namespace Frusta.Runtimes.Frames;
 /// One exchange at a time. The channel is always watched, so that the end of the process is seen at once, between
 /// activations too. The answer's continuation runs on the loop's thread, which received it. Nothing is allocated for an
 /// exchange but the answer's body. What the runner says is checked: anything but the one answer that is awaited makes
-/// the client useless and its sandbox one to be ended.
+/// the client useless and its sandbox one to be ended. No runner holds the loop: of a result only so much is received at a time, and one that is
+/// long is handed out on another thread.
 /// </remarks>
-public sealed class FramesClient : ReadySocket, IRuntimeClient, IValueTaskSource<RuntimeAnswer>
+public sealed class FramesClient : ReadyPipes, IRuntimeClient, IValueTaskSource<RuntimeAnswer>
 {
     private const int ReceiveBytes = 8 * 1024;
     private const int CopiedSendBytes = 64 * 1024;
     private const int HelloBytes = 1024;
+
+    // A runner that writes as fast as this reads keeps the loop for some 50 us before all others have their turn.
+    private const int BytesATurn = 256 * 1024;
+
+    // What is done with a result takes the longer the longer it is: it is looked through, written to the record, and sent.
+    private const int LongResultBytes = 64 * 1024;
+
+    // Memory is taken as bytes come: a header costs a runner nothing.
+    private const int BytesAhead = 128 * 1024;
 
     private const int Idle = 0;
     private const int InFlight = 1;
@@ -53,12 +63,12 @@ public sealed class FramesClient : ReadySocket, IRuntimeClient, IValueTaskSource
     private bool _owes;
 
     /// <summary>Takes over the channel. Nothing happens before <see cref="Start"/>.</summary>
-    /// <param name="channel">Connected socket of the sandbox.</param>
+    /// <param name="channel">Our ends of the sandbox's pipes; from now on this one's.</param>
     /// <param name="family">Decides what the end of the process means in the middle of an exchange.</param>
     /// <param name="maxResultBytes">Bytes of the largest result; the runner was started with the same number.</param>
     /// <param name="loops">One of them watches the channel.</param>
-    public FramesClient(Socket channel, RuntimeFamily family, int maxResultBytes, EventLoops loops)
-        : base(channel, loops)
+    public FramesClient(SandboxChannel channel, RuntimeFamily family, int maxResultBytes, EventLoops loops)
+        : base(channel.Answers, channel.Requests, loops)
     {
         _family = family;
         _maxResultBytes = maxResultBytes;
@@ -189,7 +199,7 @@ public sealed class FramesClient : ReadySocket, IRuntimeClient, IValueTaskSource
         }
     }
 
-    /// <summary>What did not fit into the socket at once. The request stays valid: no answer ends its exchange before this has ended.</summary>
+    /// <summary>What did not fit into the pipe at once. The request stays valid: no answer ends its exchange before this has ended.</summary>
     private async Task SendRestAsync(byte[] frame, int size, int sent, ReadOnlyMemory<byte> request)
     {
         var whole = await TrySendAllAsync(frame.AsMemory(sent, size - sent)) && await TrySendAllAsync(request);
@@ -235,16 +245,14 @@ public sealed class FramesClient : ReadySocket, IRuntimeClient, IValueTaskSource
                 return false;
             }
 
-            if (sent == WouldBlock)
+            bytes = bytes[Math.Max(sent, 0)..];
+            if (bytes.Length > 0)
             {
+                // From here on on a thread of the pool: a runner that reads as fast as we write would keep the loop.
                 var room = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
                 Volatile.Write(ref _room, room);
                 AwaitWritable();
                 await room.Task;
-            }
-            else
-            {
-                bytes = bytes[sent..];
             }
         }
 
@@ -253,19 +261,24 @@ public sealed class FramesClient : ReadySocket, IRuntimeClient, IValueTaskSource
 
     protected override void OnWritable() => Volatile.Read(ref _room)?.TrySetResult();
 
-    /// <summary>Receives until there is nothing more, and hands out the answer if one came: its continuation may begin the next exchange.</summary>
+    /// <summary>
+    /// Receives until there is nothing more or others are to have their turn, and hands out the answer if one came: its continuation may begin the
+    /// next exchange.
+    /// </summary>
     protected override void OnReadable()
     {
+        var left = BytesATurn;
         do
         {
             int count;
-            while ((count = Receive(_body is null ? _received.AsSpan(_have) : Rest(_body))) != WouldBlock)
+            while ((count = Receive(_body is null ? _received.AsSpan(_have) : Rest(_body, left))) != WouldBlock)
             {
+                left -= count;
                 var open = TryTake(count);
                 if (_owes)
                 {
                     var owed = _owed;
-                    (_owes, _owed) = (false, default);
+                    (_owes, _owed, left) = (false, default, 0);
                     Complete(owed);
                 }
 
@@ -273,9 +286,25 @@ public sealed class FramesClient : ReadySocket, IRuntimeClient, IValueTaskSource
                 {
                     return;
                 }
+
+                if (left <= 0 && MayReceive)
+                {
+                    AwaitTurn();
+                    return;
+                }
             }
         }
         while (!TryAwait());
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        base.Dispose(disposing);
+        if (disposing && TryTakeBack())
+        {
+            _body?.Dispose(); // nobody receives, and nobody will
+            _body = null;
+        }
     }
 
     /// <summary>Takes what a receive brought; false when it was the last.</summary>
@@ -313,7 +342,7 @@ public sealed class FramesClient : ReadySocket, IRuntimeClient, IValueTaskSource
             {
                 if (size > ReceiveBytes)
                 {
-                    _body = PooledBuffer.Rent((int)_header.Length);
+                    _body = PooledBuffer.Rent(Math.Min((int)_header.Length, BytesAhead));
                     _body.Write(_received.AsSpan(FrameHeader.Size, _have - FrameHeader.Size));
                 }
 
@@ -328,10 +357,10 @@ public sealed class FramesClient : ReadySocket, IRuntimeClient, IValueTaskSource
         return true;
     }
 
-    private Span<byte> Rest(PooledBuffer body)
+    private Span<byte> Rest(PooledBuffer body, int most)
     {
-        var missing = (int)_header.Length - body.Length;
-        return body.GetSpan(missing)[..missing];
+        var wanted = Math.Min(Math.Min((int)_header.Length - body.Length, BytesAhead), most);
+        return body.GetSpan(wanted)[..wanted];
     }
 
     /// <summary>Whether a runner of ours may send this now. It is asked before the payload is received, so that nothing large is kept for one that may not.</summary>
@@ -425,6 +454,7 @@ public sealed class FramesClient : ReadySocket, IRuntimeClient, IValueTaskSource
     {
         _cancellation.Dispose();
         _cancellation = default;
+        _answer.RunContinuationsAsynchronously = answer.BodyLength > LongResultBytes;
         _answer.SetResult(answer);
     }
 }

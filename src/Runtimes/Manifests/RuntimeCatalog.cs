@@ -54,7 +54,7 @@ public sealed class RuntimeCatalog
         catalog.Add(NodeKinds, node, noNode, (kind, found) => new RuntimeRecipe(
             kind,
             RuntimeFamily.NodeJs,
-            [found.Path, .. NodeFlags, "--max-old-space-size={heap}", Path.Combine(runners!, NodeRunner), "{channel}", limit],
+            [found.Path, .. NodeFlags, "--max-old-space-size={heap}", Path.Combine(runners!, NodeRunner), limit],
             NodeEnvironment(options, found, modules, apiHost),
             Mounts(found, Path.Combine(runners!, "nodejs"), modules),
             AddressSpaceMayBeLimited: false));
@@ -66,7 +66,7 @@ public sealed class RuntimeCatalog
         catalog.Add(PythonKinds, python, noPython, (kind, found) => new RuntimeRecipe(
             kind,
             RuntimeFamily.Python,
-            [found.Path, Path.Combine(runners!, PythonRunner), "{channel}", limit],
+            [found.Path, Path.Combine(runners!, PythonRunner), limit],
             PythonEnvironment(apiHost),
             Mounts(found, Path.Combine(runners!, "python"), null),
             AddressSpaceMayBeLimited: true));

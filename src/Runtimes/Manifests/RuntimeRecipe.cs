@@ -6,7 +6,7 @@ namespace Frusta.Runtimes.Manifests;
 /// <summary>How sandboxes of one kind are started on this host.</summary>
 /// <param name="Kind">Such as <c>nodejs:20</c>.</param>
 /// <param name="Family">How its runner behaves.</param>
-/// <param name="Command">Program and arguments, with <c>{channel}</c> for the path of the socket and <c>{heap}</c> for the megabytes of the heap.</param>
+/// <param name="Command">Program and arguments, with <c>{heap}</c> for the megabytes of the heap.</param>
 /// <param name="Environment">The whole environment at the start.</param>
 /// <param name="Mounts">What must be seen inside, beside the system's own folders.</param>
 /// <param name="AddressSpaceMayBeLimited">See <see cref="SandboxSpec.AddressSpaceMayBeLimited"/>.</param>

@@ -29,6 +29,9 @@ internal sealed class LogLines(TimeProvider clock)
 
     public bool IsEmpty => _json is null;
 
+    /// <summary>Bytes of JSON until now.</summary>
+    public int Length => _json?.Length ?? 0;
+
     /// <summary>True when nothing more is kept: the limit is reached, or none may be.</summary>
     public bool IsFull => _truncated || _limit == 0;
 

@@ -22,6 +22,15 @@ public sealed class OutputCollector : IDisposable
     // Two calls of the kernel watch the pipes anew, each report wakes the loop, and a look is one call: so only what stays quiet is watched.
     private const int EmptyLooksBeforeWatch = 8;
 
+    // A line costs more than its bytes, and code may write 4,096 empty ones in so many: that is a millisecond.
+    private const int ShortBytes = 4 * 1024;
+
+    // What is made of the lines afterwards, the record, takes as long as they are.
+    private const int ShortLogBytes = 64 * 1024;
+
+    // The pump looks at one sandbox after the other, and again at each until nothing is there.
+    private const int AlongBytes = 64 * 1024;
+
     private readonly Lock _gate = new();
     private readonly OutputPump _pump;
     private readonly QuietWatch _quiet;
@@ -31,14 +40,15 @@ public sealed class OutputCollector : IDisposable
     private readonly long _number;
     private int _emptyLooks;
     private bool _watched;
+    private bool _isRead;
     private bool _closed;
 
     /// <param name="standardOutput">Read end, non-blocking; stays the sandbox's.</param>
     /// <param name="standardError">Read end, non-blocking; stays the sandbox's.</param>
-    /// <param name="channel">The socket over which the sandbox answers.</param>
+    /// <param name="channel">The channel over which the sandbox answers.</param>
     /// <param name="pump">The one pump of this process.</param>
     /// <param name="clock">Gives the lines their time.</param>
-    public OutputCollector(SafeFileHandle standardOutput, SafeFileHandle standardError, ReadySocket channel, OutputPump pump, TimeProvider clock)
+    public OutputCollector(SafeFileHandle standardOutput, SafeFileHandle standardError, ReadyDescriptor channel, OutputPump pump, TimeProvider clock)
     {
         _pump = pump;
         _quiet = channel.Beside(standardOutput, standardError);
@@ -77,11 +87,26 @@ public sealed class OutputCollector : IDisposable
         lock (_gate)
         {
             _lines.Begin(limitBytes);
+            _isRead = false;
         }
 
         _quiet.Begin();
 
         _pump.Begin(ref BeganAt);
+    }
+
+    /// <summary>
+    /// The activation's answer is here, or will never come: reads what it wrote if that is little. False when it is more, which <see cref="Collect"/>
+    /// then reads: on another thread than an event loop's, since it takes as long as the code likes.
+    /// </summary>
+    public bool TryReadShort()
+    {
+        Volatile.Write(ref BeganAt, 0);
+        lock (_gate)
+        {
+            _isRead = _quiet.IsQuiet || !Look(ShortBytes);
+            return _isRead && _lines.Length <= ShortLogBytes;
+        }
     }
 
     /// <summary>The activation's answer is here, or will never come: reads what is left and gives its logs.</summary>
@@ -92,9 +117,9 @@ public sealed class OutputCollector : IDisposable
         Volatile.Write(ref BeganAt, 0);
         lock (_gate)
         {
-            if (!_quiet.IsQuiet)
+            if (!_isRead && !_quiet.IsQuiet)
             {
-                Look();
+                Look(int.MaxValue);
             }
 
             _standardOutput.EndLine(_lines);
@@ -141,17 +166,17 @@ public sealed class OutputCollector : IDisposable
     {
         lock (_gate)
         {
-            return Volatile.Read(ref BeganAt) != 0 && TryRead();
+            return Volatile.Read(ref BeganAt) != 0 && TryRead(AlongBytes, out _);
         }
     }
 
     /// <summary>
-    /// Reads, and has the pipes watched when nothing came for long. Only here, where no activation runs: one that wrote and answered while the
-    /// watch began would have its answer reported before its output.
+    /// Reads, and has the pipes watched when nothing came for long; true when more is left. Only here, where no activation runs: one that wrote and
+    /// answered while the watch began would have its answer reported before its output.
     /// </summary>
-    private void Look()
+    private bool Look(int most)
     {
-        if (TryRead())
+        if (TryRead(most, out var more))
         {
             _emptyLooks = 0;
         }
@@ -159,17 +184,20 @@ public sealed class OutputCollector : IDisposable
         {
             _quiet.Arm();
         }
+
+        return more;
     }
 
-    private bool TryRead()
+    /// <summary>Reads up to so much of each; false when there was nothing.</summary>
+    private bool TryRead(int most, out bool more)
     {
+        more = false;
         if (OutputStream.AreEmpty(_standardOutput, _standardError))
         {
             return false;
         }
 
-        _standardOutput.Read(_lines);
-        _standardError.Read(_lines);
+        more = _standardOutput.Read(_lines, most) | _standardError.Read(_lines, most);
         return true;
     }
 }

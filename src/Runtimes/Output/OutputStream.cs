@@ -24,36 +24,38 @@ internal sealed class OutputStream(SafeFileHandle handle, bool isError)
     public static bool AreEmpty(OutputStream one, OutputStream other) => OutputPipe.AreEmpty(one._closed ? null : one._handle, other._closed ? null : other._handle);
 
     /// <summary>
-    /// Reads what is there. That is no more than a pipe holds, 64 KiB or 1 MiB when somebody enlarged it: a writer that is as fast as this reader
-    /// keeps neither the loop nor the collector's lock. The pump looks again until nothing is there.
+    /// Reads what is there, and not more than <paramref name="most"/>; true when more is left. Without that bound it is what a pipe holds, 64 KiB or
+    /// 1 MiB when somebody enlarged it: a writer that is as fast as this reader keeps neither its thread nor the collector's lock.
     /// </summary>
-    public void Read(LogLines lines)
+    public bool Read(LogLines lines, int most)
     {
         if (_closed)
         {
-            return;
+            return false;
         }
 
         Span<byte> first = stackalloc byte[512]; // most activations write nothing or one line: no array is rented for them
         var count = ReadPipe(first);
         if (count <= 0)
         {
-            return;
+            return false;
         }
 
         Take(first[..count], lines);
         if (count < first.Length)
         {
-            return;
+            return false;
         }
 
+        var there = OutputPipe.Count(_handle);
         var chunk = ArrayPool<byte>.Shared.Rent(ChunkBytes);
-        for (var left = OutputPipe.Count(_handle); left > 0 && (count = ReadPipe(chunk.AsSpan(0, Math.Min(left, chunk.Length)))) > 0; left -= count)
+        for (var left = Math.Min(there, most - count); left > 0 && (count = ReadPipe(chunk.AsSpan(0, Math.Min(left, chunk.Length)))) > 0; left -= count)
         {
             Take(chunk.AsSpan(0, count), lines);
         }
 
         ArrayPool<byte>.Shared.Return(chunk);
+        return there > most - first.Length;
     }
 
     /// <summary>What has no line end when the activation is over is a line all the same.</summary>

@@ -6,8 +6,12 @@ namespace Frusta.Sandboxes.Bubblewrap;
 /// <summary>The arguments of bubblewrap, which it reads from a descriptor: it waits for them while we bound and place it.</summary>
 internal sealed class BubblewrapArguments
 {
-    /// <summary>Folder of the channel inside.</summary>
-    internal const string ChannelFolder = "/run/frusta";
+    private const string DevicesSize = "65536";
+
+    private static readonly string[] Devices = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty"];
+
+    private static readonly (string Path, string Target)[] DeviceLinks =
+        [("/dev/fd", "/proc/self/fd"), ("/dev/stdin", "/proc/self/fd/0"), ("/dev/stdout", "/proc/self/fd/1"), ("/dev/stderr", "/proc/self/fd/2")];
 
     private readonly string[] _before;
     private readonly string[] _after;
@@ -25,8 +29,11 @@ internal sealed class BubblewrapArguments
             .. SystemFiles.Arguments(settings),
             "--proc", "/proc",
 
-            // bubblewrap's /dev is a tmpfs without a bound, so it becomes read-only and only /dev/shm, which has one, is put on top.
-            "--dev", "/dev", "--size", Bytes(options.SharedMemoryMb), "--perms", "1777", "--tmpfs", "/dev/shm", "--remount-ro", "/dev",
+            // Not bubblewrap's own /dev: it has terminals, of which one sandbox could take all that the host has.
+            "--size", DevicesSize, "--tmpfs", "/dev",
+            .. Devices.SelectMany(static device => (string[])["--dev-bind", device, device]),
+            .. DeviceLinks.SelectMany(static link => (string[])["--symlink", link.Target, link.Path]),
+            "--size", Bytes(options.SharedMemoryMb), "--perms", "1777", "--tmpfs", "/dev/shm", "--remount-ro", "/dev",
             "--size", Bytes(options.TmpMb), "--perms", "1777", "--tmpfs", "/tmp",
         ];
         _after =
@@ -42,10 +49,9 @@ internal sealed class BubblewrapArguments
 
     /// <summary>The arguments of one sandbox, each ended by a zero byte.</summary>
     /// <param name="spec">What is to run.</param>
-    /// <param name="folder">Folder of its channel on the host.</param>
     /// <param name="sources">Where mounts are taken from.</param>
     /// <param name="ownNetwork">True for an empty network namespace; false where it was started in a prepared one.</param>
-    internal byte[] Write(SandboxSpec spec, string folder, MountSources sources, bool ownNetwork)
+    internal byte[] Write(SandboxSpec spec, MountSources sources, bool ownNetwork)
     {
         var text = new StringBuilder(4096);
         Append(_before);
@@ -54,8 +60,6 @@ internal sealed class BubblewrapArguments
             Append("--unshare-net");
         }
 
-        // A socket can be connected to on a read-only mount; nothing can be left behind in it.
-        Append("--ro-bind", folder, ChannelFolder);
         foreach (var mount in spec.Mounts)
         {
             Append("--ro-bind", sources.Find(mount.HostPath), mount.InsidePath);
@@ -77,10 +81,6 @@ internal sealed class BubblewrapArguments
             }
         }
     }
-
-    /// <summary>The program and its arguments, which follow bubblewrap's own on its command line.</summary>
-    internal static IEnumerable<string> Command(SandboxSpec spec) =>
-        spec.Command.Select(static word => word.Replace("{channel}", $"{ChannelFolder}/{ChannelListener.FileName}", StringComparison.Ordinal));
 
     private static string Bytes(int megabytes) => ((long)megabytes << 20).ToString(CultureInfo.InvariantCulture);
 }

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Net.Sockets;
 using Frusta.Sandboxes.Cgroups;
 using Frusta.Sandboxes.Plain;
 using Frusta.Sandboxes.Processes;
@@ -20,7 +19,7 @@ internal sealed class BubblewrapSandbox : ISandbox, MemoryWatchdog.IWatched
     private long _knownKills;
     private volatile bool _memoryExhausted;
 
-    internal BubblewrapSandbox(SandboxHoldings holdings, SandboxSpec spec, SpawnedProcess process, Socket channel, BubblewrapSandboxMaker maker)
+    internal BubblewrapSandbox(SandboxHoldings holdings, SandboxSpec spec, SpawnedProcess process, SandboxChannel channel, BubblewrapSandboxMaker maker)
     {
         Channel = channel;
         _holdings = holdings;
@@ -33,7 +32,7 @@ internal sealed class BubblewrapSandbox : ISandbox, MemoryWatchdog.IWatched
 
     public string Label => _holdings.Label;
 
-    public Socket Channel { get; }
+    public SandboxChannel Channel { get; }
 
     public SafeFileHandle StandardOutput => _process.StandardOutput;
 
@@ -47,6 +46,9 @@ internal sealed class BubblewrapSandbox : ISandbox, MemoryWatchdog.IWatched
     public long LimitBytes => Volatile.Read(ref _limitBytes);
 
     internal SandboxHoldings Holdings => _holdings;
+
+    /// <summary>The outermost process, which is bubblewrap.</summary>
+    internal int Pid => _process.Pid;
 
     public void LimitMemory(int megabytes)
     {
@@ -128,22 +130,32 @@ internal sealed class BubblewrapSandbox : ISandbox, MemoryWatchdog.IWatched
 
     public ValueTask DisposeAsync() => StopAsync();
 
+    /// <summary>A process in its network namespace: bubblewrap was started in a prepared one, else only its child is in its own. 0 when there is none.</summary>
+    internal int PidInNetwork() => _holdings.Network is null ? Inside(_process).FirstOrDefault() : _process.Pid;
+
     /// <summary>Kills the init of the pid namespace, with which the kernel ends everything in it; bubblewrap itself follows.</summary>
     internal static void KillFirstInside(SpawnedProcess bubblewrap)
     {
+        foreach (var child in Inside(bubblewrap))
+        {
+            _ = Libc.Kill(child, Libc.SigKill);
+        }
+
+        bubblewrap.Signal(Libc.SigKill);
+    }
+
+    private static int[] Inside(SpawnedProcess bubblewrap)
+    {
         try
         {
-            foreach (var child in File.ReadAllText($"/proc/{bubblewrap.Pid}/task/{bubblewrap.Pid}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries))
-            {
-                _ = Libc.Kill(int.Parse(child, CultureInfo.InvariantCulture), Libc.SigKill);
-            }
+            var children = File.ReadAllText($"/proc/{bubblewrap.Pid}/task/{bubblewrap.Pid}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries);
+            return Array.ConvertAll(children, static child => int.Parse(child, CultureInfo.InvariantCulture));
         }
         catch (IOException)
         {
             // It is gone, and so is what was inside.
+            return [];
         }
-
-        bubblewrap.Signal(Libc.SigKill);
     }
 
     private async Task<SandboxExit> AwaitExitAsync()

@@ -19,6 +19,7 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
     private readonly Spawner _spawner;
     private readonly StartGate _gate;
     private readonly MemoryWatchdog _watchdog;
+    private readonly UncountedWatch _uncounted;
     private readonly CgroupHierarchy? _cgroups;
     private readonly EgressNetwork? _network;
     private readonly SandboxBuilder _builder;
@@ -37,6 +38,7 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
         Processes = new ProcessTables(time);
         _gate = new StartGate(options);
         _watchdog = new MemoryWatchdog(options, time);
+        _uncounted = new UncountedWatch(options, () => _running.Values, time, log);
         (_cgroups, var cgroupReason) = CgroupHierarchy.Open(options, instance);
         _builder = new SandboxBuilder(options, time, log, instance, spawner, program, users, _cgroups, network);
 
@@ -46,6 +48,8 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
     }
 
     public IsolationReport Report { get; }
+
+    public int MostSandboxes => Math.Max(1, Math.Min(_builder.MostUsers, _network?.Most ?? int.MaxValue) - (_vacant?.Most ?? 0));
 
     /// <summary>Where sandboxes without a cgroup look themselves up.</summary>
     internal ProcessTables Processes { get; }
@@ -131,6 +135,7 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
 
         await Task.WhenAll(_running.Values.Select(static sandbox => sandbox.StopAsync().AsTask()));
         await _watchdog.DisposeAsync();
+        await _uncounted.DisposeAsync();
         if (_network is not null)
         {
             await _network.DisposeAsync();
@@ -159,7 +164,7 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
         LogDebugStopped(sandbox.Label);
     }
 
-    /// <summary>Starts one: have a vacant one become the program or build one with it, and await the connection.</summary>
+    /// <summary>Starts one: have a vacant one become the program or build one with it, and await its hello.</summary>
     private async Task<BubblewrapSandbox> StartInsideAsync(SandboxSpec spec, CancellationToken cancellationToken)
     {
         var vacant = _vacant is null ? null : await _vacant.TakeAsync(spec);
@@ -167,9 +172,9 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
         try
         {
             vacant?.Become(spec);
-            var channel = await launched.ConnectAsync(_options, _time, cancellationToken);
+            await Handshake.AwaitHelloAsync(_spawner, launched.Process, launched.Channel, _options, _time, cancellationToken);
             launched.Dispose();
-            return new BubblewrapSandbox(launched.Holdings, spec, launched.Process, channel, this);
+            return new BubblewrapSandbox(launched.Holdings, spec, launched.Process, launched.Channel, this);
         }
         catch
         {
@@ -210,7 +215,11 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
         }
 
         Say(_cgroups is { Freezes: true }, limits, $"idle ones stand still ({_cgroups?.FreezerWords})", "An idle sandbox is not paused; one that uses a core while idle is ended.");
-        Say(_cgroups is not null, limits, "memory above the limit ends the sandbox", $"No cgroups: {cgroupReason}");
+        Say(
+            _cgroups is not null,
+            limits,
+            $"memory above the limit ends the sandbox; {_cgroups?.ProcessesInAll} processes and threads in all",
+            $"Nothing bounds the processes and the kernel memory of all sandboxes together. No cgroups: {cgroupReason}");
         return new IsolationReport(isolates, limits, missing);
 
         void Say(bool has, List<string> where, string good, string bad) => (has ? where : missing).Add(has ? good : bad);

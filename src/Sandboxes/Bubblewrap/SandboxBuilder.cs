@@ -11,16 +11,16 @@ namespace Frusta.Sandboxes.Bubblewrap;
 
 /// <summary>What one sandbox has from the host while it runs.</summary>
 /// <param name="Label">Its name.</param>
-/// <param name="Folder">Folder of its channel.</param>
 /// <param name="User">Host user of its own, or null where it is ours.</param>
 /// <param name="Cgroup">Its cgroup, or null where there is none.</param>
 /// <param name="Network">Its prepared network, or null for an empty one.</param>
-internal sealed record SandboxHoldings(string Label, string Folder, uint? User, Cgroup? Cgroup, NetworkSlot? Network);
+internal sealed record SandboxHoldings(string Label, uint? User, Cgroup? Cgroup, NetworkSlot? Network);
 
 /// <summary>Builds sandboxes with what the host can give, and gives it back when one has ended.</summary>
 internal sealed partial class SandboxBuilder
 {
-    private const int SeccompDescriptor = 3;
+    // Behind the channel, which the program inherits too; bubblewrap reads and closes these two.
+    private const int SeccompDescriptor = 5;
     private const string OomScore = "800";
 
     private readonly SandboxesOptions _options;
@@ -56,33 +56,38 @@ internal sealed partial class SandboxBuilder
     /// <summary>False where no system call filter is known for the processor.</summary>
     internal bool Filters => _filter is not null;
 
+    /// <summary>Sandboxes that there are users for.</summary>
+    internal int MostUsers => _users is null ? int.MaxValue : _options.UserIds;
+
     /// <summary>Builds one: take what it needs, start bubblewrap, bound it while it waits for its arguments, send them.</summary>
     internal async Task<LaunchedSandbox> BuildAsync(SandboxSpec spec, bool vacant, CancellationToken cancellationToken)
     {
         var label = string.Create(CultureInfo.InvariantCulture, $"{spec.Purpose}-{Interlocked.Increment(ref _number)}");
         var holdings = await TakeAsync(label, spec, cancellationToken);
-        ChannelListener? listener = null;
+        SandboxChannel? channel = null;
         try
         {
-            listener = new ChannelListener(holdings.Folder, holdings.User);
-            var (process, input) = await LaunchAsync(spec, vacant, holdings);
-            return new LaunchedSandbox(holdings, process, listener, input, spec.MemoryMb);
+            using var pipes = ChannelPipes.Open();
+            channel = pipes.Host;
+            var (process, input) = await LaunchAsync(spec, vacant, holdings, pipes.Inherited);
+            return new LaunchedSandbox(holdings, process, channel, input, spec.MemoryMb);
         }
         catch
         {
-            listener?.Dispose();
+            channel?.Dispose();
             await GiveBackAsync(holdings);
             throw;
         }
     }
 
-    /// <summary>Ends one whose program has not connected.</summary>
+    /// <summary>Ends one whose program has not said hello.</summary>
     internal async Task EndAsync(LaunchedSandbox launched)
     {
         launched.Dispose();
         BubblewrapSandbox.KillFirstInside(launched.Process);
         await launched.Process.Exited;
         launched.Process.Dispose();
+        launched.Channel.Dispose();
         await GiveBackAsync(launched.Holdings);
     }
 
@@ -90,7 +95,6 @@ internal sealed partial class SandboxBuilder
     internal async Task GiveBackAsync(SandboxHoldings holdings)
     {
         var ended = holdings.Cgroup is null || await holdings.Cgroup.EndAsync(TimeSpan.FromMilliseconds(_options.StopTimeoutMs), _time);
-        InstanceFolder.TryRemove(holdings.Folder); // what stays is tried again at the next start
         if (!ended)
         {
             // Its user and network are not given to anybody else: something may still run as them.
@@ -116,8 +120,7 @@ internal sealed partial class SandboxBuilder
         try
         {
             user = _users?.Take();
-            var folder = _instance.CreateSandboxFolder(label, user);
-            return new SandboxHoldings(label, folder, user, _cgroups?.Create(label, spec.MemoryMb), network);
+            return new SandboxHoldings(label, user, _cgroups?.Create(label, spec.MemoryMb), network);
         }
         catch
         {
@@ -135,7 +138,7 @@ internal sealed partial class SandboxBuilder
         }
     }
 
-    private async Task<(SpawnedProcess Process, SafeFileHandle? Input)> LaunchAsync(SandboxSpec spec, bool vacant, SandboxHoldings holdings)
+    private async Task<(SpawnedProcess Process, SafeFileHandle? Input)> LaunchAsync(SandboxSpec spec, bool vacant, SandboxHoldings holdings, IReadOnlyList<SafeHandle> channel)
     {
         var countProcesses = holdings.User is not null;
         var (argumentsRead, argumentsWrite) = Libc.OpenPipe();
@@ -145,7 +148,7 @@ internal sealed partial class SandboxBuilder
         using (argumentsWrite)
         using (inputRead)
         {
-            SafeFileHandle[] inherited = filter is null ? [argumentsRead] : [filter, argumentsRead];
+            SafeHandle[] inherited = filter is null ? [.. channel, argumentsRead] : [.. channel, filter, argumentsRead];
             SpawnedProcess? process = null;
             try
             {
@@ -155,7 +158,7 @@ internal sealed partial class SandboxBuilder
                     Arguments =
                     [
                         "--args", (2 + inherited.Length).ToString(CultureInfo.InvariantCulture), "--",
-                        .. vacant ? [LaunchedSandbox.Shell] : BubblewrapArguments.Command(spec),
+                        .. vacant ? [LaunchedSandbox.Shell] : spec.Command,
                     ],
                     StandardInput = inputRead,
                     Descriptors = inherited,
@@ -164,7 +167,7 @@ internal sealed partial class SandboxBuilder
                     AsItsUser = pid => ResourceLimits.Apply(pid, _options, countProcesses),
                 });
                 Bound(process.Pid, spec, holdings);
-                OutputPipe.Write(argumentsWrite, _arguments.Write(spec, holdings.Folder, _sources, ownNetwork: holdings.Network is null));
+                OutputPipe.Write(argumentsWrite, _arguments.Write(spec, _sources, ownNetwork: holdings.Network is null));
                 return (process, inputWrite);
             }
             catch

@@ -5,43 +5,69 @@ namespace Frusta.Sandboxes.Bubblewrap;
 
 /// <summary>The seccomp program of every sandbox: a deny list, as bytes of classic BPF.</summary>
 /// <remarks>
-/// What is refused gets EPERM, so that a library takes its other way. Two exceptions: clone3 gets ENOSYS, for its flags lie behind a pointer
-/// that a filter cannot follow and the C library then uses clone; and calls of another ABI end the process, for their numbers mean other things.
+/// What is refused gets EPERM, so that a library takes its other way. Where a library asks whether the kernel has something, it gets the
+/// answer of a kernel that has not: clone3, for its flags lie behind a pointer that a filter cannot follow and the C library then uses clone;
+/// and what would have the kernel hold memory that no cgroup counts (docs/reference/security-model.md). Calls of another ABI end the
+/// process, for their numbers mean other things.
 /// </remarks>
 internal static class SystemCallFilter
 {
     private const uint Allow = 0x7fff0000;
     private const uint KillProcess = 0x80000000;
-    private const uint NotPermitted = 0x00050000 | 1;
-    private const uint NoSuchCall = 0x00050000 | 38;
-    private const uint NoSuchFamily = 0x00050000 | 97;
+    private const uint NotPermitted = Error | 1;
+    private const uint NoSuchDevice = Error | 19;
+    private const uint InvalidArgument = Error | 22;
+    private const uint NoSuchCall = Error | 38;
+    private const uint NoSuchOption = Error | 92;
+    private const uint NoSuchProtocol = Error | 93;
+    private const uint NoSuchFamily = Error | 97;
+    private const uint Error = 0x00050000;
+
+    // Success, though nothing is done.
+    private const uint Pretend = Error;
 
     // mount, cgroup, uts, ipc, user, pid, net
     private const uint NamespaceFlags = 0x7e020000;
+    private const uint SharedFiles = 0x400;
+    private const uint SameProcess = 0x10000;
     private const uint FirstX32Call = 0x40000000;
 
     private const int NumberOffset = 0;
     private const int ArchitectureOffset = 4;
-    private const int FirstArgumentOffset = 16;
-    private const int SecondArgumentOffset = 24;
-    private const int ThirdArgumentOffset = 32;
+    private const int FirstArgument = 16;
+    private const int SecondArgument = 24;
+    private const int ThirdArgument = 32;
 
-    // name, x86-64, arm64; -1 where the architecture has no such call
-    private static readonly (string Name, int X64, int Arm64)[] Denied =
+    private static readonly Call Clone = new("clone", 56, 220);
+    private static readonly Call Ioctl = new("ioctl", 16, 29);
+    private static readonly Call Fcntl = new("fcntl", 72, 25);
+    private static readonly Call Prctl = new("prctl", 157, 167);
+    private static readonly Call Socket = new("socket", 41, 198);
+    private static readonly Call SetSocketOption = new("setsockopt", 54, 208);
+
+    private static readonly Call[] Missing = [new("clone3", 435, 435), new("io_setup", 206, 0), new("seccomp", 317, 277)];
+
+    private static readonly Call[] Denied =
     [
-        ("mount", 165, 40), ("umount2", 166, 39), ("pivot_root", 155, 41), ("chroot", 161, 51), ("open_tree", 428, 428), ("move_mount", 429, 429),
-        ("fsopen", 430, 430), ("fsconfig", 431, 431), ("fsmount", 432, 432), ("fspick", 433, 433), ("mount_setattr", 442, 442),
-        ("unshare", 272, 97), ("setns", 308, 268),
-        ("ptrace", 101, 117), ("process_vm_readv", 310, 270), ("process_vm_writev", 311, 271), ("process_madvise", 440, 440), ("kcmp", 312, 272), ("pidfd_getfd", 438, 438),
-        ("add_key", 248, 217), ("request_key", 249, 218), ("keyctl", 250, 219),
-        ("bpf", 321, 280), ("perf_event_open", 298, 241), ("userfaultfd", 323, 282), ("memfd_secret", 447, 447), ("fanotify_init", 300, 262),
-        ("io_uring_setup", 425, 425), ("io_uring_enter", 426, 426), ("io_uring_register", 427, 427),
-        ("kexec_load", 246, 104), ("kexec_file_load", 320, 294), ("init_module", 175, 105), ("finit_module", 313, 273), ("delete_module", 176, 106),
-        ("reboot", 169, 142), ("swapon", 167, 224), ("swapoff", 168, 225), ("acct", 163, 89), ("quotactl", 179, 60), ("quotactl_fd", 443, 443), ("syslog", 103, 116),
-        ("settimeofday", 164, 170), ("clock_settime", 227, 112), ("clock_adjtime", 305, 266), ("adjtimex", 159, 171),
-        ("name_to_handle_at", 303, 264), ("open_by_handle_at", 304, 265), ("lookup_dcookie", 212, 18), ("nfsservctl", 180, 42), ("vhangup", 153, 58),
-        ("sethostname", 170, 161), ("setdomainname", 171, 162), ("personality", 135, 92), ("move_pages", 279, 239), ("migrate_pages", 256, 238),
-        ("iopl", 172, -1), ("ioperm", 173, -1), ("modify_ldt", 154, -1), ("uselib", 134, -1), ("_sysctl", 156, -1),
+        new("mount", 165, 40), new("umount2", 166, 39), new("pivot_root", 155, 41), new("chroot", 161, 51), new("open_tree", 428, 428), new("move_mount", 429, 429),
+        new("fsopen", 430, 430), new("fsconfig", 431, 431), new("fsmount", 432, 432), new("fspick", 433, 433), new("mount_setattr", 442, 442), new("open_tree_attr", 467, 467),
+        new("unshare", 272, 97), new("setns", 308, 268),
+        new("ptrace", 101, 117), new("process_vm_readv", 310, 270), new("process_vm_writev", 311, 271), new("process_madvise", 440, 440), new("kcmp", 312, 272), new("pidfd_getfd", 438, 438),
+        new("add_key", 248, 217), new("request_key", 249, 218), new("keyctl", 250, 219),
+        new("bpf", 321, 280), new("perf_event_open", 298, 241), new("userfaultfd", 323, 282), new("memfd_secret", 447, 447), new("fanotify_init", 300, 262),
+        new("io_uring_setup", 425, 425), new("io_uring_enter", 426, 426), new("io_uring_register", 427, 427),
+        new("kexec_load", 246, 104), new("kexec_file_load", 320, 294), new("init_module", 175, 105), new("finit_module", 313, 273), new("delete_module", 176, 106),
+        new("reboot", 169, 142), new("swapon", 167, 224), new("swapoff", 168, 225), new("acct", 163, 89), new("quotactl", 179, 60), new("quotactl_fd", 443, 443), new("syslog", 103, 116),
+        new("settimeofday", 164, 170), new("clock_settime", 227, 112), new("clock_adjtime", 305, 266), new("adjtimex", 159, 171),
+        new("name_to_handle_at", 303, 264), new("open_by_handle_at", 304, 265), new("lookup_dcookie", 212, 18), new("nfsservctl", 180, 42), new("vhangup", 153, 58),
+        new("sethostname", 170, 161), new("setdomainname", 171, 162), new("personality", 135, 92), new("move_pages", 279, 239), new("migrate_pages", 256, 238),
+        new("iopl", 172, -1), new("ioperm", 173, -1), new("modify_ldt", 154, -1), new("uselib", 134, -1), new("_sysctl", 156, -1),
+
+        // Pages of one pipe that are in another one too, or that are a process's own.
+        new("vmsplice", 278, 75), new("tee", 276, 77),
+
+        // A policy for each page of a sparse file is memory that no cgroup counts.
+        new("mbind", 237, 235), new("set_mempolicy", 238, 237), new("set_mempolicy_home_node", 450, 450),
     ];
 
     private enum Code : ushort
@@ -57,67 +83,113 @@ internal static class SystemCallFilter
     /// <summary>The program for an architecture; null when its numbers are not known here.</summary>
     internal static byte[]? Build(Architecture architecture) => architecture switch
     {
-        Architecture.X64 => Build(0xc000003e, static call => call.X64, clone: 56, clone3: 435, socket: 41, ioctl: 16),
-        Architecture.Arm64 => Build(0xc00000b7, static call => call.Arm64, clone: 220, clone3: 435, socket: 198, ioctl: 29),
+        Architecture.X64 => Write(Program(0xc000003e, static call => call.X64)),
+        Architecture.Arm64 => Write(Program(0xc00000b7, static call => call.Arm64)),
         _ => null,
     };
 
-    private static byte[] Build(uint abi, Func<(string Name, int X64, int Arm64), int> number, uint clone, uint clone3, uint socket, uint ioctl)
+    private static List<Instruction> Program(uint abi, Func<Call, int> number)
     {
-        var program = new List<(Code Code, byte True, byte False, uint Value)>
-        {
-            (Code.LoadWord, 0, 0, ArchitectureOffset),
-            (Code.JumpIfEqual, 1, 0, abi),
-            (Code.Return, 0, 0, KillProcess),
-            (Code.LoadWord, 0, 0, NumberOffset),
-            (Code.JumpIfAtLeast, 0, 1, FirstX32Call),
-            (Code.Return, 0, 0, KillProcess),
-            (Code.JumpIfEqual, 0, 1, clone3),
-            (Code.Return, 0, 0, NoSuchCall),
-        };
-        foreach (var call in Denied)
-        {
-            if (number(call) >= 0)
-            {
-                program.Add((Code.JumpIfEqual, 0, 1, (uint)number(call)));
-                program.Add((Code.Return, 0, 0, NotPermitted));
-            }
-        }
-
-        program.AddRange(
+        return
         [
-            (Code.JumpIfEqual, 0, 4, clone),
-            (Code.LoadWord, 0, 0, FirstArgumentOffset),
-            (Code.JumpIfAnySet, 0, 1, NamespaceFlags),
-            (Code.Return, 0, 0, NotPermitted),
-            (Code.Return, 0, 0, Allow),
+            Load(ArchitectureOffset),
+            .. UnlessAny([abi], KillProcess),
+            Load(NumberOffset),
+            new(Code.JumpIfAtLeast, 0, 1, FirstX32Call),
+            Return(KillProcess),
+            .. IfAny(NumbersOf(Missing), NoSuchCall),
+            .. Denied.SelectMany(call => NumbersOf([call])).SelectMany(static one => IfAny([one], NotPermitted)),
+            .. When(NumbersOf([Clone])[0], CloneRules()),
+            .. When(NumbersOf([Ioctl])[0], IoctlRules()),
+            .. When(NumbersOf([Fcntl])[0], FcntlRules()),
+            .. When(NumbersOf([Prctl])[0], PrctlRules()),
+            .. When(NumbersOf([Socket])[0], SocketRules()),
+            .. When(NumbersOf([SetSocketOption])[0], SocketOptionRules()),
+            Return(Allow),
+        ];
 
-            // TIOCSTI and TIOCLINUX type into a terminal on behalf of its user.
-            (Code.JumpIfEqual, 0, 5, ioctl),
-            (Code.LoadWord, 0, 0, SecondArgumentOffset),
-            (Code.JumpIfEqual, 1, 0, 0x5412),
-            (Code.JumpIfEqual, 0, 1, 0x541c),
-            (Code.Return, 0, 0, NotPermitted),
-            (Code.Return, 0, 0, Allow),
+        uint[] NumbersOf(Call[] calls) => [.. calls.Select(number).Where(static known => known >= 0).Select(static known => (uint)known)];
+    }
 
-            // Sockets: unix; internet, but not raw; netlink for routes alone, which getaddrinfo asks for addresses.
-            (Code.JumpIfEqual, 0, 14, socket),
-            (Code.LoadWord, 0, 0, FirstArgumentOffset),
-            (Code.JumpIfEqual, 11, 0, 1),
-            (Code.JumpIfEqual, 6, 0, 2),
-            (Code.JumpIfEqual, 5, 0, 10),
-            (Code.JumpIfEqual, 1, 0, 16),
-            (Code.Return, 0, 0, NoSuchFamily),
-            (Code.LoadWord, 0, 0, ThirdArgumentOffset),
-            (Code.JumpIfEqual, 5, 0, 0),
-            (Code.Return, 0, 0, NotPermitted),
-            (Code.LoadWord, 0, 0, SecondArgumentOffset),
-            (Code.And, 0, 0, 0xf),
-            (Code.JumpIfEqual, 0, 1, 3),
-            (Code.Return, 0, 0, NotPermitted),
-            (Code.Return, 0, 0, Allow),
-            (Code.Return, 0, 0, Allow),
-        ]);
+    /// <summary>No namespaces. Open files are shared by the threads of a process alone: a lock that a process left with another one is in no list.</summary>
+    private static IEnumerable<Instruction> CloneRules() =>
+    [
+        Load(FirstArgument),
+        new(Code.JumpIfAnySet, 0, 1, NamespaceFlags),
+        Return(NotPermitted),
+        new(Code.And, 0, 0, SharedFiles | SameProcess),
+        .. IfAny([SharedFiles], NotPermitted),
+    ];
+
+    /// <summary>TIOCSTI and TIOCLINUX type into a terminal on behalf of its user.</summary>
+    private static IEnumerable<Instruction> IoctlRules() => [Load(SecondArgument), .. IfAny([0x5412, 0x541c], NotPermitted)];
+
+    /// <summary>No locks that belong to an open file, since they name no process (F_OFD_SETLK, F_OFD_SETLKW), and no leases (F_SETLEASE).</summary>
+    private static IEnumerable<Instruction> FcntlRules() => [Load(SecondArgument), .. IfAny([37, 38, 1024], InvalidArgument)];
+
+    /// <summary>No further filters (PR_SET_SECCOMP).</summary>
+    private static IEnumerable<Instruction> PrctlRules() => [Load(FirstArgument), .. IfAny([22], InvalidArgument)];
+
+    /// <summary>Unix; internet by TCP and UDP, and not raw. The C library does without netlink: it takes an IPv4 and an IPv6 address to be there.</summary>
+    private static IEnumerable<Instruction> SocketRules() =>
+    [
+        Load(FirstArgument),
+        .. IfAny([1], Allow),
+        .. UnlessAny([2, 10], NoSuchFamily),
+        Load(SecondArgument),
+        new(Code.And, 0, 0, 0xf),
+        .. IfAny([3], NotPermitted),
+        Load(ThirdArgument),
+        .. UnlessAny([0, 6, 17], NoSuchProtocol),
+    ];
+
+    /// <summary>Options by their level: of a socket, of IPv4, of TCP, of UDP, of IPv6.</summary>
+    private static IEnumerable<Instruction> SocketOptionRules() =>
+    [
+        Load(SecondArgument),
+        .. When(1, OptionsOfSockets()),
+        .. When(0, OptionsOfInternet()),
+        .. When(6, OptionsOfTcp()),
+        .. When(41, OptionsOfInternet6()),
+        .. UnlessAny([17], NoSuchOption),
+    ];
+
+    /// <summary>
+    /// SO_SNDBUF, SO_RCVBUF and their forced forms do nothing. There is no SO_RCVLOWAT, which widens a buffer too, no filter
+    /// (SO_ATTACH_FILTER, SO_ATTACH_BPF, SO_ATTACH_REUSEPORT_CBPF and _EBPF), no SO_ZEROCOPY and no SO_RESERVE_MEM.
+    /// </summary>
+    private static IEnumerable<Instruction> OptionsOfSockets() => [Load(ThirdArgument), .. IfAny([7, 8, 32, 33], Pretend), .. IfAny([18, 26, 50, 51, 52, 60, 73], NoSuchOption)];
+
+    /// <summary>No groups: IP_ADD_MEMBERSHIP, IP_ADD_SOURCE_MEMBERSHIP, IP_MSFILTER, MCAST_JOIN_GROUP, MCAST_JOIN_SOURCE_GROUP, MCAST_MSFILTER.</summary>
+    private static IEnumerable<Instruction> OptionsOfInternet() => [Load(ThirdArgument), .. IfAny([35, 39, 41, 42, 46, 48], NoSuchDevice)];
+
+    /// <summary>No TCP_MD5SIG and _EXT, TCP_FASTOPEN and _KEY, TCP_SAVE_SYN, TCP_ULP, and TCP_AO_ADD_KEY, _DEL_KEY and _INFO.</summary>
+    private static IEnumerable<Instruction> OptionsOfTcp() => [Load(ThirdArgument), .. IfAny([14, 23, 27, 31, 32, 33, 38, 39, 40], NoSuchOption)];
+
+    /// <summary>What is a number in the socket: hops, multicast sending, IPV6_MTU_DISCOVER, _RECVERR, _V6ONLY, _RECVPKTINFO, _RECVHOPLIMIT, _DONTFRAG, _RECVTCLASS, _TCLASS.</summary>
+    private static IEnumerable<Instruction> OptionsOfInternet6() => [Load(ThirdArgument), .. UnlessAny([16, 17, 18, 19, 23, 25, 26, 49, 51, 62, 66, 67], NoSuchOption)];
+
+    private static Instruction Load(uint offset) => new(Code.LoadWord, 0, 0, offset);
+
+    private static Instruction Return(uint action) => new(Code.Return, 0, 0, action);
+
+    /// <summary>Returns the action when what was loaded is one of the values, and goes on otherwise.</summary>
+    private static IEnumerable<Instruction> IfAny(uint[] values, uint action) =>
+        values.Select((value, i) => new Instruction(Code.JumpIfEqual, (byte)(values.Length - 1 - i), (byte)(i == values.Length - 1 ? 1 : 0), value)).Append(Return(action));
+
+    /// <summary>Goes on when what was loaded is one of the values, and returns the action otherwise.</summary>
+    private static IEnumerable<Instruction> UnlessAny(uint[] values, uint action) =>
+        values.Select((value, i) => new Instruction(Code.JumpIfEqual, (byte)(values.Length - i), 0, value)).Append(Return(action));
+
+    /// <summary>Where what was loaded is the value, the rules decide, and what passes them is allowed.</summary>
+    private static IEnumerable<Instruction> When(uint value, IEnumerable<Instruction> rules)
+    {
+        Instruction[] all = [.. rules, Return(Allow)];
+        return [new Instruction(Code.JumpIfEqual, 0, checked((byte)all.Length), value), .. all];
+    }
+
+    private static byte[] Write(List<Instruction> program)
+    {
         var bytes = new byte[program.Count * 8];
         for (var i = 0; i < program.Count; i++)
         {
@@ -130,4 +202,10 @@ internal static class SystemCallFilter
 
         return bytes;
     }
+
+    /// <summary>A call and its numbers; -1 where the architecture has no such call.</summary>
+    private readonly record struct Call(string Name, int X64, int Arm64);
+
+    /// <summary>One instruction, with how many are skipped when its comparison holds and when it does not.</summary>
+    private readonly record struct Instruction(Code Code, byte True, byte False, uint Value);
 }

@@ -41,6 +41,18 @@ internal sealed class VacantSandboxes : IAsyncDisposable
         }
     }
 
+    /// <summary>How many are kept of all looks together.</summary>
+    internal int Most
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _kept * _shelves.Count;
+            }
+        }
+    }
+
     /// <summary>From now on some that look like this are kept.</summary>
     internal void Expect(SandboxSpec spec)
     {

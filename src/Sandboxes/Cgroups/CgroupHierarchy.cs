@@ -41,6 +41,9 @@ internal sealed class CgroupHierarchy
     /// <summary>What has them stand still, for the report.</summary>
     internal string FreezerWords => _freezer is { IsUnified: false } ? "cgroup v1" : "cgroup v2";
 
+    /// <summary>Processes and threads of all sandboxes together: as the options say, and never more than half of what the kernel has.</summary>
+    internal int ProcessesInAll => (int)Math.Min(_options.ProcessesInAll, Math.Min(Kernel("threads-max"), Kernel("pid_max")) / 2);
+
     /// <summary>Finds the hierarchy and makes this instance's folders in it.</summary>
     /// <returns>The hierarchy, or null and the reason.</returns>
     internal static (CgroupHierarchy? Hierarchy, string Reason) Open(SandboxesOptions options, InstanceFolder instance, string root = "/sys/fs/cgroup")
@@ -55,6 +58,8 @@ internal sealed class CgroupHierarchy
                 WeighAsCores(root, hierarchy);
             }
 
+            File.WriteAllText(Path.Combine(hierarchy._pids ?? hierarchy._memory, "pids.max"), hierarchy.ProcessesInAll.ToString(CultureInfo.InvariantCulture));
+
             return (hierarchy, "");
         }
         catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
@@ -65,7 +70,7 @@ internal sealed class CgroupHierarchy
 
     internal Cgroup Create(string label, int memoryMb) => _pids is null
         ? new CgroupV2(Path.Combine(_memory, label), memoryMb, _options.Processes, Freezes)
-        : new CgroupV1(Path.Combine(_memory, label), Path.Combine(_pids, label), In(_cpu, label), In(_cpuTime, label), _freezer?.Create(label), memoryMb, _options.Processes);
+        : new CgroupV1(Path.Combine(_memory, label), Path.Combine(_pids, label), In(_cpu, label), In(_cpuTime, label), _freezer?.Create(label), memoryMb, _options);
 
     /// <summary>Removes this instance's folders; false when something in them has not ended.</summary>
     internal bool TryRemove()
@@ -100,6 +105,8 @@ internal sealed class CgroupHierarchy
             File.WriteAllText(name, weight.ToString(CultureInfo.InvariantCulture));
         }
     }
+
+    private static long Kernel(string bound) => long.Parse(File.ReadAllText(Path.Combine("/proc/sys/kernel", bound)), CultureInfo.InvariantCulture);
 
     private static CgroupHierarchy OpenSeparate(SandboxesOptions options, InstanceFolder instance, string root, string below)
     {

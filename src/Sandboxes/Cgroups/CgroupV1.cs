@@ -18,6 +18,7 @@ internal sealed class CgroupV1 : Cgroup
     private readonly string? _cpuTime;
     private readonly bool _countsSwap;
     private readonly bool _countsSockets;
+    private readonly long _socketBytes;
 
     /// <param name="memory">The group that bounds memory, to be made as all of them.</param>
     /// <param name="pids">The group that bounds tasks.</param>
@@ -25,15 +26,16 @@ internal sealed class CgroupV1 : Cgroup
     /// <param name="cpuTime">The group that counts the use of the cores, or null where the freezer does or nobody; it may be the one before.</param>
     /// <param name="freezer">Freezes it, or null.</param>
     /// <param name="memoryMb">Bound on memory.</param>
-    /// <param name="processes">Bound on tasks.</param>
-    internal CgroupV1(string memory, string pids, string? cpu, string? cpuTime, Freezer? freezer, int memoryMb, int processes)
+    /// <param name="options">The bounds on tasks and on what waits in sockets.</param>
+    internal CgroupV1(string memory, string pids, string? cpu, string? cpuTime, Freezer? freezer, int memoryMb, SandboxesOptions options)
         : base(freezer)
     {
         (_memory, _pids, _cpuTime) = (memory, pids, cpuTime);
+        _socketBytes = (long)options.SocketMemoryMb << 20;
         _others = [.. new[] { cpu, cpuTime }.OfType<string>().Distinct(StringComparer.Ordinal)];
         Directory.CreateDirectory(memory);
         Directory.CreateDirectory(pids);
-        WriteFile(pids, "pids.max", processes);
+        WriteFile(pids, "pids.max", options.Processes);
         foreach (var folder in _others)
         {
             Directory.CreateDirectory(folder);
@@ -77,13 +79,15 @@ internal sealed class CgroupV1 : Cgroup
 
         if (_countsSockets)
         {
-            WriteFile(_memory, SocketsLimit, bytes);
+            WriteFile(_memory, SocketsLimit, Math.Min(bytes, _socketBytes));
         }
     }
 
     internal override long MeasureMemory() =>
         Math.Max(0, ParseNumber(ReadFile(_memory, "memory.usage_in_bytes")) - ReadField(_memory, "memory.stat", "total_inactive_file"))
-        + (_countsSockets ? ParseNumber(ReadFile(_memory, "memory.kmem.tcp.usage_in_bytes")) : 0);
+        + MeasureSockets();
+
+    internal override long MeasureSockets() => _countsSockets ? ParseNumber(ReadFile(_memory, "memory.kmem.tcp.usage_in_bytes")) : 0;
 
     internal override TimeSpan? MeasureCpuTime()
     {

@@ -6,7 +6,7 @@ namespace Frusta.Sandboxes.Layout;
 
 /// <summary>The folder of one running maker under the run folder. Its name tells a later start whether its server still lives.</summary>
 /// <remarks>
-/// <c>RUN/ID-PID-STARTTIME/</c> holds a folder a sandbox, and the file <c>ledger</c>: one line for each thing outside this folder that
+/// <c>RUN/ID-PID-STARTTIME/</c> holds what sandboxes mount, a folder for each plain process, and the file <c>ledger</c>: one line for each thing outside this folder that
 /// must be given back (a cgroup folder, an nft table, a link). A line is written before its thing is made.
 /// </remarks>
 internal sealed class InstanceFolder : IDisposable
@@ -14,7 +14,7 @@ internal sealed class InstanceFolder : IDisposable
     internal const string LedgerName = "ledger";
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
-    // Sandboxes run as other users and must get through to their own folder, but cannot list this one.
+    // Sandboxes run as other users and must get through to what they mount from here, but cannot list it.
     private const UnixFileMode PassThrough = OwnerOnly | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute;
 
     private readonly Lock _ledger = new();
@@ -103,13 +103,8 @@ internal sealed class InstanceFolder : IDisposable
         }
     }
 
-    /// <summary>Makes the folder of one sandbox, which only its user may enter.</summary>
-    internal string CreateSandboxFolder(string label, uint? user)
-    {
-        var folder = System.IO.Path.Combine(Path, label);
-        Directory.CreateDirectory(folder, OwnerOnly);
-        return user is { } owner && Libc.ChangeOwner(folder, owner, owner) != 0 ? throw Libc.Failure($"chown {folder}") : folder;
-    }
+    /// <summary>Makes the folder of one sandbox that has no files of its own.</summary>
+    internal string CreateSandboxFolder(string label) => Directory.CreateDirectory(System.IO.Path.Combine(Path, label), OwnerOnly).FullName;
 
     /// <summary>Removes a folder with all that is in it, whoever may enter it; false when something stays. Nobody may write to it any more.</summary>
     internal static bool TryRemove(string folder)

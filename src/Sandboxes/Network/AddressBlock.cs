@@ -12,6 +12,9 @@ internal sealed class AddressBlock
     internal const string LedgerKind = "subnet";
     private const uint Size = 1u << (32 - PrefixLength);
 
+    /// <summary>Addresses for sandboxes.</summary>
+    internal const int Addresses = (int)Size - 3;
+
     // The last to come back is the last to be used again, so that late packets for one sandbox do not find the next.
     private readonly Queue<uint> _free;
     private readonly Lock _lock = new();
@@ -20,7 +23,7 @@ internal sealed class AddressBlock
     private AddressBlock(uint first)
     {
         _first = first;
-        _free = new Queue<uint>(Enumerable.Range(2, (int)Size - 3).Select(i => first + (uint)i));
+        _free = new Queue<uint>(Enumerable.Range(2, Addresses).Select(i => first + (uint)i));
     }
 
     internal IPAddress Gateway => Address(_first + 1);

@@ -51,6 +51,9 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
 
     internal IPEndPoint ApiEndpoint => new(Gateway, _options.Network.ApiPort);
 
+    /// <summary>Networks that sandboxes can have at a time: one for each address, less those that are made ahead.</summary>
+    internal int Most => Math.Max(1, AddressBlock.Addresses - _options.Network.Ready);
+
     private string LinkPrefix => LinksOf(_instance);
 
     /// <summary>Sets up bridge, rules and pool. To be called under the run lock.</summary>
@@ -208,7 +211,7 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
                 var slot = CreateSlot(link, address);
                 slots.Add((slot, address));
                 var inside = string.Create(CultureInfo.InvariantCulture, $"/proc/{Environment.ProcessId}/fd/{slot.Namespace.DangerousGetHandle()}");
-                commands.Append(CultureInfo.InvariantCulture, $"link add {link} type veth peer name eth0 netns {inside}\n");
+                commands.Append(CultureInfo.InvariantCulture, $"link add {link} type veth peer name eth0 address {HardwareAddress(address)} netns {inside}\n");
                 commands.Append(CultureInfo.InvariantCulture, $"addr add {Gateway}/32 peer {AddressBlock.Address(address)}/32 dev {link}\nlink set {link} up\n");
             }
 
@@ -220,7 +223,7 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
             var gateway = System.Buffers.Binary.BinaryPrimitives.ReadUInt32BigEndian(Gateway.GetAddressBytes());
             foreach (var (slot, address) in slots)
             {
-                slot.Configure(address, gateway, AddressBlock.PrefixLength);
+                slot.Configure(address, gateway);
 
                 // A packet whose source is not the sandbox's own is dropped by the kernel.
                 await File.WriteAllTextAsync($"/proc/sys/net/ipv4/conf/{slot.HostLink}/rp_filter", "1", CancellationToken.None);
@@ -242,11 +245,15 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
         }
     }
 
+    /// <summary>Made of the address, as Docker makes it, so that the Node runner can tell it: nothing else inside does without netlink.</summary>
+    private static string HardwareAddress(uint address) =>
+        string.Create(CultureInfo.InvariantCulture, $"02:42:{address >> 24:x2}:{(address >> 16) & 0xff:x2}:{(address >> 8) & 0xff:x2}:{address & 0xff:x2}");
+
     private NetworkSlot CreateSlot(string link, uint address)
     {
         try
         {
-            return NetworkSlot.Create(link);
+            return NetworkSlot.Create(link, _options.Network.LoopbackConnectionsPerSecond);
         }
         catch
         {

@@ -14,6 +14,7 @@ internal sealed class NetworkSlot : IDisposable
     private const int RequestSize = 40;
     private const int NameSize = 16;
     private const int RouteSize = 120;
+    private const int RouteDeviceOffset = 88;
 
     private const nuint AddRoute = 0x890b;
     private const nuint SetFlags = 0x8914;
@@ -21,6 +22,26 @@ internal sealed class NetworkSlot : IDisposable
     private const nuint SetMask = 0x891c;
     private const short Up = 1;
     private const short RouteUpThroughGateway = 3;
+    private const short RouteUpToHost = 5;
+
+    private static readonly (string Name, string Value)[] Settings =
+    [
+        // IPv6 would give the link addresses that no rule of ours routes.
+        ("ipv6/conf/all/disable_ipv6", "1"),
+        ("ipv6/conf/default/disable_ipv6", "1"),
+
+        // What follows is memory that no cgroup counts. A connection that has not been accepted is charged to nobody, with up to a receive
+        // buffer of data: 32 kB let a sender begin at full speed, and the kernel widens the buffer for one who reads.
+        ("core/somaxconn", "128"),
+        ("ipv4/tcp_max_syn_backlog", "128"),
+        ("ipv4/tcp_rmem", "4096 32768 4194304"),
+        ("ipv4/tcp_max_tw_buckets", "4096"),
+        ("ipv4/igmp_max_memberships", "0"),
+        ("mptcp/enabled", "0"),
+
+        // What a sandbox that has ended had not sent is tried for three seconds more, not for a hundred.
+        ("ipv4/tcp_orphan_retries", "3"),
+    ];
 
     // A socket that was opened inside keeps speaking to that namespace from every thread.
     private readonly SafeFileHandle _control;
@@ -41,7 +62,7 @@ internal sealed class NetworkSlot : IDisposable
 
     /// <summary>Makes an empty namespace, on a thread that is thrown away because it moves into it.</summary>
     /// <exception cref="IOException">The kernel refused.</exception>
-    internal static NetworkSlot Create(string hostLink)
+    internal static NetworkSlot Create(string hostLink, int loopbackConnectionsPerSecond)
     {
         NetworkSlot? made = null;
         Exception? refused = null;
@@ -49,7 +70,7 @@ internal sealed class NetworkSlot : IDisposable
         {
             try
             {
-                made = CreateHere(hostLink);
+                made = CreateHere(hostLink, loopbackConnectionsPerSecond);
             }
             catch (Exception failure)
             {
@@ -63,14 +84,15 @@ internal sealed class NetworkSlot : IDisposable
     }
 
     /// <summary>Gives the inner end of the link its address and the way out. It must have been made.</summary>
-    internal void Configure(uint address, uint gateway, int prefixLength)
+    /// <remarks>The gateway is the only neighbour: for each other one the kernel would hold packets that nobody counts until it had answered.</remarks>
+    internal void Configure(uint address, uint gateway)
     {
         Address = address;
         Request(SetFlags, "lo", static request => BinaryPrimitives.WriteInt16LittleEndian(request, Up), "Raising lo");
         Request(SetAddress, "eth0", request => WriteAddress(request, address), "Setting the address");
-        Request(SetMask, "eth0", request => WriteAddress(request, uint.MaxValue << (32 - prefixLength)), "Setting the mask");
+        Request(SetMask, "eth0", static request => WriteAddress(request, uint.MaxValue), "Setting the mask");
         Request(SetFlags, "eth0", static request => BinaryPrimitives.WriteInt16LittleEndian(request, Up), "Raising the link");
-        AddDefaultRoute(gateway);
+        AddRoutes(gateway);
     }
 
     /// <summary>Takes the link down from inside: the routes go with it, and whoever connects is told at once that there is no network.</summary>
@@ -82,23 +104,25 @@ internal sealed class NetworkSlot : IDisposable
         Namespace.Dispose();
     }
 
-    private static NetworkSlot CreateHere(string hostLink)
+    private static NetworkSlot CreateHere(string hostLink, int loopbackConnectionsPerSecond)
     {
         if (Libc.Unshare(Libc.NewNetworkNamespace) != 0)
         {
             throw Libc.Failure("unshare");
         }
 
-        // /proc/sys/net is that of the thread that opens it. IPv6 would give the link addresses that no rule of ours routes.
-        foreach (var which in (string[])["all", "default"])
+        // /proc/sys/net is that of the thread that opens it. What a kernel does not have needs no bound.
+        foreach (var (name, value) in Settings)
         {
-            var path = $"/proc/sys/net/ipv6/conf/{which}/disable_ipv6";
+            var path = Path.Combine("/proc/sys/net", name);
             if (File.Exists(path))
             {
-                File.WriteAllText(path, "1");
+                File.WriteAllText(path, value);
             }
         }
 
+        // Where the kernel cannot, connections that nobody accepts are bounded only by those who look for them.
+        _ = LoopbackLimit.TrySet(loopbackConnectionsPerSecond);
         var control = new SafeFileHandle(Libc.OpenSocket(InterNetwork, Datagram, 0), ownsHandle: true);
         return control.IsInvalid
             ? throw Libc.Failure("socket")
@@ -124,19 +148,29 @@ internal sealed class NetworkSlot : IDisposable
         }
     }
 
-    private unsafe void AddDefaultRoute(uint gateway)
+    private unsafe void AddRoutes(uint gateway)
     {
-        // struct rtentry: a long, then destination, gateway and mask as sockaddr of 16 bytes each, then the flags.
-        var route = stackalloc byte[RouteSize];
-        var span = new Span<byte>(route, RouteSize);
-        span.Clear();
-        WriteAddress(span[8..], 0);
-        WriteAddress(span[24..], gateway);
-        WriteAddress(span[40..], 0);
-        BinaryPrimitives.WriteInt16LittleEndian(span[56..], RouteUpThroughGateway);
-        if (Libc.DeviceControl(_control, AddRoute, route) != 0)
+        fixed (byte* link = "eth0\0"u8)
         {
-            throw Libc.Failure("Adding the default route of a sandbox");
+            Add(gateway, 0, uint.MaxValue, RouteUpToHost, link);
+            Add(0, gateway, 0, RouteUpThroughGateway, null);
+        }
+
+        void Add(uint destination, uint through, uint mask, short flags, byte* device)
+        {
+            // struct rtentry: a long, then destination, gateway and mask as sockaddr of 16 bytes each, then the flags; near the end the device's name.
+            var route = stackalloc byte[RouteSize];
+            var span = new Span<byte>(route, RouteSize);
+            span.Clear();
+            WriteAddress(span[8..], destination);
+            WriteAddress(span[24..], through);
+            WriteAddress(span[40..], mask);
+            BinaryPrimitives.WriteInt16LittleEndian(span[56..], flags);
+            *(byte**)(route + RouteDeviceOffset) = device;
+            if (Libc.DeviceControl(_control, AddRoute, route) != 0)
+            {
+                throw Libc.Failure("Adding a route of a sandbox");
+            }
         }
     }
 

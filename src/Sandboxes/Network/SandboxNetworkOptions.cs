@@ -35,6 +35,9 @@ public sealed class SandboxNetworkOptions
     /// <summary>Connections of one sandbox at a time, each pair of UDP ports for half a minute among them; more are refused. Name look-ups are not counted. 16 to 65536.</summary>
     public int Connections { get; set; } = 4096;
 
+    /// <summary>TCP connections that one sandbox may open to itself in a second, and that many more at once; the next ones wait for a second. 16 to 1000000.</summary>
+    public int LoopbackConnectionsPerSecond { get; set; } = 1000;
+
     /// <summary>Name look-ups of sandboxes in flight at a time, 16 of them of one sandbox; more are dropped, and the client asks again. 1 to 65536.</summary>
     public int NameLookups { get; set; } = 256;
 
@@ -67,6 +70,7 @@ public sealed class SandboxNetworkOptions
             (nameof(Ready), Ready, 1, 256),
             (nameof(ApiPort), ApiPort, 1, 65_535),
             (nameof(Connections), Connections, 16, 65_536),
+            (nameof(LoopbackConnectionsPerSecond), LoopbackConnectionsPerSecond, 16, 1_000_000),
             (nameof(NameLookups), NameLookups, 1, 65_536),
             (nameof(NameLookupTimeoutMs), NameLookupTimeoutMs, 100, 60_000),
         ];

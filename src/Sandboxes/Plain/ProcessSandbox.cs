@@ -1,4 +1,3 @@
-using System.Net.Sockets;
 using Frusta.Sandboxes.Processes;
 using Microsoft.Win32.SafeHandles;
 
@@ -19,7 +18,7 @@ internal sealed class ProcessSandbox : ISandbox, MemoryWatchdog.IWatched
     private long _limitBytes;
     private volatile bool _memoryExhausted;
 
-    internal ProcessSandbox(string label, string folder, SandboxSpec spec, SpawnedProcess process, Socket channel, ProcessSandboxMaker maker)
+    internal ProcessSandbox(string label, string folder, SandboxSpec spec, SpawnedProcess process, SandboxChannel channel, ProcessSandboxMaker maker)
     {
         Label = label;
         Channel = channel;
@@ -33,7 +32,7 @@ internal sealed class ProcessSandbox : ISandbox, MemoryWatchdog.IWatched
 
     public string Label { get; }
 
-    public Socket Channel { get; }
+    public SandboxChannel Channel { get; }
 
     public SafeFileHandle StandardOutput => _process.StandardOutput;
 

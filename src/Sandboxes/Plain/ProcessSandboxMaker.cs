@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Globalization;
+using System.Runtime.InteropServices;
 using Frusta.Sandboxes.Layout;
 using Frusta.Sandboxes.Processes;
 using Microsoft.Extensions.Logging;
@@ -103,39 +104,44 @@ public sealed partial class ProcessSandboxMaker : ISandboxMaker
 
     private async Task<ProcessSandbox> StartAsync(string label, SandboxSpec spec, CancellationToken cancellationToken)
     {
-        var folder = _instance.CreateSandboxFolder(label, user: null);
+        var folder = _instance.CreateSandboxFolder(label);
+        SandboxChannel? channel = null;
         SpawnedProcess? process = null;
         try
         {
-            using var listener = new ChannelListener(folder, user: null);
-            process = await _spawner.StartAsync(Describe(spec, folder));
+            using (var pipes = ChannelPipes.Open())
+            {
+                channel = pipes.Host;
+                process = await _spawner.StartAsync(Describe(spec, folder, pipes.Inherited));
+            }
+
             SandboxLeftovers.NoteSession(folder, process.Pid);
             ResourceLimits.Apply(process.Pid, _options, countProcesses: false);
             ResourceLimits.LimitMemory(process.Pid, spec.MemoryMb, spec.AddressSpaceMayBeLimited);
-            var channel = await Handshake.ConnectAsync(listener, process, Libc.EffectiveUser(), _options, _time, cancellationToken);
+            await Handshake.AwaitHelloAsync(_spawner, process, channel, _options, _time, cancellationToken);
             return new ProcessSandbox(label, folder, spec, process, channel, this);
         }
         catch
         {
             process?.Signal(Libc.SigKill);
             process?.Dispose();
+            channel?.Dispose();
             InstanceFolder.TryRemove(folder);
             throw;
         }
     }
 
-    private static SpawnRequest Describe(SandboxSpec spec, string folder)
+    private static SpawnRequest Describe(SandboxSpec spec, string folder, IReadOnlyList<SafeHandle> channel)
     {
         // There is no mount here: what would be seen inside is taken from where it lies on the host.
         string Translate(string argument)
         {
-            var text = argument.Replace("{channel}", Path.Combine(folder, ChannelListener.FileName), StringComparison.Ordinal);
             foreach (var mount in spec.Mounts)
             {
-                text = text.Replace(mount.InsidePath, mount.HostPath, StringComparison.Ordinal);
+                argument = argument.Replace(mount.InsidePath, mount.HostPath, StringComparison.Ordinal);
             }
 
-            return text;
+            return argument;
         }
 
         return new SpawnRequest
@@ -144,6 +150,7 @@ public sealed partial class ProcessSandboxMaker : ISandboxMaker
             Arguments = [.. spec.Command.Skip(1).Select(Translate)],
             Environment = [.. spec.Environment.Select(static variable => $"{variable.Key}={variable.Value}")],
             Folder = folder,
+            Descriptors = channel,
         };
     }
 

@@ -4,17 +4,19 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Frusta.Sandboxes.Processes;
 
-/// <summary>One thread that waits for the end of every process that we started, through their pidfds, and reaps them.</summary>
+/// <summary>One thread that waits for the first words and for the end of every process that we started, and reaps them.</summary>
 internal sealed class ExitWatch : IDisposable
 {
     private const int BatchSize = 32;
     private const int NoHang = 1;
-    private const int WakeKey = -1;
+    private const int WakeKey = -1; // processes are watched under their numbers, pipes under those below this
 
     private readonly SafeFileHandle _epoll = Epoll.Create();
     private readonly SafeFileHandle _wake = Epoll.CreateEvent();
     private readonly ConcurrentDictionary<long, SpawnedProcess> _watched = new();
+    private readonly ConcurrentDictionary<long, TaskCompletionSource> _pipes = new();
     private readonly Thread _thread;
+    private long _lastPipe = WakeKey;
     private int _disposed;
 
     internal ExitWatch()
@@ -29,6 +31,25 @@ internal sealed class ExitWatch : IDisposable
     {
         _watched[process.Pid] = process;
         Register(process.Pidfd, process.Pid, Epoll.Readable | Epoll.OneShot);
+    }
+
+    /// <summary>Waits until something can be read from a pipe, be it its end.</summary>
+    /// <exception cref="OperationCanceledException">Nothing came before the token was cancelled.</exception>
+    internal async Task AwaitReadableAsync(SafeFileHandle pipe, CancellationToken cancellationToken)
+    {
+        var key = Interlocked.Decrement(ref _lastPipe);
+        var readable = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        _pipes[key] = readable;
+        try
+        {
+            Register(pipe, key, Epoll.Readable | Epoll.OneShot);
+            await readable.Task.WaitAsync(cancellationToken);
+        }
+        finally
+        {
+            _pipes.TryRemove(key, out _);
+            Forget(pipe);
+        }
     }
 
     public void Dispose()
@@ -50,6 +71,19 @@ internal sealed class ExitWatch : IDisposable
         }
     }
 
+    /// <summary>Else each write to the pipe would look for somebody here.</summary>
+    private void Forget(SafeFileHandle pipe)
+    {
+        try
+        {
+            Epoll.Forget(_epoll, pipe);
+        }
+        catch (ObjectDisposedException)
+        {
+            // Whoever waited has given up, and closed it.
+        }
+    }
+
     private void Run()
     {
         Span<EpollEvent> events = stackalloc EpollEvent[BatchSize];
@@ -61,6 +95,10 @@ internal sealed class ExitWatch : IDisposable
                 if (key != WakeKey && _watched.TryRemove(key, out var process))
                 {
                     process.CompleteExit(Reap(process.Pid));
+                }
+                else if (_pipes.TryGetValue(key, out var readable))
+                {
+                    readable.TrySetResult();
                 }
             }
         }

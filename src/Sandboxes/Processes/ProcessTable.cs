@@ -6,13 +6,11 @@ namespace Frusta.Sandboxes.Processes;
 /// <summary>Who was whose child at one moment, out of <c>/proc</c>. Reading it costs some ten microseconds for each process of the host; one serves many questions.</summary>
 internal sealed class ProcessTable
 {
-    // Deeper trees are not followed: a sandbox that builds one is bounded by its process limit before.
-    private const int DeepestTree = 64;
-
     // The kernel counts for programs in these, whatever it counts in itself.
     private const int TicksPerSecond = 100;
 
     private readonly Dictionary<int, long> _cpuTicks = [];
+    private readonly HashSet<int> _pids = [];
     private readonly Dictionary<int, List<int>> _children = [];
     private readonly Dictionary<int, List<int>> _sessions = [];
 
@@ -98,27 +96,6 @@ internal sealed class ProcessTable
 
     /// <summary>Ticks since boot at which a process started; it tells two holders of one pid apart. Null when there is none.</summary>
     internal static long? StartTime(int pid) => TryReadStat(pid, out var stat) ? stat.StartTime : null;
-
-    /// <summary>True when <paramref name="pid"/> is <paramref name="root"/> or descends from it.</summary>
-    internal static bool IsInTree(int pid, int root)
-    {
-        for (var depth = 0; depth < DeepestTree && pid > 1; depth++)
-        {
-            if (pid == root)
-            {
-                return true;
-            }
-
-            if (!TryReadStat(pid, out var stat))
-            {
-                return false;
-            }
-
-            pid = stat.Parent;
-        }
-
-        return false;
-    }
 
     private static bool TryReadStat(int pid, out ProcessStat stat)
     {

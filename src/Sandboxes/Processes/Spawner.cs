@@ -50,6 +50,9 @@ internal sealed class Spawner : IDisposable
         return started.Task;
     }
 
+    /// <summary>Waits until something can be read from a pipe, be it its end.</summary>
+    internal Task AwaitReadableAsync(SafeFileHandle pipe, CancellationToken cancellationToken) => _exits.AwaitReadableAsync(pipe, cancellationToken);
+
     /// <summary>Ends the thread, and with it every process that asked to die with its parent.</summary>
     public void Dispose()
     {

@@ -55,6 +55,7 @@ internal static class StandaloneServer
         var (subjects, withStock) = ReadSubjects(options);
         var room = ConnectionRoom.Of(options.Server.MaxConnections);
         using var data = DataFolder.Open(options.Server.DataDir);
+        using var trim = new MemoryTrim(clock, loggers.CreateLogger<MemoryTrim>());
 
         // Sandboxes, and beside them the search for interpreters: neither waits for the disk.
         var (maker, apiEndpoint) = await MakeSandboxesAsync(options, clock, loggers, shutdown.Asked);
@@ -63,7 +64,8 @@ internal static class StandaloneServer
 
         // The stores.
         await using var entities = OpenEntities(data, options, clock, loggers);
-        var documents = new CachedEntityStore(entities, options.Controller.Cache);
+        var invalidation = new EmbeddedCacheInvalidation();
+        var documents = new CachedEntityStore(entities, options.Controller.Cache, invalidation);
         await using var activations = OpenActivations(data, options, clock, loggers);
 
         // The invoker.
@@ -75,6 +77,7 @@ internal static class StandaloneServer
 
         // The bus between it and the controller.
         using var accepted = SegmentedLog.Open(options.Bus.AcceptedLog(data.Journal), clock, loggers.CreateLogger<SegmentedLog>());
+        invalidation.Deliver(invoker);
         var bus = new EmbeddedBus(accepted, activations, invoker, clock, options.Bus, loggers.CreateLogger<EmbeddedBus>());
 
         // The controller.

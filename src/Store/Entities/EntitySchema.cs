@@ -31,8 +31,17 @@ internal static class EntitySchema
         ON CONFLICT (document, name) DO UPDATE SET body = excluded.body
         """;
 
-    /// <summary>Deletes the attachments of a document that it does not name.</summary>
-    public const string Collect = "DELETE FROM attachments WHERE document = ?1 AND name <> ?2";
+    /// <summary>The attachment that a document at a revision names, and its bytes.</summary>
+    public const string Attached = """
+        SELECT attachment, length(attachments.body) FROM documents JOIN attachments ON document = id AND attachments.name = attachment
+        WHERE id = ?1 AND revision = ?2
+        """;
+
+    /// <summary>Deletes an attachment, unless its document names it again.</summary>
+    public const string Detach = """
+        DELETE FROM attachments WHERE document = ?1 AND name = ?2
+            AND NOT EXISTS (SELECT 1 FROM documents WHERE id = ?1 AND attachment = ?2)
+        """;
 
     /// <summary>Deletes the attachments that no document names.</summary>
     public const string Sweep = """

@@ -12,6 +12,9 @@ internal sealed class EntityWrite(IReadOnlyList<EntityRowChange> changes)
 
     /// <summary>What the statements found, to be answered after the commit.</summary>
     public bool Applied { get; set; }
+
+    /// <summary>Code that no document names any more after this.</summary>
+    public List<(string DocumentId, string Attachment, long Bytes)> Replaced { get; } = [];
 }
 
 /// <summary>A document to be put, or a deletion when there is no <see cref="Row"/>.</summary>

@@ -8,8 +8,8 @@ namespace Frusta.Store.Entities;
 
 /// <summary>The one writer of the entity store: takes what waits as a group, commits it once, and answers each after the commit.</summary>
 /// <remarks>
-/// Attachments that a write replaced go with the next group: after the commit, without an fsync of their own, and a
-/// reader that still holds the old document has a moment to fetch its code. What a crash leaves is swept at the start.
+/// Attachments that a write replaced go with a later group, without an fsync of their own: see <see cref="ReplacedCode"/>. What a crash leaves
+/// is swept at the start.
 /// </remarks>
 internal sealed partial class EntityWriter : IAsyncDisposable
 {
@@ -21,13 +21,14 @@ internal sealed partial class EntityWriter : IAsyncDisposable
     private readonly Statement _update;
     private readonly Statement _delete;
     private readonly Statement _attach;
-    private readonly Statement _collect;
-    private readonly List<(string DocumentId, string? Kept)> _replaced = [];
+    private readonly Statement _attached;
+    private readonly Statement _detach;
+    private readonly ReplacedCode _replaced;
     private readonly Task _running;
     private long _queuedBytes;
     private bool _isOutOfRoom;
 
-    public EntityWriter(SqliteConnection connection, EntityStoreOptions options, ILogger logger)
+    public EntityWriter(SqliteConnection connection, EntityStoreOptions options, TimeProvider clock, ILogger logger)
     {
         _connection = connection;
         _options = options;
@@ -37,7 +38,9 @@ internal sealed partial class EntityWriter : IAsyncDisposable
         _update = new Statement(connection, EntitySchema.Update, 11);
         _delete = new Statement(connection, EntitySchema.Delete, 2);
         _attach = new Statement(connection, EntitySchema.Attach, 3);
-        _collect = new Statement(connection, EntitySchema.Collect, 2);
+        _attached = new Statement(connection, EntitySchema.Attached, 2);
+        _detach = new Statement(connection, EntitySchema.Detach, 2);
+        _replaced = new ReplacedCode(options, clock);
         SqliteFile.Execute(connection, EntitySchema.Sweep);
         _running = Task.Run(RunAsync);
     }
@@ -63,7 +66,7 @@ internal sealed partial class EntityWriter : IAsyncDisposable
     {
         _queue.Writer.TryComplete();
         await _running;
-        foreach (var statement in (ReadOnlySpan<Statement>)[_insert, _update, _delete, _attach, _collect])
+        foreach (var statement in (ReadOnlySpan<Statement>)[_insert, _update, _delete, _attach, _attached, _detach])
         {
             statement.Dispose();
         }
@@ -76,31 +79,35 @@ internal sealed partial class EntityWriter : IAsyncDisposable
         var group = new List<EntityWrite>(_options.GroupSize);
         while (await _queue.Reader.WaitToReadAsync())
         {
+            var bytes = 0L;
             while (group.Count < _options.GroupSize && _queue.Reader.TryRead(out var write))
             {
-                Interlocked.Add(ref _queuedBytes, -write.SizeBytes);
+                bytes += write.SizeBytes;
                 group.Add(write);
             }
 
+            // What is being written is held as what waits is.
             Commit(group);
             group.Clear();
+            Interlocked.Add(ref _queuedBytes, -bytes);
         }
     }
 
     private void Commit(List<EntityWrite> group)
     {
+        var due = _replaced.Due();
         try
         {
             Undo();
             SqliteFile.Execute(_connection, "BEGIN IMMEDIATE");
-            foreach (var (documentId, kept) in _replaced)
-            {
-                _collect.Bind(1, documentId).Bind(2, kept ?? "").Run();
-            }
-
             foreach (var write in group)
             {
                 write.Applied = Apply(write);
+            }
+
+            foreach (var (documentId, attachment) in due)
+            {
+                _detach.Bind(1, documentId).Bind(2, attachment).Run();
             }
 
             SqliteFile.Execute(_connection, "COMMIT");
@@ -118,15 +125,12 @@ internal sealed partial class EntityWriter : IAsyncDisposable
             LogInformationRoomAgain();
         }
 
-        _replaced.Clear();
+        _replaced.Forget(due.Count);
         foreach (var write in group)
         {
-            foreach (var change in write.Applied ? write.Changes : [])
+            foreach (var (documentId, attachment, bytes) in write.Applied ? write.Replaced : [])
             {
-                if (change is { Row: { } row, ExpectedRevision.Length: > 0 })
-                {
-                    _replaced.Add((change.DocumentId, row.Attachment));
-                }
+                _replaced.Add(documentId, attachment, bytes);
             }
 
             write.Done.TrySetResult(write.Applied);
@@ -178,14 +182,14 @@ internal sealed partial class EntityWriter : IAsyncDisposable
     {
         if (write.Changes.Count == 1)
         {
-            return Apply(write.Changes[0]);
+            return Apply(write, write.Changes[0]);
         }
 
         // Within the transaction of the group: a unit that meets another writer takes back what it had changed, and the others stand.
         SqliteFile.Execute(_connection, "SAVEPOINT unit");
         foreach (var change in write.Changes)
         {
-            if (!Apply(change))
+            if (!Apply(write, change))
             {
                 SqliteFile.Execute(_connection, "ROLLBACK TO unit; RELEASE unit");
                 return false;
@@ -196,7 +200,21 @@ internal sealed partial class EntityWriter : IAsyncDisposable
         return true;
     }
 
-    private bool Apply(EntityRowChange change) => change.Row is { } row ? Put(change, row) : Delete(change);
+    private bool Apply(EntityWrite write, EntityRowChange change)
+    {
+        if (AttachmentOf(change) is var (attachment, bytes) && !string.Equals(attachment, change.Row?.Attachment, StringComparison.Ordinal))
+        {
+            write.Replaced.Add((change.DocumentId, attachment, bytes));
+        }
+
+        return change.Row is { } row ? Put(change, row) : _delete.Bind(1, change.DocumentId).Bind(2, change.ExpectedRevision).Run() > 0;
+    }
+
+    private (string Name, long Bytes)? AttachmentOf(EntityRowChange change)
+    {
+        using var rows = _attached.Bind(1, change.DocumentId).Bind(2, change.ExpectedRevision).Read();
+        return rows.Read() ? (rows.GetString(0), rows.GetInt64(1)) : null;
+    }
 
     private bool Put(EntityRowChange change, EntityRow row)
     {
@@ -213,17 +231,6 @@ internal sealed partial class EntityWriter : IAsyncDisposable
             _attach.Bind(1, change.DocumentId).Bind(2, attachment).Bind(3, code).Run();
         }
 
-        return true;
-    }
-
-    private bool Delete(EntityRowChange change)
-    {
-        if (_delete.Bind(1, change.DocumentId).Bind(2, change.ExpectedRevision).Run() == 0)
-        {
-            return false;
-        }
-
-        _collect.Bind(1, change.DocumentId).Bind(2, "").Run();
         return true;
     }
 

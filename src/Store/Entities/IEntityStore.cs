@@ -55,7 +55,10 @@ public interface IEntityStore
     /// <summary>Counts what <see cref="ListAsync"/> would find without skip and limit.</summary>
     ValueTask<int> CountAsync(EntityQuery query, CancellationToken cancellationToken);
 
-    /// <summary>Reads the code of an action; null when there is no such attachment.</summary>
+    /// <summary>
+    /// Reads the code of an action; null when there is no such attachment. A store keeps the code of an action that was updated or deleted for a
+    /// while, so that a call that came before runs what it found.
+    /// </summary>
     ValueTask<byte[]?> GetCodeAsync(string documentId, string attachment, CancellationToken cancellationToken);
 }
 

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Threading.Channels;
 using Frusta.Contracts.Entities;
@@ -25,7 +26,7 @@ public sealed partial class SqliteEntityStore : IEntityStore, IAsyncDisposable
     {
         _clock = clock;
         _logger = logger;
-        _writer = new EntityWriter(connection, options, logger);
+        _writer = new EntityWriter(connection, options, clock, logger);
         _readers = Channel.CreateBounded<EntityReader>(options.Readers);
         _readerCount = options.Readers;
         for (var i = 0; i < options.Readers; i++)
@@ -173,8 +174,14 @@ public sealed partial class SqliteEntityStore : IEntityStore, IAsyncDisposable
             (document as ActionDocument)?.Exec.CodeAttachment,
             revision,
             buffer.WrittenSpan.ToArray());
-        return new EntityRowChange(change.DocumentId, change.ExpectedRevision, row, change.Code?.ToArray());
+        return new EntityRowChange(change.DocumentId, change.ExpectedRevision, row, ArrayOf(change.Code));
     }
+
+    /// <summary>Code is handed over: a copy of it would be as large again. It is not changed any more, or was no array of its own.</summary>
+    private static byte[]? ArrayOf(ReadOnlyMemory<byte>? code) =>
+        code is not { } bytes ? null
+        : MemoryMarshal.TryGetArray(bytes, out var whole) && whole.Count == whole.Array!.Length ? whole.Array
+        : bytes.ToArray();
 
     private static EntityDocument Decode(string documentId, string revision, byte[] body)
     {

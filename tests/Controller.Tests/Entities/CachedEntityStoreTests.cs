@@ -1,3 +1,4 @@
+using Frusta.Bus;
 using Frusta.Contracts.Entities;
 using Frusta.Contracts.Names;
 using Frusta.Controller.Entities;
@@ -13,7 +14,7 @@ public sealed class CachedEntityStoreTests
     public async Task What_was_read_during_a_write_whose_client_went_away_is_forgotten_when_the_write_is_done()
     {
         var store = new SlowStore();
-        var cache = new CachedEntityStore(store, new CachedEntityOptions());
+        var cache = new CachedEntityStore(store, new CachedEntityOptions(), new EmbeddedCacheInvalidation());
         using var client = new CancellationTokenSource();
         var put = cache.PutAsync(Document("2-b"), null, client.Token).AsTask();
         await client.CancelAsync();

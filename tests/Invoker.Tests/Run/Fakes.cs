@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using Frusta.Bus;
@@ -38,7 +37,7 @@ internal sealed class FakeSandbox(string family, int number, FakeFactory factory
 
     public string Label { get; } = $"{family}-{number}";
 
-    public Socket Channel => throw new NotSupportedException();
+    public SandboxChannel Channel => throw new NotSupportedException();
 
     public SafeFileHandle StandardOutput => throw new NotSupportedException();
 
@@ -78,6 +77,28 @@ internal sealed class FakeSandbox(string family, int number, FakeFactory factory
 
     public long MeasureMemory() => 30 << 20;
 
+    public TimeSpan? MeasureCpuTime() => factory.OnMeasureCpuTime(this);
+
+    public bool CanPause => factory.CanPause;
+
+    /// <summary>Whether nothing would run in it now.</summary>
+    public bool IsPaused { get; private set; }
+
+    public int Pauses { get; private set; }
+
+    public void Pause()
+    {
+        factory.OnPause(this);
+        IsPaused = true;
+        Pauses++;
+    }
+
+    public void Resume()
+    {
+        factory.OnResume(this);
+        IsPaused = false;
+    }
+
     public ValueTask StopAsync() => DisposeAsync();
 
     public ValueTask<RuntimeAnswer> InitializeAsync(ActivationId id, ReadOnlyMemory<byte> request, CancellationToken cancellationToken)
@@ -88,6 +109,7 @@ internal sealed class FakeSandbox(string family, int number, FakeFactory factory
 
     public ValueTask<RuntimeAnswer> RunAsync(ActivationId id, ReadOnlyMemory<byte> request, CancellationToken cancellationToken)
     {
+        Assert.False(IsPaused, "It was given a run while it stood still.");
         Runs.Enqueue(Encoding.UTF8.GetString(request.Span));
         return AnswerAsync(factory.OnRun(this));
     }
@@ -97,6 +119,8 @@ internal sealed class FakeSandbox(string family, int number, FakeFactory factory
     public override void BeginOutput(long limitBytes)
     {
     }
+
+    public override bool TryReadOutput() => factory.Logs.Length == 0;
 
     public override LogsResult CollectOutput(bool failed, string? lastWords)
     {
@@ -136,6 +160,16 @@ internal sealed class FakeFactory : ISandboxFactory
     public Func<Exception?> OnStart { get; set; } = () => null;
 
     public Func<Exception?> OnDeny { get; set; } = () => null;
+
+    public bool CanPause { get; set; } = true;
+
+    /// <summary>Called as a sandbox is paused; it may take its time, or throw.</summary>
+    public Action<FakeSandbox> OnPause { get; set; } = static _ => { };
+
+    /// <summary>Called as one is resumed.</summary>
+    public Action<FakeSandbox> OnResume { get; set; } = static _ => { };
+
+    public Func<FakeSandbox, TimeSpan?> OnMeasureCpuTime { get; set; } = static _ => TimeSpan.Zero;
 
     /// <summary>What a start takes; nothing unless the test says so.</summary>
     public TimeSpan StartTakes { get; set; }
@@ -215,11 +249,23 @@ internal sealed class FakeDelivery(ActivationMessage message) : IDelivery
 
 internal sealed class FakeStore : IEntityStore
 {
+    private const long KeptMs = -1;
+
     public ConcurrentDictionary<string, EntityDocument> Documents { get; } = new(StringComparer.Ordinal);
 
     public ConcurrentDictionary<string, byte[]> Code { get; } = new(StringComparer.Ordinal);
 
     public int CodeReads { get; private set; }
+
+    /// <summary>Keeps what an action that is called is stored as, unless the test has put something there itself.</summary>
+    public void Keep(FullyQualifiedName name, string revision, string kind)
+    {
+        var document = new ActionDocument { Name = name, Version = "0.0.1", Revision = revision, UpdatedMs = KeptMs, Exec = new ActionExec(kind, CodeAttachment: "code") };
+        Documents.AddOrUpdate(name.DocumentId, document, (_, stored) => stored.UpdatedMs == KeptMs ? document : stored);
+    }
+
+    /// <summary>Called before code is read.</summary>
+    public Action? OnCodeRead { get; set; }
 
     public ValueTask<EntityDocument?> GetAsync(string documentId, CancellationToken cancellationToken) =>
         ValueTask.FromResult(Documents.GetValueOrDefault(documentId));
@@ -227,6 +273,7 @@ internal sealed class FakeStore : IEntityStore
     public ValueTask<byte[]?> GetCodeAsync(string documentId, string attachment, CancellationToken cancellationToken)
     {
         CodeReads++;
+        OnCodeRead?.Invoke();
         return ValueTask.FromResult(attachment.Equals("gone", StringComparison.Ordinal) ? null : Code.GetValueOrDefault(documentId));
     }
 

@@ -13,7 +13,9 @@ public sealed class HandedOverTests
     public async Task An_action_that_is_gone_is_answered_so_after_a_restart()
     {
         await using var invoker = await new InvokerFixture().StartAsync();
-        var record = await invoker.Send(InvokerFixture.Message(invoker.Action(), hint: false)).RecordAsync();
+        var action = invoker.Action();
+        invoker.Store.Documents.Clear();
+        var record = await invoker.Send(InvokerFixture.Message(action, hint: false)).RecordAsync();
         Assert.Equal("""{"error":"Action could not be found or may have been deleted."}""", Text(record, "result"));
         Assert.Equal("application error", Text(record, "status"));
         Assert.Equal("unknown", Annotation(record, "kind")!.Value.GetString());
@@ -110,6 +112,37 @@ public sealed class HandedOverTests
         var record = await invoker.Send(invoker.Action() with { CodeAttachment = "gone" }).RecordAsync();
 
         Assert.Equal("Action could not be found or may have been deleted.", record.GetProperty("response").GetProperty("result").GetProperty("error").GetString());
+    }
+
+    [Fact]
+    public async Task An_action_that_is_updated_each_time_before_its_sandbox_is_found_runs_as_it_is_once_it_is_left_alone()
+    {
+        await using var invoker = await new InvokerFixture().StartAsync();
+        var updates = 0;
+        invoker.Store.Documents["guest/hello"] = Document("2-b", "gone");
+        invoker.Store.OnCodeRead = () =>
+        {
+            var update = Interlocked.Increment(ref updates);
+            invoker.Store.Documents["guest/hello"] = Document($"{update + 2}-b", update < 8 ? "gone" : "code");
+        };
+
+        var record = await invoker.Send(invoker.Action() with { CodeAttachment = "gone" }).RecordAsync();
+
+        Assert.Equal("success", Text(record, "status"));
+        Assert.InRange(updates, 8, 10);
+    }
+
+    [Fact]
+    public async Task An_action_that_is_updated_for_ever_is_given_up_and_not_said_to_be_deleted()
+    {
+        await using var invoker = await new InvokerFixture().StartAsync();
+        var updates = 1;
+        invoker.Store.Documents["guest/hello"] = Document("2-b", "gone");
+        invoker.Store.OnCodeRead = () => invoker.Store.Documents["guest/hello"] = Document($"{Interlocked.Increment(ref updates) + 1}-b", "gone");
+
+        var record = await invoker.Send(invoker.Action() with { CodeAttachment = "gone" }).RecordAsync();
+
+        Assert.Equal("Action could not be fetched.", record.GetProperty("response").GetProperty("result").GetProperty("error").GetString());
     }
 
     [Fact]

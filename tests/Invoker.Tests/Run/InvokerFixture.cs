@@ -38,9 +38,10 @@ internal sealed class InvokerFixture : IAsyncDisposable
 
     public ExecutableAction Action(string name = "hello", string kind = "nodejs:20", string revision = "1-a", ActionLimits? limits = null, bool apiKey = false, bool network = true)
     {
-        Store.Code[$"guest/{name}"] = Encoding.UTF8.GetBytes(Code);
-        return new ExecutableAction(
-            new FullyQualifiedName("guest", null, name), "0.0.1", revision, kind, null, Binary: false, "code", limits ?? new ActionLimits(), apiKey, network);
+        var fullName = new FullyQualifiedName("guest", null, name);
+        Store.Code[fullName.DocumentId] = Encoding.UTF8.GetBytes(Code);
+        Store.Keep(fullName, revision, kind);
+        return new ExecutableAction(fullName, "0.0.1", revision, kind, null, Binary: false, "code", limits ?? new ActionLimits(), apiKey, network);
     }
 
     public static Identity User(string name = "guest", NamespaceLimits? limits = null) =>

@@ -48,7 +48,9 @@ public sealed class RealSandboxTests : IAsyncLifetime
         var runs = _catalog.TryFind(kind, out _, out var reason);
         Assert.SkipUnless(runs || Environment.GetEnvironmentVariable("CI") is "true", reason ?? "");
         _store.Code["guest/real"] = Encoding.UTF8.GetBytes(code);
-        var action = new ExecutableAction(new FullyQualifiedName("guest", null, "real"), "0.0.1", revision, kind, null, false, "code", limits ?? new ActionLimits(), ProvideApiKey: false);
+        var name = new FullyQualifiedName("guest", null, "real");
+        _store.Keep(name, revision, kind);
+        var action = new ExecutableAction(name, "0.0.1", revision, kind, null, false, "code", limits ?? new ActionLimits(), ProvideApiKey: false);
         var delivery = new FakeDelivery(InvokerFixture.Message(action, arguments));
         Assert.Equal(Bus.SendOutcome.Sent, _role.Receive(delivery));
         return await delivery.RecordAsync();

@@ -1,4 +1,3 @@
-using System.Net.Sockets;
 using Frusta.Bus;
 using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Limits;
@@ -90,7 +89,7 @@ public sealed class WarmPathTests
 
         public string Label => "lean";
 
-        public Socket Channel => throw new NotSupportedException();
+        public SandboxChannel Channel => throw new NotSupportedException();
 
         public SafeFileHandle StandardOutput => throw new NotSupportedException();
 
@@ -123,6 +122,8 @@ public sealed class WarmPathTests
         {
         }
 
+        public override bool TryReadOutput() => true;
+
         public override LogsResult CollectOutput(bool failed, string? lastWords) => default;
 
         public void LimitMemory(int megabytes)
@@ -134,6 +135,18 @@ public sealed class WarmPathTests
         }
 
         public long MeasureMemory() => 0;
+
+        public TimeSpan? MeasureCpuTime() => null;
+
+        public bool CanPause => true;
+
+        public void Pause()
+        {
+        }
+
+        public void Resume()
+        {
+        }
 
         public ValueTask StopAsync() => ValueTask.CompletedTask;
 

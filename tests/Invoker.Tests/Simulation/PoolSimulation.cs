@@ -28,6 +28,9 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
     private readonly HashSet<Slot> _up = [];
     private readonly Dictionary<Slot, SimulatedActivation> _running = [];
     private readonly Dictionary<Slot, PoolKey> _servedKey = [];
+    private readonly HashSet<Slot> _paused = [];
+    private readonly HashSet<PoolKey> _gone = [];
+    private readonly HashSet<Slot> _stopping = [];
     private long _order;
 
     public Random Random { get; } = new(seed);
@@ -52,6 +55,40 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
 
     public double Dies { get; init; }
 
+    /// <summary>Whether sandboxes can be paused.</summary>
+    public bool CanPause { get; init; } = true;
+
+    public double PauseFails { get; init; }
+
+    public double ResumeFails { get; init; }
+
+    /// <summary>What an idle sandbox of the action uses of the cores, in microseconds a second.</summary>
+    public Func<PoolKey, long> BurnsUs { get; init; } = _ => 0;
+
+    /// <summary>Sandboxes that stand still now.</summary>
+    public int Paused => _paused.Count;
+
+    /// <summary>Sandboxes that are up.</summary>
+    public int Up => _up.Count;
+
+    public int Looks { get; private set; }
+
+    public int Resumes { get; private set; }
+    /// <summary>Bytes that an idle sandbox uses when it is measured.</summary>
+    public Func<Slot, long> UsesBytes { get; init; } = _ => 40L << 20;
+
+    /// <summary>Bytes that the machine should have free and has not.</summary>
+    public Func<long, long> MissingBytes { get; init; } = _ => 0;
+
+    /// <summary>Measurements that the pool has asked for.</summary>
+    public int Measurements { get; private set; }
+
+    /// <summary>Sandboxes that were ended, in order.</summary>
+    public List<Slot> Ended { get; } = [];
+
+    /// <summary>Whether the pool's sum may exceed the room for a moment, because idle sandboxes grow.</summary>
+    public bool IdleOnesGrow { get; init; }
+
     public Func<long, bool> CoreIdles { get; init; } = _ => false;
 
     public Func<long, long> LateUs { get; init; } = _ => 0;
@@ -70,6 +107,13 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
             _ended[activation] = ended;
         }
 
+        Arrive(activation, memoryMb, maxInstances);
+        return activation;
+    }
+
+    private void Arrive(SimulatedActivation activation, int memoryMb = 256, int maxInstances = int.MaxValue)
+    {
+        var key = activation.Key;
         Arrival arrival;
         Slot? slot;
         ActionSlots? slots;
@@ -78,6 +122,7 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
             if (!_slots.TryGetValue(key, out slots))
             {
                 _slots[key] = slots = Room.Add(key, "nodejs", (long)memoryMb << 20, maxInstances);
+                slots.IsRetired = _gone.Contains(key);
             }
 
             arrival = slots.Arrive(activation, NowUs, out slot);
@@ -90,6 +135,9 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
             case Arrival.Run:
                 actions.Add(new PoolAction(PoolActionKind.Run, slot, activation));
                 break;
+            case Arrival.Resume:
+                actions.Add(new PoolAction(PoolActionKind.Resume, slot, activation));
+                break;
             case Arrival.QueuedAsk:
                 Room.Ask(slots, NowUs, actions);
                 break;
@@ -100,16 +148,28 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
         }
 
         Execute(actions);
-        return activation;
     }
 
     private readonly Dictionary<SimulatedActivation, Action<SimulatedActivation>> _ended = [];
+
+    /// <summary>The action is replaced or deleted: its sandboxes end.</summary>
+    public void Retire(PoolKey key)
+    {
+        _gone.Add(key);
+        if (_slots.TryGetValue(key, out var slots))
+        {
+            var actions = new List<PoolAction>();
+            Room.Retire(slots, retired: true, NowUs, actions);
+            Execute(actions);
+        }
+    }
 
     /// <summary>Runs until nothing is left to happen, or the time is over.</summary>
     public void Run(long untilUs)
     {
         ScheduleTick();
         ScheduleSweep();
+        ScheduleLook();
         while (_events.TryDequeue(out var happen, out var when) && when.At <= untilUs)
         {
             NowUs = Math.Max(NowUs, when.At);
@@ -146,7 +206,7 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
         if (Room.Ledger.Queued > 0 || Room.RefillHeldBack)
         {
             var actions = new List<PoolAction>();
-            Room.Tick(NowUs, LateUs(NowUs), CoreIdles(NowUs), memoryPressure: false, actions);
+            Room.Tick(NowUs, LateUs(NowUs), CoreIdles(NowUs), actions);
             Execute(actions);
         }
 
@@ -161,6 +221,14 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
         Execute(actions);
         forgotten.ForEach(key => _slots.Remove(key));
         ScheduleSweep();
+    });
+
+    private void ScheduleLook() => At(NowUs + 100_000, () =>
+    {
+        var actions = new List<PoolAction>();
+        Room.Look(NowUs, MissingBytes(NowUs), measure: true, actions);
+        Execute(actions);
+        ScheduleLook();
     });
 
     private void Execute(List<PoolAction> actions)
@@ -181,13 +249,28 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
                     break;
                 case PoolActionKind.Stop:
                     Assert.False(_running.ContainsKey(slot!), "A sandbox was ended while it ran.");
+                    _stopping.Add(slot!);
+                    Ended.Add(slot!);
                     At(NowUs + 2_000, () => EndStop(slot!));
                     break;
                 case PoolActionKind.Measure:
-                    Room.Measured(slot!, 40L << 20, NowUs, actions);
+                    Measurements++;
+                    Room.Measured(slot!, UsesBytes(slot!), NowUs, actions);
+                    break;
+                case PoolActionKind.Look:
+                    Looks++;
+                    At(NowUs + Random.Next(500, 30_000), () => Look(slot!));
+                    break;
+                case PoolActionKind.Pause:
+                    At(NowUs + Random.Next(50, 30_000), () => Pause(slot!));
                     break;
                 case PoolActionKind.Run:
                     Begin(slot!, (SimulatedActivation)item!);
+                    break;
+                case PoolActionKind.Resume:
+                    Resumes++;
+                    Assert.True(_resuming.TryAdd(slot!, (SimulatedActivation)item!), "A sandbox was resumed for two.");
+                    At(NowUs + Random.Next(50, 10_000), () => Resume(slot!));
                     break;
                 default:
                     ((SimulatedActivation)item!).Refused = true;
@@ -195,6 +278,48 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
                     break;
             }
         }
+    }
+
+    private readonly Dictionary<Slot, SimulatedActivation> _resuming = [];
+
+    private void Look(Slot slot)
+    {
+        var actions = new List<PoolAction>();
+        Room.Looked(slot, BurnsUs(slot.Owner!.Key) * NowUs / 1_000_000, NowUs, actions);
+        Execute(actions);
+    }
+
+    /// <summary>As whoever drives it: only what the pool still wants, and whoever was given it meanwhile waits until this has ended.</summary>
+    private void Pause(Slot slot)
+    {
+        var actions = new List<PoolAction>();
+        var fails = Random.NextDouble() < PauseFails;
+        if (!fails && !_stopping.Contains(slot) && slot.Pause.State != PauseState.Awake)
+        {
+            _paused.Add(slot);
+        }
+
+        Room.Paused(slot, !fails, NowUs, actions);
+        Execute(actions);
+    }
+
+    private void Resume(Slot slot)
+    {
+        _resuming.Remove(slot, out var activation);
+        if (Random.NextDouble() >= ResumeFails)
+        {
+            _paused.Remove(slot);
+            Begin(slot, activation!);
+            return;
+        }
+
+        // It is dead then, and the activation comes again.
+        var actions = new List<PoolAction>();
+        var next = slot.Owner!.Return(slot, keep: false, NowUs, out _, out var ask);
+        Assert.Null(next);
+        Room.Discard(slot, ask, NowUs, actions);
+        Execute(actions);
+        Arrive(activation!);
     }
 
     private void EndStart(Slot slot, long tookUs)
@@ -207,6 +332,7 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
         else
         {
             _up.Add(slot);
+            slot.Pause.IsPossible = CanPause;
             Room.Started(slot, tookUs, NowUs, actions);
         }
 
@@ -217,6 +343,7 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
     {
         var actions = new List<PoolAction>();
         Assert.True(_up.Remove(slot), "A sandbox was ended twice.");
+        _paused.Remove(slot);
         Room.Stopped(slot, NowUs, actions);
         Execute(actions);
     }
@@ -225,6 +352,7 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
     {
         Assert.True(_running.TryAdd(slot, activation), "Two activations in one sandbox.");
         Assert.Contains(slot, _up);
+        Assert.False(_paused.Contains(slot), "An activation was given to a sandbox that stands still.");
         Assert.Equal(activation.Key, slot.Owner!.Key);
         Assert.True(_servedKey.TryAdd(slot, activation.Key) || _servedKey[slot] == activation.Key, "A sandbox went from one action to another.");
         Assert.True(slot.ChargedBytes == slot.LimitBytes, "A busy sandbox counts its limit.");
@@ -255,6 +383,10 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
         {
             Room.Discard(slot, ask, NowUs, actions);
         }
+        else if (ask)
+        {
+            Room.Freed(NowUs, actions);
+        }
 
         End(activation);
         Execute(actions);
@@ -272,8 +404,9 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
 
     private void Check()
     {
-        Assert.InRange(Room.Ledger.Reserved, 0, rules.CapacityBytes);
+        Assert.InRange(Room.Ledger.Reserved, 0, IdleOnesGrow ? long.MaxValue : rules.CapacityBytes);
         Assert.InRange(Room.Ledger.Queued, 0, rules.MaxQueued);
         MostSandboxes = Math.Max(MostSandboxes, _up.Count);
+        Assert.InRange(_up.Count, 0, rules.MostSandboxes);
     }
 }

@@ -9,6 +9,7 @@ public sealed class PoolSimulationTests
     private static RoomRules Rules(long capacityMb = 64 * 1024, params StemCellRule[] cells) => new()
     {
         CapacityBytes = capacityMb << 20,
+        ReserveBytes = (capacityMb << 20) / 16,
         StartsAtOnce = 4,
         Cores = 2,
         StemCells = cells,
@@ -135,7 +136,7 @@ public sealed class PoolSimulationTests
     [Fact]
     public void Two_thousand_new_actions_at_once_all_run_in_a_room_for_eight_and_nearly_in_the_order_of_their_coming()
     {
-        var simulation = new PoolSimulation(Rules(capacityMb: 2048), seed: 23);
+        var simulation = new PoolSimulation(Rules(capacityMb: 2048), seed: 23) { UsesBytes = static slot => slot.LimitBytes };
         for (var i = 0; i < 2_000; i++)
         {
             var key = PoolSimulation.Key(1, i);
@@ -253,7 +254,7 @@ public sealed class PoolSimulationTests
     [Fact]
     public void An_idle_sandbox_is_ended_after_its_time_and_the_action_is_forgotten()
     {
-        var simulation = new PoolSimulation(Rules() with { IdleTimeoutUs = 10 * Second }, seed: 8);
+        var simulation = new PoolSimulation(Rules() with { IdleTimeoutUs = 10 * Second }, seed: 8) { UsesBytes = static slot => slot.LimitBytes };
         simulation.Invoke(PoolSimulation.Key(1, 1), 50);
         simulation.Arrive(40 * Second, () => simulation.Invoke(PoolSimulation.Key(1, 2), 50));
         simulation.Run(60 * Second);

@@ -13,7 +13,7 @@ public sealed class EscapeTests(IsolatedHost host) : IClassFixture<IsolatedHost>
         await using var neighbour = await host.StartAsync();
         await using var sandbox = await host.StartAsync();
         await sandbox.AskAsync("globals().update(bomb=lambda: [__import__('subprocess').Popen(['/bin/sh', '-c', 'f() { f | f & }; f; sleep 100']) for _ in range(20)] and 1)");
-        await sandbox.Channel.SendAsync("bomb()\n"u8.ToArray(), TestContext.Current.CancellationToken);
+        sandbox.Tell("bomb()");
         for (var i = 0; i < 20; i++)
         {
             Assert.Equal("2", await neighbour.AskAsync("1 + 1"));
@@ -47,7 +47,7 @@ public sealed class EscapeTests(IsolatedHost host) : IClassFixture<IsolatedHost>
     }
 
     [Fact]
-    public async Task What_waits_in_its_sockets_is_bounded_as_its_memory_is()
+    public async Task What_waits_in_its_sockets_has_a_bound_of_its_own()
     {
         await using var sandbox = await host.StartAsync(Workload.Python(memoryMb: 256));
         sandbox.LimitMemory(64);
@@ -68,9 +68,9 @@ public sealed class EscapeTests(IsolatedHost host) : IClassFixture<IsolatedHost>
                  ' return total >> 20', globals())
             """.ReplaceLineEndings(" "));
 
-        // Beyond the bound the kernel goes on with a little for each socket, so that none stands still.
-        Assert.InRange(int.Parse(await sandbox.AskAsync("fill(300)"), CultureInfo.InvariantCulture), 16, 128);
-        Assert.InRange(sandbox.MeasureMemory(), 32 << 20, 160 << 20);
+        // Beyond the bound, which is 32 MB, the kernel goes on with a little for each socket, so that none stands still.
+        Assert.InRange(int.Parse(await sandbox.AskAsync("fill(300)"), CultureInfo.InvariantCulture), 8, 64);
+        Assert.InRange(sandbox.MeasureMemory(), 24 << 20, 100 << 20);
     }
 
     [Fact]
@@ -85,7 +85,7 @@ public sealed class EscapeTests(IsolatedHost host) : IClassFixture<IsolatedHost>
     public async Task Nothing_else_is_writable()
     {
         await using var sandbox = await host.StartAsync();
-        foreach (var place in (string[])["/x", "/usr/x", "/etc/x", "/dev/x", "/run/x", "/run/frusta/x", "/proc/sys/kernel/hostname", "/proc/sysrq-trigger"])
+        foreach (var place in (string[])["/x", "/usr/x", "/etc/x", "/dev/x", "/run/x", "/proc/sys/kernel/hostname", "/proc/sysrq-trigger"])
         {
             Assert.StartsWith("ERROR", await sandbox.AskAsync($"open('{place}', 'w')"), StringComparison.Ordinal);
         }
@@ -108,7 +108,7 @@ public sealed class EscapeTests(IsolatedHost host) : IClassFixture<IsolatedHost>
         await using var sandbox = await host.StartAsync();
         Assert.Equal("{'TZ': 'UTC', '__OW_API_HOST': 'http://api'}", await sandbox.AskAsync("{k: os.environ[k] for k in sorted(os.environ) if k not in ('LC_CTYPE', 'PWD')}"));
         Assert.DoesNotContain("HOME", await sandbox.AskAsync("open('/proc/1/environ').read()"), StringComparison.Ordinal);
-        Assert.Equal("['0', '1', '2', '3', '4']", await sandbox.AskAsync("sorted(os.listdir('/proc/self/fd'))"));
+        Assert.Equal("['0', '1', '2', '3', '4', '5']", await sandbox.AskAsync("sorted(os.listdir('/proc/self/fd'))"));
     }
 
     [Fact]
@@ -136,6 +136,11 @@ public sealed class EscapeTests(IsolatedHost host) : IClassFixture<IsolatedHost>
     [InlineData("init_module", 175, "0, 0, 0")]
     [InlineData("reboot", 169, "0, 0, 0, 0")]
     [InlineData("chroot", 161, "0")]
+    [InlineData("vmsplice", 278, "0, 0, 0, 0")]
+    [InlineData("tee", 276, "0, 0, 1, 0")]
+    [InlineData("mbind", 237, "0, 0, 0, 0, 0, 0")]
+    [InlineData("set_mempolicy", 238, "0, 0, 0")]
+    [InlineData("clone of a process with the same open files", 56, "0x411, 0, 0, 0, 0")]
     public async Task A_dangerous_system_call_is_refused(string name, int number, string arguments)
     {
         Assert.SkipUnless(System.Runtime.InteropServices.RuntimeInformation.ProcessArchitecture is System.Runtime.InteropServices.Architecture.X64, "The numbers are those of x86-64.");

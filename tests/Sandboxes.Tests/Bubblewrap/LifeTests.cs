@@ -12,16 +12,15 @@ public sealed class LifeTests(IsolatedHost host) : IClassFixture<IsolatedHost>
     public async Task Stopping_gives_everything_back()
     {
         var sandbox = await host.StartAsync();
-        var folder = Directory.GetDirectories(host.Options.RunFolder).Single();
+        var instance = Path.GetFileName(Directory.GetDirectories(host.Options.RunFolder).Single());
         await sandbox.AskAsync("__import__('subprocess').Popen(['/bin/sleep', '1000'], start_new_session=True).pid");
         var groups = Directory.GetDirectories("/sys/fs/cgroup", sandbox.Label, new EnumerationOptions { RecurseSubdirectories = true, MaxRecursionDepth = 4, IgnoreInaccessible = true })
-            .Where(group => group.Contains(Path.GetFileName(folder), StringComparison.Ordinal)).ToList();
+            .Where(group => group.Contains(instance, StringComparison.Ordinal)).ToList();
         Assert.NotEmpty(groups);
         await sandbox.StopAsync();
         await sandbox.StopAsync();
         Assert.Equal(137, (await sandbox.Exited).ExitCode);
         Assert.All(groups, static group => Assert.False(Directory.Exists(group)));
-        Assert.False(Directory.Exists(Path.Combine(folder, sandbox.Label)));
     }
 
     [Fact]
@@ -34,7 +33,7 @@ public sealed class LifeTests(IsolatedHost host) : IClassFixture<IsolatedHost>
     }
 
     [Fact]
-    public async Task A_program_that_ends_before_it_connects_is_a_start_failure_with_its_words()
+    public async Task A_program_that_ends_before_its_hello_is_a_start_failure_with_its_words()
     {
         var failure = await Assert.ThrowsAsync<SandboxStartException>(() => host.StartAsync(Workload.Run("/bin/sh", "-c", "echo no luck >&2; exit 3")));
         Assert.Contains("exit code 3", failure.Message, StringComparison.Ordinal);

@@ -49,7 +49,7 @@ public sealed class VacantTests(IsolatedHost host) : IClassFixture<IsolatedHost>
         string[] words = ["it's", "a b", "two\nlines", "$HOME `id` \\ \"x\" *", "", "<&>;|#"];
         var command = Workload.Python().Command;
         await using var sandbox = await host.StartAsync(Workload.Python() with { Command = [.. command, .. words] });
-        Assert.Equal(Convert.ToHexString(System.Text.Encoding.UTF8.GetBytes(string.Join('\0', words))), (await sandbox.AskAsync("chr(0).join(sys.argv[2:]).encode().hex()")).ToUpperInvariant());
+        Assert.Equal(Convert.ToHexString(System.Text.Encoding.UTF8.GetBytes(string.Join('\0', words))), (await sandbox.AskAsync("chr(0).join(sys.argv[1:]).encode().hex()")).ToUpperInvariant());
     }
 
     [Fact]

@@ -31,8 +31,8 @@ public sealed class ProcessSandboxTests : IAsyncDisposable
     {
         await using var sandbox = await StartAsync(Workload.Python());
         Assert.Equal("{'__OW_API_HOST': 'http://api'}", await sandbox.AskAsync("{k: v for k, v in os.environ.items() if k != 'LC_CTYPE'}"));
-        // 0, 1, 2, the channel, and the one that lists them.
-        Assert.Equal("['0', '1', '2', '3', '4']", await sandbox.AskAsync("sorted(os.listdir('/proc/self/fd'))"));
+        // 0, 1, 2, the two of the channel, and the one that lists them.
+        Assert.Equal("['0', '1', '2', '3', '4', '5']", await sandbox.AskAsync("sorted(os.listdir('/proc/self/fd'))"));
     }
 
     [Fact]
@@ -79,7 +79,7 @@ public sealed class ProcessSandboxTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task A_program_that_ends_before_it_connects_is_a_start_failure_with_its_words()
+    public async Task A_program_that_ends_before_its_hello_is_a_start_failure_with_its_words()
     {
         var failure = await Assert.ThrowsAsync<SandboxStartException>(() => StartAsync(Workload.Run("/bin/sh", "-c", "echo no luck >&2; exit 3")));
         Assert.Contains("exit code 3", failure.Message, StringComparison.Ordinal);
@@ -87,7 +87,7 @@ public sealed class ProcessSandboxTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task A_program_that_never_connects_is_given_up()
+    public async Task A_program_that_never_says_hello_is_given_up()
     {
         _folder.Options.StartTimeoutMs = 200;
         var failure = await Assert.ThrowsAsync<SandboxStartException>(() => StartAsync(Workload.Run("/bin/sleep", "1000")));

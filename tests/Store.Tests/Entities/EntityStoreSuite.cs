@@ -164,6 +164,7 @@ public abstract class EntityStoreSuite : IAsyncLifetime
     {
         var first = await Store.PutAsync(Action("a", code: "c1"), "one"u8.ToArray(), Cancelled);
         Assert.True(await Store.DeleteAsync("acme/a", first!, Cancelled));
+        await Store.PutAsync(Trigger("another"), null, Cancelled);
 
         Assert.Null(await Store.GetCodeAsync("acme/a", "c1", Cancelled));
     }
@@ -267,7 +268,7 @@ public abstract class EntityStoreSuite : IAsyncLifetime
         Assert.Equal(3, await Store.CountAsync(new EntityQuery(EntityKind.Package, "acme"), Cancelled));
     }
 
-    /// <summary>Opens an empty store.</summary>
+    /// <summary>Opens an empty store that keeps replaced code no longer than until the next write.</summary>
     protected abstract ValueTask<IEntityStore> OpenAsync();
 
     protected ActionDocument Action(string name, string? package = null, string? code = null) => new()

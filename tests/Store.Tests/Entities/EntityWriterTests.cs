@@ -14,7 +14,7 @@ public sealed class EntityWriterTests : IAsyncDisposable
     public EntityWriterTests()
     {
         _connection = SqliteFile.OpenWriter(_folder.File(SqliteEntityStore.FileName), EntitySchema.Version, EntitySchema.Create, "FULL");
-        _writer = new EntityWriter(_connection, new EntityStoreOptions(), _said);
+        _writer = new EntityWriter(_connection, new EntityStoreOptions(), TimeProvider.System, _said);
     }
 
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;

@@ -2,6 +2,7 @@ using Frusta.Store.Entities;
 using Frusta.Store.Sqlite;
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Time.Testing;
 
 namespace Frusta.Store.Tests.Entities;
 
@@ -38,6 +39,61 @@ public sealed class SqliteEntityStoreTests : EntityStoreSuite
 
         Assert.Null(await reopened.GetCodeAsync("acme/a", "c1", Cancelled));
         Assert.Equal("two"u8.ToArray(), await reopened.GetCodeAsync("acme/a", "c2", Cancelled));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Code_that_was_replaced_or_deleted_can_be_read_until_its_time_is_over(bool deleted)
+    {
+        using var folder = new TemporaryFolder();
+        var clock = new FakeTimeProvider();
+        await using var store = Open(folder, new EntityStoreOptions { ReplacedCodeAge = TimeSpan.FromMinutes(10) }, clock);
+        var first = await store.PutAsync(Action("a", code: "c1"), "one"u8.ToArray(), Cancelled);
+        if (deleted)
+        {
+            Assert.True(await store.DeleteAsync("acme/a", first!, Cancelled));
+        }
+        else
+        {
+            Assert.NotNull(await store.PutAsync(Action("a", code: "c2") with { Revision = first! }, "two"u8.ToArray(), Cancelled));
+        }
+
+        clock.Advance(TimeSpan.FromMinutes(9));
+        await store.PutAsync(Trigger("one"), null, Cancelled);
+        Assert.Equal("one"u8.ToArray(), await store.GetCodeAsync("acme/a", "c1", Cancelled));
+        clock.Advance(TimeSpan.FromMinutes(2));
+        await store.PutAsync(Trigger("two"), null, Cancelled);
+
+        Assert.Null(await store.GetCodeAsync("acme/a", "c1", Cancelled));
+    }
+
+    [Fact]
+    public async Task Of_replaced_code_the_oldest_goes_where_all_of_it_is_more_than_is_kept()
+    {
+        using var folder = new TemporaryFolder();
+        await using var store = Open(folder, new EntityStoreOptions { ReplacedCodeBytes = 10_000 }, TimeProvider.System);
+        var revision = "";
+        for (var i = 0; i < 5; i++)
+        {
+            revision = (await store.PutAsync(Action("a", code: $"c{i}") with { Revision = revision }, new byte[4_500], Cancelled))!;
+        }
+
+        await store.PutAsync(Trigger("t"), null, Cancelled);
+
+        var kept = await Task.WhenAll(Enumerable.Range(0, 5).Select(async i => await store.GetCodeAsync("acme/a", $"c{i}", Cancelled) is not null));
+        Assert.Equal([false, false, true, true, true], kept);
+    }
+
+    [Fact]
+    public async Task Code_that_an_action_names_again_stays()
+    {
+        var first = await Store.PutAsync(Action("a", code: "c1"), "one"u8.ToArray(), Cancelled);
+        var second = await Store.PutAsync(Action("a", code: "c2") with { Revision = first! }, "two"u8.ToArray(), Cancelled);
+        await Store.PutAsync(Action("a", code: "c1") with { Revision = second! }, "three"u8.ToArray(), Cancelled);
+        await Store.PutAsync(Trigger("t"), null, Cancelled);
+
+        Assert.Equal("three"u8.ToArray(), await Store.GetCodeAsync("acme/a", "c1", Cancelled));
     }
 
     [Fact]
@@ -136,7 +192,10 @@ public sealed class SqliteEntityStoreTests : EntityStoreSuite
     protected override ValueTask<IEntityStore> OpenAsync() => ValueTask.FromResult<IEntityStore>(Open(_folder));
 
     private static SqliteEntityStore Open(TemporaryFolder folder) =>
-        SqliteEntityStore.Open(folder.Path, new EntityStoreOptions(), TimeProvider.System, NullLogger<SqliteEntityStore>.Instance);
+        Open(folder, new EntityStoreOptions { ReplacedCodeAge = TimeSpan.Zero }, TimeProvider.System);
+
+    private static SqliteEntityStore Open(TemporaryFolder folder, EntityStoreOptions options, TimeProvider clock) =>
+        SqliteEntityStore.Open(folder.Path, options, clock, NullLogger<SqliteEntityStore>.Instance);
 
     private static async Task<int> RunAsync(string program, params string[] arguments)
     {

@@ -1,0 +1,67 @@
+using System.Collections.Concurrent;
+using Frusta.Invoker.Run;
+
+namespace Frusta.Invoker.Pool;
+
+/// <summary>The actions that the pool knows: by key, which each call asks for, and by document, of which each revision and each namespace has its own.</summary>
+internal sealed class ActionEntries
+{
+    private readonly ConcurrentDictionary<PoolKey, ActionEntry> _byKey = new();
+    private readonly Dictionary<string, List<ActionEntry>> _byDocument = new(StringComparer.Ordinal);
+    private readonly Lock _lock = new();
+
+    public ActionEntry this[PoolKey key] => _byKey[key];
+
+    public ActionEntry? Find(PoolKey key) => _byKey.TryGetValue(key, out var entry) ? entry : null;
+
+    /// <summary>The entry of the key, made when there is none; true when it was.</summary>
+    public (ActionEntry Entry, bool IsNew) GetOrAdd(PoolKey key, Func<ActionEntry> make)
+    {
+        lock (_lock)
+        {
+            if (_byKey.TryGetValue(key, out var entry))
+            {
+                return (entry, false);
+            }
+
+            _byKey[key] = entry = make();
+            var document = key.Action.DocumentId;
+            if (!_byDocument.TryGetValue(document, out var entries))
+            {
+                _byDocument.Add(document, entries = []);
+            }
+
+            entries.Add(entry);
+            return (entry, true);
+        }
+    }
+
+    public void Remove(PoolKey key)
+    {
+        lock (_lock)
+        {
+            if (_byKey.TryRemove(key, out var entry) && _byDocument[key.Action.DocumentId] is var entries && entries.Remove(entry) && entries.Count == 0)
+            {
+                _byDocument.Remove(key.Action.DocumentId);
+            }
+        }
+    }
+
+    /// <summary>Whether there is something of the document.</summary>
+    public bool Knows(string documentId)
+    {
+        lock (_lock)
+        {
+            return _byDocument.ContainsKey(documentId);
+        }
+    }
+
+    /// <summary>All of the document now.</summary>
+    public IReadOnlyList<ActionEntry> Of(string documentId)
+    {
+        lock (_lock)
+        {
+            return _byDocument.TryGetValue(documentId, out var entries) ? [.. entries] : [];
+        }
+    }
+}

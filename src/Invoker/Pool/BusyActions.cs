@@ -1,0 +1,37 @@
+namespace Frusta.Invoker.Pool;
+
+/// <summary>
+/// The actions that run or wait for something: ticks look at these alone, however many others idle. Any thread may add one; what else is
+/// here is guarded by the room's lock.
+/// </summary>
+internal sealed class BusyActions
+{
+    private readonly List<ActionSlots> _seen = [];
+
+    // Those added since the last look, each linked to the one added before it.
+    private ActionSlots? _added;
+
+    /// <summary>The action runs or waits for something from now on. To be called once, until <see cref="Look"/> has let it go.</summary>
+    public void Add(ActionSlots slots)
+    {
+        do
+        {
+            slots.AddedBefore = Volatile.Read(ref _added);
+        }
+        while (Interlocked.CompareExchange(ref _added, slots, slots.AddedBefore) != slots.AddedBefore);
+    }
+
+    /// <summary>All of them, less those that neither run nor wait for anything any more.</summary>
+    public List<ActionSlots> Look()
+    {
+        _seen.RemoveAll(static slots => slots.TryRest());
+        var slots = Interlocked.Exchange(ref _added, null);
+        while (slots is not null)
+        {
+            _seen.Add(slots);
+            (slots.AddedBefore, slots) = (null, slots.AddedBefore);
+        }
+
+        return _seen;
+    }
+}

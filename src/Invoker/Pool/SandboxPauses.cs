@@ -1,0 +1,92 @@
+using Frusta.Invoker.Run;
+using Microsoft.Extensions.Logging;
+
+namespace Frusta.Invoker.Pool;
+
+/// <summary>
+/// Pauses, resumes and looks at sandboxes for the pool. How long that takes is up to the number of tasks in a sandbox, so that no event loop does it:
+/// one thread looks after those that idle, and as many as there are cores resume those that were called.
+/// </summary>
+internal sealed partial class SandboxPauses
+{
+    private readonly Room _room;
+    private readonly PoolClock _clock;
+    private readonly IPoolClient _client;
+    private readonly Action<List<PoolAction>> _execute;
+    private readonly ILogger _logger;
+    private readonly WorkQueue<PoolAction> _idle;
+    private readonly WorkQueue<PoolAction> _called;
+
+    /// <param name="room">Hears what came of it.</param>
+    /// <param name="clock">The clock.</param>
+    /// <param name="client">Serves what waits for a sandbox to be resumed.</param>
+    /// <param name="execute">Carries out what follows.</param>
+    /// <param name="logger">Where failures go.</param>
+    public SandboxPauses(Room room, PoolClock clock, IPoolClient client, Action<List<PoolAction>> execute, ILogger logger)
+    {
+        (_room, _clock, _client, _execute, _logger) = (room, clock, client, execute, logger);
+        _idle = new WorkQueue<PoolAction>(1, LookAfter);
+        _called = new WorkQueue<PoolAction>(Environment.ProcessorCount, Resume);
+    }
+
+    /// <summary>Carries out what the pool wants of an idle sandbox: <see cref="PoolActionKind.Pause"/> or <see cref="PoolActionKind.Look"/>.</summary>
+    public void Add(PoolAction wanted) => _idle.Add(wanted);
+
+    /// <summary>Lets the sandbox go on and then runs the activation in it.</summary>
+    public void Resume(Slot slot, QueuedActivation activation) => _called.Add(new PoolAction(PoolActionKind.Resume, slot, activation));
+
+    private void LookAfter(PoolAction wanted)
+    {
+        var slot = wanted.Slot!;
+        var live = (LiveSandbox)slot.Content!;
+        var actions = new List<PoolAction>();
+        if (wanted.Kind == PoolActionKind.Pause)
+        {
+            var paused = Try(live, static sandbox => sandbox.Pause(), PauseFailed);
+            _room.Paused(slot, paused, _clock.NowUs, actions);
+        }
+        else
+        {
+            TimeSpan? used = null;
+            Try(live, sandbox => used = sandbox.Runnable.Sandbox.MeasureCpuTime(), LookFailed);
+            _room.Looked(slot, (long?)used?.TotalMicroseconds, _clock.NowUs, actions);
+        }
+
+        _execute(actions);
+    }
+
+    private void Resume(PoolAction wanted)
+    {
+        var live = (LiveSandbox)wanted.Slot!.Content!;
+        if (!Try(live, static sandbox => sandbox.Resume(), ResumeFailed))
+        {
+            // It is taken for dead then: it is ended, and the activation runs in another one.
+            live.Lose();
+        }
+
+        _client.Serve(wanted.Slot!, (QueuedActivation)wanted.Item!);
+    }
+
+    private static bool Try(LiveSandbox live, Action<LiveSandbox> act, Action<Exception, string> tell)
+    {
+        try
+        {
+            act(live);
+            return true;
+        }
+        catch (Exception exception)
+        {
+            tell(exception, live.Runnable.Sandbox.Label);
+            return false;
+        }
+    }
+
+    [LoggerMessage(7016, LogLevel.Warning, "Sandbox {Sandbox} could not be paused; it is ended.")]
+    private partial void PauseFailed(Exception exception, string sandbox);
+
+    [LoggerMessage(7017, LogLevel.Warning, "Sandbox {Sandbox} could not be resumed; it is ended, and the activation runs in another one.")]
+    private partial void ResumeFailed(Exception exception, string sandbox);
+
+    [LoggerMessage(7018, LogLevel.Warning, "What sandbox {Sandbox} uses of the cores could not be measured.")]
+    private partial void LookFailed(Exception exception, string sandbox);
+}

@@ -1,0 +1,148 @@
+using System.Globalization;
+using Frusta.Sandboxes.Processes;
+using Microsoft.Extensions.Logging;
+
+namespace Frusta.Sandboxes.Bubblewrap;
+
+/// <summary>Ends sandboxes for which the kernel holds more than it may where no cgroup counts it: connections that nobody has accepted, sockets above their bound, and record locks.</summary>
+/// <remarks>
+/// The kernel has no bound for these that is a sandbox's own (docs/reference/security-model.md). One look at the host's figures takes some
+/// 50 microseconds; sandboxes are looked at only when those have grown.
+/// </remarks>
+internal sealed partial class UncountedWatch : IAsyncDisposable
+{
+    // A start adds about a megabyte of objects that a cgroup counts.
+    private const long ObjectGrowth = 16L << 20;
+    private const long SocketGrowth = 8L << 20;
+
+    // A connection that is not accepted holds up to a receive buffer of 32 kB and 3 kB of objects.
+    private const int MostUnaccepted = 1024;
+
+    // As long as the host's list of locks is shorter, nobody has too many. The newest are read: what a sandbox has taken just now is there.
+    private const int ManyLocks = 8192;
+    private const int MostLocks = 512;
+
+    private readonly Func<IEnumerable<BubblewrapSandbox>> _running;
+    private readonly long _socketBytes;
+    private readonly ILogger _log;
+    private readonly ITimer _timer;
+    private HostFigures _last = HostFigures.Read();
+    private int _looking;
+
+    internal UncountedWatch(SandboxesOptions options, Func<IEnumerable<BubblewrapSandbox>> running, TimeProvider time, ILogger log)
+    {
+        (_running, _log) = (running, log);
+
+        // Above the bound the kernel still takes what comes first to each socket.
+        _socketBytes = 2L * options.SocketMemoryMb << 20;
+        var interval = TimeSpan.FromMilliseconds(options.UncountedIntervalMs);
+        _timer = time.CreateTimer(static state => ((UncountedWatch)state!).Look(), this, interval, interval);
+    }
+
+    public ValueTask DisposeAsync() => _timer.DisposeAsync();
+
+    private void Look()
+    {
+        // A look that takes longer than the interval is not joined by a second one.
+        if (Interlocked.Exchange(ref _looking, 1) == 1)
+        {
+            return;
+        }
+
+        try
+        {
+            LookAtHost();
+        }
+        catch (Exception failed) when (failed is IOException or UnauthorizedAccessException)
+        {
+            // Such as that no descriptor is free. The next look is soon.
+        }
+        finally
+        {
+            Volatile.Write(ref _looking, 0);
+        }
+    }
+
+    private void LookAtHost()
+    {
+        var now = HostFigures.Read();
+        var moreObjects = now.Objects - _last.Objects > ObjectGrowth;
+        var moreInSockets = now.Sockets - _last.Sockets > SocketGrowth;
+        if (moreObjects || moreInSockets)
+        {
+            LookAtSockets();
+        }
+
+        if (moreObjects)
+        {
+            LookAtLocks();
+        }
+
+        // What has been looked at is where the next growth begins; what has gone away is too.
+        _last = new HostFigures(moreObjects ? now.Objects : Math.Min(now.Objects, _last.Objects), moreInSockets ? now.Sockets : Math.Min(now.Sockets, _last.Sockets));
+    }
+
+    private void LookAtSockets()
+    {
+        foreach (var sandbox in _running())
+        {
+            if (sandbox.Holdings.Cgroup?.MeasureSockets() is { } bytes && bytes > _socketBytes)
+            {
+                End(sandbox, bytes, "bytes in sockets");
+            }
+            else if (AcceptQueues.Count(sandbox.PidInNetwork(), MostUnaccepted) is var waiting && waiting > MostUnaccepted)
+            {
+                End(sandbox, waiting, "connections that it has not accepted");
+            }
+        }
+    }
+
+    private void LookAtLocks()
+    {
+        var locks = FileLocks.Read(ManyLocks);
+        if (locks.Values.Sum() < ManyLocks)
+        {
+            return;
+        }
+
+        var processes = ProcessTable.Read();
+        foreach (var sandbox in _running())
+        {
+            if (processes.Tree(sandbox.Pid).Sum(locks.GetValueOrDefault) is var held && held > MostLocks)
+            {
+                End(sandbox, held, "locks of files");
+            }
+        }
+    }
+
+    private void End(BubblewrapSandbox sandbox, long held, string what)
+    {
+        LogWarningEnded(sandbox.Label, held, what);
+        sandbox.EndForMemory();
+    }
+
+    [LoggerMessage(EventId = 5025, Level = LogLevel.Warning, Message = "Sandbox {Label} is ended, since the kernel holds {Held} {What} for it")]
+    private partial void LogWarningEnded(string label, long held, string what);
+
+    /// <summary>Bytes that the kernel of this host holds in objects that it cannot drop, and in sockets.</summary>
+    private readonly record struct HostFigures(long Objects, long Sockets)
+    {
+        internal static HostFigures Read()
+        {
+            var sockets = 0L;
+            foreach (var line in File.ReadLines("/proc/net/sockstat"))
+            {
+                var words = line.Split(' ');
+                if (words[0] is "TCP:" or "UDP:" && Array.IndexOf(words, "mem") is var at && at > 0)
+                {
+                    sockets += Number(words[at + 1]) * Environment.SystemPageSize;
+                }
+            }
+
+            var objects = File.ReadLines("/proc/meminfo").First(static line => line.StartsWith("SUnreclaim:", StringComparison.Ordinal));
+            return new HostFigures(Number(objects.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1]) << 10, sockets);
+        }
+
+        private static long Number(string digits) => long.Parse(digits, NumberStyles.None, CultureInfo.InvariantCulture);
+    }
+}

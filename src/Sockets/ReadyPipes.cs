@@ -1,0 +1,78 @@
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+
+namespace Frusta.Sockets;
+
+/// <summary>Two pipes, one for each direction. Bytes are all that comes through them: a descriptor cannot be passed.</summary>
+/// <remarks>
+/// Whoever holds the other ends may do to them what he likes: enlarge or shrink the buffers (to 1 MiB and 4 KiB), make each write a packet, open
+/// the other direction of a pipe where he owns it. None of that makes a call here wait, since our ends are descriptions of their own, nor lets
+/// one copy more than a buffer holds. What is lost or doubled by it are the bytes of his own pipes.
+/// </remarks>
+public abstract unsafe partial class ReadyPipes : ReadyDescriptor
+{
+    private const uint RoomOnce = Epoll.Writable | Epoll.OneShot;
+
+    private readonly SafeFileHandle _from;
+    private readonly SafeFileHandle _to;
+    private readonly Lock _sending = new();
+
+    /// <param name="from">Read end of the one, non-blocking; from now on this one's.</param>
+    /// <param name="to">Write end of the other, non-blocking; from now on this one's.</param>
+    /// <param name="loops">One of them will watch both.</param>
+    protected ReadyPipes(SafeFileHandle from, SafeFileHandle to, EventLoops loops)
+        : base(loops)
+    {
+        (_from, _to) = (from, to);
+    }
+
+    /// <summary>Has <see cref="ReadyDescriptor.OnReadable"/> called again, when all that is ready besides has had its turn.</summary>
+    protected void AwaitTurn()
+    {
+        MayBeOutOfOrder();
+        AwaitReport();
+        TryChangeWatch(_from, WhileReading);
+    }
+
+    /// <summary>Closes the pipe to the other side, which reads its end; no byte is being sent when this returns. What the other side writes is read on.</summary>
+    protected override void Shut()
+    {
+        lock (_sending)
+        {
+            _to.Dispose();
+        }
+
+        TellWritable();
+    }
+
+    private protected override nint Read(byte* buffer, nuint length) => read(_from, buffer, length);
+
+    private protected override nint Write(byte* bytes, nuint length)
+    {
+        lock (_sending)
+        {
+            return write(_to, bytes, length);
+        }
+    }
+
+    private protected override void BeginWatch()
+    {
+        WatchAlso(_from, WhileReading);
+        WatchAlso(_to, RoomOnce); // reported once at the start, when nobody waits for it
+    }
+
+    private protected override bool TryWatchRoom() => TryChangeWatch(_to, RoomOnce);
+
+    private protected override void CloseEnds()
+    {
+        Shut();
+        _from.Dispose();
+    }
+
+    // A pipe that nobody reads gives EPIPE: .NET ignores the signal.
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial nint read(SafeFileHandle pipe, byte* buffer, nuint length);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial nint write(SafeFileHandle pipe, byte* bytes, nuint length);
+}

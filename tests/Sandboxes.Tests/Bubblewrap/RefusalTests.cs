@@ -1,0 +1,112 @@
+using System.Globalization;
+using Frusta.Sandboxes.Bubblewrap;
+using Frusta.Sandboxes.Network;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Frusta.Sandboxes.Tests.Bubblewrap;
+
+/// <summary>What would have the kernel hold memory that nobody counts is refused in the words of a kernel that does not have it.</summary>
+public sealed class RefusalTests(IsolatedHost host) : IClassFixture<IsolatedHost>
+{
+    private const string Calls = "(lambda number, *a: __import__('ctypes').CDLL(None, use_errno=True).syscall({'x86_64': number[0], 'aarch64': number[1]}[os.uname().machine], *a) and __import__('ctypes').get_errno())";
+    private const string Tcp = "socket.socket(socket.AF_INET, socket.SOCK_STREAM)";
+    private const string Udp = "socket.socket(socket.AF_INET, socket.SOCK_DGRAM)";
+
+    [Theory]
+    [InlineData("netlink", "socket.socket(16, socket.SOCK_RAW, 0)", 97)]
+    [InlineData("AF_ALG", "socket.socket(38, socket.SOCK_SEQPACKET, 0)", 97)]
+    [InlineData("ICMP", "socket.socket(socket.AF_INET, socket.SOCK_DGRAM, 1)", 93)]
+    [InlineData("MPTCP", "socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262)", 93)]
+    [InlineData("SO_ATTACH_FILTER", Tcp + ".setsockopt(socket.SOL_SOCKET, 26, bytes(16))", 92)]
+    [InlineData("SO_ATTACH_BPF", Tcp + ".setsockopt(socket.SOL_SOCKET, 50, 1)", 92)]
+    [InlineData("SO_ATTACH_REUSEPORT_CBPF", Udp + ".setsockopt(socket.SOL_SOCKET, 51, bytes(16))", 92)]
+    [InlineData("SO_RCVLOWAT", Tcp + ".setsockopt(socket.SOL_SOCKET, 18, 1 << 30)", 92)]
+    [InlineData("TCP_ULP", Tcp + ".setsockopt(socket.IPPROTO_TCP, 31, b'tls')", 92)]
+    [InlineData("TCP_MD5SIG", Tcp + ".setsockopt(socket.IPPROTO_TCP, 14, bytes(216))", 92)]
+    [InlineData("a level of its own", Tcp + ".setsockopt(284, 1, 1)", 92)]
+    [InlineData("IP_ADD_MEMBERSHIP", Udp + ".setsockopt(socket.IPPROTO_IP, 35, socket.inet_aton('224.1.1.1') + bytes(4))", 19)]
+    [InlineData("IPV6_ADD_MEMBERSHIP", "socket.socket(socket.AF_INET6, socket.SOCK_DGRAM).setsockopt(41, 20, bytes(20))", 92)]
+    [InlineData("F_OFD_SETLK", "__import__('fcntl').fcntl(open('/tmp/lock', 'w'), 37, bytes(32))", 22)]
+    [InlineData("F_SETLEASE", "__import__('fcntl').fcntl(open('/tmp/lock', 'w'), 1024, 1)", 22)]
+    [InlineData("a terminal", "os.open('/dev/ptmx', os.O_RDWR)", 2)]
+    public async Task It_is_refused(string what, string expression, int error)
+    {
+        await using var sandbox = await host.StartAsync();
+        Assert.Contains($"[Errno {error}]", $"{what}: {await sandbox.AskAsync(expression)}", StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("io_setup", "(206, 0), 1, 0", 38)]
+    [InlineData("seccomp", "(317, 277), 1, 0, 0", 38)]
+    [InlineData("prctl(PR_SET_SECCOMP)", "(157, 167), 22, 2, 0, 0, 0", 22)]
+    public async Task The_call_is_refused(string what, string arguments, int error)
+    {
+        await using var sandbox = await host.StartAsync();
+        Assert.Equal($"{what}: {error}", $"{what}: {await sandbox.AskAsync($"{Calls}({arguments})")}");
+    }
+
+    [Theory]
+    [InlineData("SO_RCVBUF", 8, 8)]
+    [InlineData("SO_RCVBUFFORCE", 33, 8)]
+    [InlineData("SO_SNDBUF", 7, 7)]
+    [InlineData("SO_SNDBUFFORCE", 32, 7)]
+    public async Task The_size_of_a_buffer_stays_and_nobody_is_told(string what, int set, int get)
+    {
+        await using var sandbox = await host.StartAsync();
+        foreach (var kind in (string[])[Tcp, Udp, "socket.socket(socket.AF_UNIX)"])
+        {
+            var answer = await sandbox.AskAsync($"(lambda s: (s.getsockopt(1, {get}), s.setsockopt(1, {set}, 1 << 20), s.getsockopt(1, {get})))({kind})");
+            var parts = answer.Trim('(', ')').Split(", ");
+            Assert.Equal([what, parts[0]], [what, parts[2]]);
+            Assert.Equal("None", parts[1]);
+        }
+    }
+
+    [Fact]
+    public async Task A_queue_of_connections_is_short_and_the_gateway_is_the_only_neighbour()
+    {
+        await using var sandbox = await host.StartAsync();
+        Assert.SkipWhen(host.Maker.ApiEndpoint is null, string.Join(' ', host.Maker.Report.Missing));
+        Assert.Equal("128", await sandbox.AskAsync("open('/proc/sys/net/core/somaxconn').read().strip()"));
+        var gateway = BitConverter.ToUInt32(host.Maker.ApiEndpoint!.Address.GetAddressBytes());
+        Assert.Equal($"['{gateway:X8}']", await sandbox.AskAsync("[line.split()[1] for line in list(open('/proc/net/route'))[1:] if line.split()[2] == '00000000']"));
+    }
+
+    [Fact]
+    public async Task One_that_opens_connections_to_itself_too_fast_is_slowed_down()
+    {
+        host.RequireMaker();
+        using var folder = new RunFolder();
+        (folder.Options.Network.Subnet, folder.Options.Network.LoopbackConnectionsPerSecond, folder.Options.Network.Ready) = ("10.97.0.0/16", 16, 1);
+        var (maker, _) = await BubblewrapSandboxMaker.TryCreateAsync(folder.Options, TimeProvider.System, NullLogger<BubblewrapSandboxMaker>.Instance, TestContext.Current.CancellationToken);
+        await using var slow = maker!;
+        Assert.SkipWhen(slow.ApiEndpoint is null, string.Join(' ', slow.Report.Missing));
+        await using var sandbox = await slow.StartAsync(Workload.Python(), TestContext.Current.CancellationToken);
+        await sandbox.AskAsync("globals().update(time=__import__('time'), listener=socket.create_server(('127.0.0.1', 0), backlog=128), kept=[])");
+        await sandbox.AskAsync("globals().update(connect=lambda many: (time.monotonic(), [kept.append((socket.create_connection(listener.getsockname()), listener.accept())) for _ in range(many)], time.monotonic()))");
+        Assert.Equal("True", await sandbox.AskAsync("(lambda began, made, ended: ended - began > 0.9)(*connect(40))"));
+        Assert.Equal("40", await sandbox.AskAsync("len(kept)"));
+    }
+
+    [Fact]
+    public async Task Threads_of_all_sandboxes_together_are_bounded()
+    {
+        host.RequireMaker();
+        using var folder = new RunFolder();
+        (folder.Options.ProcessesInAll, folder.Options.Network.Mode) = (1024, SandboxNetworkOptions.None);
+        var (maker, reason) = await BubblewrapSandboxMaker.TryCreateAsync(folder.Options, TimeProvider.System, NullLogger<BubblewrapSandboxMaker>.Instance, TestContext.Current.CancellationToken);
+        Assert.Equal("", reason);
+        await using var small = maker!;
+        Assert.Contains(small.Report.Limits, static limit => limit.Contains("1024 processes and threads in all", StringComparison.Ordinal));
+        await using var first = await small.StartAsync(Workload.Python(256), TestContext.Current.CancellationToken);
+        await using var second = await small.StartAsync(Workload.Python(256), TestContext.Current.CancellationToken);
+        foreach (var (sandbox, most) in new[] { (first, 700), (second, 10_000) })
+        {
+            await sandbox.AskAsync("__import__('threading').stack_size(65536)");
+            await sandbox.AskAsync($"[__import__('threading').Thread(target=__import__('time').sleep, args=(1000,), daemon=True).start() for _ in range({most})]");
+        }
+
+        Assert.Equal("701", await first.AskAsync("__import__('threading').active_count()"));
+        Assert.InRange(int.Parse(await second.AskAsync("__import__('threading').active_count()"), CultureInfo.InvariantCulture), 200, 320);
+    }
+}
