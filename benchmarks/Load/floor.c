@@ -2,7 +2,7 @@
  * a runner, waits for its frame and sends a ready-made answer. It parses, checks, records and isolates nothing. What it does not
  * reach beside a bare Node server, nothing with the same trip reaches on the same machine.
  *
- *   floor PORT SOCKET RUNNERS    (prints "ready" when it listens for the runners on the unix socket) */
+ *   floor PORT ANSWERS:REQUESTS ...    (two descriptors that it inherited for each runner; prints "ready" when it listens) */
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 enum { DESCRIPTORS = 4096, QUEUE = 1024, HEADER = 24, RUN = 3 };
@@ -24,41 +23,39 @@ static const char answer[] =
     "Access-Control-Allow-Origin: *\r\nAccess-Control-Allow-Methods: GET, DELETE, POST, PUT, HEAD\r\n"
     "Access-Control-Allow-Headers: Authorization, Origin, X-Requested-With, Content-Type, Accept, User-Agent\r\n\r\n{}";
 
-static int is_runner[DESCRIPTORS], serves[DESCRIPTORS], waiting[DESCRIPTORS][QUEUE];
+static int requests_of[DESCRIPTORS], serves[DESCRIPTORS], waiting[DESCRIPTORS][QUEUE];
 static unsigned first[DESCRIPTORS], last[DESCRIPTORS];
 static char frame[HEADER + sizeof payload - 1];
 
 static void serve(int runner, int client) {
   serves[runner] = client;
-  send(runner, frame, sizeof frame, MSG_NOSIGNAL);
+  if (write(requests_of[runner], frame, sizeof frame) != sizeof frame) {
+    exit(1);
+  }
 }
 
 int main(int count, char **arguments) {
-  if (count != 4) {
-    fprintf(stderr, "usage: floor PORT SOCKET RUNNERS\n");
+  if (count < 3) {
+    fprintf(stderr, "usage: floor PORT ANSWERS:REQUESTS ...\n");
     return 2;
   }
 
-  int runners = atoi(arguments[3]), one = 1, next = 0;
+  int runners = count - 2, one = 1, next = 0;
   int *runner_of = calloc((size_t)runners, sizeof(int));
   struct epoll_event wanted = {.events = EPOLLIN};
   int epoll = epoll_create1(0);
 
-  struct sockaddr_un path = {.sun_family = AF_UNIX};
-  strncpy(path.sun_path, arguments[2], sizeof path.sun_path - 1);
-  int door = socket(AF_UNIX, SOCK_STREAM, 0);
-  if (bind(door, (struct sockaddr *)&path, sizeof path) != 0 || listen(door, 128) != 0) {
-    perror(arguments[2]);
-    return 1;
-  }
-
-  puts("ready");
-  fflush(stdout);
   for (int i = 0; i < runners; i++) {
-    int runner = runner_of[i] = wanted.data.fd = accept(door, 0, 0);
-    is_runner[runner] = 1;
-    serves[runner] = -1;
-    epoll_ctl(epoll, EPOLL_CTL_ADD, runner, &wanted);
+    int answers, requests;
+    if (sscanf(arguments[2 + i], "%d:%d", &answers, &requests) != 2 || answers >= DESCRIPTORS) {
+      fprintf(stderr, "%s: not two descriptors\n", arguments[2 + i]);
+      return 2;
+    }
+
+    runner_of[i] = wanted.data.fd = answers;
+    requests_of[answers] = requests;
+    serves[answers] = -1;
+    epoll_ctl(epoll, EPOLL_CTL_ADD, answers, &wanted);
   }
 
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((unsigned short)atoi(arguments[1])), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -70,6 +67,8 @@ int main(int count, char **arguments) {
   }
 
   epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &wanted);
+  puts("ready");
+  fflush(stdout);
   frame[0] = (char)(sizeof payload - 1);
   frame[1] = (char)((sizeof payload - 1) >> 8);
   frame[4] = 1;
@@ -86,13 +85,13 @@ int main(int count, char **arguments) {
         wanted.data.fd = accept(listener, 0, 0);
         setsockopt(wanted.data.fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
         epoll_ctl(epoll, EPOLL_CTL_ADD, wanted.data.fd, &wanted);
-      } else if (recv(at, bytes, sizeof bytes, 0) <= 0) {
-        if (is_runner[at]) {
+      } else if (read(at, bytes, sizeof bytes) <= 0) {
+        if (requests_of[at]) {
           return 0;
         }
 
         close(at);
-      } else if (is_runner[at]) {
+      } else if (requests_of[at]) {
         int client = serves[at];
         serves[at] = -1;
         if (first[at] != last[at]) {

@@ -1,5 +1,5 @@
 """What the load benches share: starting Frusta and a bare Node server on loopback, speaking to both, and wrk."""
-import base64, http.client, json, os, re, shutil, socket, subprocess, sys, tempfile, time
+import base64, fcntl, http.client, json, os, re, shutil, socket, subprocess, sys, tempfile, time
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 PROGRAM = os.path.join(ROOT, "artifacts", "bin", "Server", "release", "frusta.dll")
@@ -107,7 +107,7 @@ class BareNode:
 
 RELAY_RUNNER = """
 const { open } = require(process.argv[1]);
-const answer = open(process.argv[2], 1 << 20, '{}', (type, text) => answer(0, JSON.stringify(JSON.parse(text).value)));
+const answer = open(1 << 20, '{}', (type, text) => answer(0, JSON.stringify(JSON.parse(text).value)));
 """
 
 
@@ -119,11 +119,24 @@ class Relay:
         if not os.path.exists(program):
             subprocess.run(["gcc", "-O2", "-Wall", "-o", program, os.path.join(ROOT, "benchmarks", "Load", "floor.c")], check=True)
         self.port = free_port()
-        socket = os.path.join(folder, "runners-%d" % runners)
-        self.process = subprocess.Popen([program, str(self.port), socket, str(runners)], stdout=subprocess.PIPE)
+        requests, answers = ([os.pipe() for _ in range(runners)] for _ in range(2))
+        ends = [(answer[0], request[1]) for request, answer in zip(requests, answers)]
+        self.process = subprocess.Popen([program, str(self.port), *("%d:%d" % end for end in ends)], stdout=subprocess.PIPE, pass_fds=sum(ends, ()))
+        self.runners = [self.start_runner(request[0], answer[1]) for request, answer in zip(requests, answers)]
+        for end in sum([*requests, *answers], ()):
+            os.close(end)
         self.process.stdout.readline()
+
+    @staticmethod
+    def start_runner(requests, answers):
+        """A Node that finds its ends of the pipes where a sandbox has them."""
+        def place():
+            high = [fcntl.fcntl(end, fcntl.F_DUPFD, 64) for end in (requests, answers)]
+            for end, number in zip(high, (3, 4)):
+                os.dup2(end, number)
+
         frames = os.path.join(ROOT, "runtimes", "nodejs", "frames.js")
-        self.runners = [subprocess.Popen(["node", "-e", RELAY_RUNNER, frames, socket], env=PLAIN_ENVIRONMENT) for _ in range(runners)]
+        return subprocess.Popen(["node", "-e", RELAY_RUNNER, frames], env=PLAIN_ENVIRONMENT, preexec_fn=place, pass_fds=(3, 4))
 
     def stop(self):
         for process in [self.process, *self.runners]:

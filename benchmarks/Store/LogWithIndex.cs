@@ -48,21 +48,27 @@ internal static class LogWithIndex
         await store.DisposeAsync();
     }
 
+    private static async Task<int> CountReadAsync(ActivationStore store, IReadOnlyList<RecordLocation> locations)
+    {
+        using var page = await store.ReadAsync(locations, CancellationToken.None);
+        return page.Count;
+    }
+
     private static async Task ReadAsync(Workload workload, ActivationStore store)
     {
         var random = new Random(1);
         await TimeAsync("get by id", Reads, async () =>
         {
             var i = random.Next(workload.Records);
-            Require(await store.GetAsync(Workload.NamespaceOf(i), workload.Ids[i], CancellationToken.None) is not null);
+            Require(await CountReadAsync(store, [(await store.LocateAsync(Workload.NamespaceOf(i), workload.Ids[i], CancellationToken.None))!.Value]) == 1);
         });
         await TimeAsync("list 30 of a namespace", Reads / 4, async () => Require(
-            (await store.ListAsync(new ActivationQuery(Workload.NamespaceOf(random.Next(Workload.Namespaces)), Limit: 30), CancellationToken.None)).Count == 30));
+            await CountReadAsync(store, await store.LocateAsync(new ActivationQuery(Workload.NamespaceOf(random.Next(Workload.Namespaces)), Limit: 30), CancellationToken.None)) == 30));
         await TimeAsync("list 30 of an action", Reads / 4, async () =>
         {
             var i = random.Next(Workload.Namespaces * Workload.Actions);
-            Require((await store.ListAsync(
-                new ActivationQuery(Workload.NamespaceOf(i), Workload.ActionOf(i), Limit: 30), CancellationToken.None)).Count > 0);
+            Require(await CountReadAsync(store, await store.LocateAsync(
+                new ActivationQuery(Workload.NamespaceOf(i), Workload.ActionOf(i), Limit: 30), CancellationToken.None)) > 0);
         });
         await TimeAsync("count a namespace", 20, async () => Require(
             await store.CountAsync(new ActivationQuery(Workload.NamespaceOf(1)), CancellationToken.None) > 0));

@@ -21,6 +21,7 @@ public sealed class ControllerRole : IDisposable
     private readonly Dispatch _dispatch;
     private readonly JsonWorkers _workers;
     private readonly RequestBodies _bodies;
+    private readonly ByteBudget _answers;
     private readonly InvocationOptions _options;
     private readonly ILogger<RestApi> _log;
 
@@ -55,6 +56,7 @@ public sealed class ControllerRole : IDisposable
             new InvokeApi(admit, entitle.CheckActivateAsync, _invoke, limits, options.Invocation),
             new FireApi(admit, entitle.CheckActivateAsync, fire, limits, options.Invocation),
             new ActivationsApi(activations, limits));
+        _answers = new ByteBudget(options.Answers);
         _options = options.Invocation;
         _log = loggers.CreateLogger<RestApi>();
         Api = ApiFor(subjects);
@@ -64,7 +66,7 @@ public sealed class ControllerRole : IDisposable
     public RestApi Api { get; }
 
     /// <summary>The same for a door that lets in others.</summary>
-    public RestApi ApiFor(Subjects subjects) => new(_info, new Authenticate(subjects), _dispatch, _bodies, _options, _log);
+    public RestApi ApiFor(Subjects subjects) => new(_info, new Authenticate(subjects), _dispatch, _bodies, _answers, _options, _log);
 
     public void Dispose()
     {
@@ -89,5 +91,8 @@ public sealed class ControllerOptions
 
     public InfoOptions Info { get; set; } = new();
 
-    public string? Validate() => Invocation.Validate() ?? Bodies.Validate(Section + ":Bodies") ?? LargeJson.Validate(Section + ":LargeJson") ?? Cache.Validate() ?? Info.Validate();
+    /// <summary>Bytes of all answers that are being sent; a client that finds no room is told to come again (503).</summary>
+    public ByteBudgetOptions Answers { get; set; } = new();
+
+    public string? Validate() => Invocation.Validate() ?? Bodies.Validate(Section + ":Bodies") ?? LargeJson.Validate(Section + ":LargeJson") ?? Answers.Validate(Section + ":Answers") ?? Cache.Validate() ?? Info.Validate();
 }

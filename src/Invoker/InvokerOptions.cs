@@ -40,8 +40,8 @@ public sealed class InvokerOptions
             ("Pool:StartsAtOnce", Pool.StartsAtOnce, 1, 1000),
             ("Pool:StartTries", Pool.StartTries, 1, 100),
             ("Pool:IdleTimeoutMs", Pool.IdleTimeoutMs, 1000, 86_400_000),
-            ("Pool:PauseGraceMs", Pool.PauseGraceMs, 0, 86_400_000),
             ("Pool:AvailablePercent", Pool.AvailablePercent, 0, 90),
+            ("Pool:PauseGraceMs", Pool.PauseGraceMs, 0, 86_400_000),
             ("Pool:MemoryPressurePercent", Pool.MemoryPressurePercent, 1, 100),
             ("Queue:PerAction", Queue.PerAction, 1, 10_000_000),
             ("Queue:PerNamespace", Queue.PerNamespace, 1, 10_000_000),
@@ -91,11 +91,11 @@ public sealed class PoolOptions
     /// <summary>Milliseconds after which an idle sandbox is ended. 1000 to 86400000.</summary>
     public int IdleTimeoutMs { get; set; } = 600_000;
 
-    /// <summary>Milliseconds after which an idle sandbox is paused: nothing in it runs until the next call. One that used more than 50 ms of the cores in a second of idleness is paused at once, and ended where sandboxes cannot be paused. 0 to 86400000.</summary>
-    public int PauseGraceMs { get; set; } = 10_000;
-
     /// <summary>Percent of the memory of the machine or its cgroup that must be available: below it idle sandboxes are ended at once. 0 to 90; 0 looks at no memory.</summary>
     public int AvailablePercent { get; set; } = 5;
+
+    /// <summary>Milliseconds after which an idle sandbox is paused: nothing in it runs until the next call. One that used more than 50 ms of the cores in a second of idleness is paused at once, and ended where sandboxes cannot be paused. 0 to 86400000.</summary>
+    public int PauseGraceMs { get; set; } = 10_000;
 
     /// <summary>Percent of ten seconds in which something stood still for want of memory (Linux: pressure stall information), above which idle sandboxes are ended while less than a tenth of the machine's memory is available. 1 to 100.</summary>
     public int MemoryPressurePercent { get; set; } = 20;

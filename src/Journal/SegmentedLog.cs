@@ -240,36 +240,33 @@ public sealed class SegmentedLog : IDisposable
     /// <exception cref="LogDamagedException">The entry is not readable.</exception>
     public bool TryRead(LogPosition position, PooledBuffer destination)
     {
+        if (!TryRead(position, destination.GetSpan(position.Length)[..position.Length]))
+        {
+            return false;
+        }
+
+        destination.Advance(position.Length);
+        return true;
+    }
+
+    /// <summary>Reads the payload of an entry; false when its segment is gone.</summary>
+    /// <param name="position">Where it stands.</param>
+    /// <param name="payload">As long as the entry is.</param>
+    /// <exception cref="LogDamagedException">What stands there is not what was written.</exception>
+    public bool TryRead(LogPosition position, Span<byte> payload)
+    {
         var segment = Find(position.Segment);
         if (segment is null)
         {
             return false;
         }
 
-        Span<byte> header = stackalloc byte[EntryFormat.HeaderBytes];
         var start = position.Offset - EntryFormat.HeaderBytes;
-        var before = destination.Length;
         try
         {
-            RandomAccess.Read(segment.File, header, start);
-            if (EntryFormat.TryReadHeader(header, segment.Identity, start, out var entry) && entry.Length == position.Length)
+            if (IsEntry(segment, start, payload))
             {
-                var payload = destination.GetSpan(entry.Length)[..entry.Length];
-                var done = 0;
-                for (int read; done < payload.Length; done += read)
-                {
-                    read = RandomAccess.Read(segment.File, payload[done..], position.Offset + done);
-                    if (read == 0)
-                    {
-                        break;
-                    }
-                }
-
-                if (EntryFormat.Crc(0, payload) == entry.PayloadCrc)
-                {
-                    destination.Advance(entry.Length);
-                    return true;
-                }
+                return true;
             }
         }
         catch (ObjectDisposedException)
@@ -277,8 +274,29 @@ public sealed class SegmentedLog : IDisposable
             return false;
         }
 
-        destination.Truncate(before);
         return Find(position.Segment) == segment ? throw LogRecovery.Damaged(segment, start) : false;
+    }
+
+    private static bool IsEntry(LogSegment segment, int start, Span<byte> payload)
+    {
+        Span<byte> header = stackalloc byte[EntryFormat.HeaderBytes];
+        RandomAccess.Read(segment.File, header, start);
+        if (!EntryFormat.TryReadHeader(header, segment.Identity, start, out var entry) || entry.Length != payload.Length)
+        {
+            return false;
+        }
+
+        var done = 0;
+        for (int read; done < payload.Length; done += read)
+        {
+            read = RandomAccess.Read(segment.File, payload[done..], start + EntryFormat.HeaderBytes + done);
+            if (read == 0)
+            {
+                break;
+            }
+        }
+
+        return EntryFormat.Crc(0, payload) == entry.PayloadCrc;
     }
 
     /// <summary>Reads every entry behind the given one that is published now; <c>default</c> reads all.</summary>

@@ -68,7 +68,7 @@ public sealed class SandboxesOptions
     /// <summary>Megabytes. What may wait in the sockets of one sandbox, TCP and UDP, where cgroup v1 counts it; cgroup v2 counts it as the sandbox's memory. 1 to 65536.</summary>
     public int SocketMemoryMb { get; set; } = 32;
 
-    /// <summary>Milliseconds. How often is looked whether the kernel holds more than before, and if so which sandbox it holds more for than a sandbox may have where no cgroup counts. 10 to 60000.</summary>
+    /// <summary>Milliseconds. How often the server reads what the kernel of this host holds. When that has grown, it looks for sandboxes that have more of it than they may where no cgroup counts. 10 to 60000.</summary>
     public int UncountedIntervalMs { get; set; } = 100;
 
     /// <summary>Open files of one process in a sandbox. 64 to 1048576.</summary>

@@ -6,14 +6,14 @@ namespace Frusta.Contracts.Buffers;
 /// <remarks>It is a buffer writer while it is filled; once handed on, nobody writes.</remarks>
 public sealed class PooledBuffer : IBufferWriter<byte>, IDisposable
 {
-    /// <summary>Bytes up to which arrays are pooled. A pool keeps what it was given: of larger ones it would hold all that a load once needed.</summary>
+    // What is larger is seldom needed, and the pool would keep it for good in a server that becomes idle.
     private const int MostPooledBytes = 1 << 20;
 
     private byte[] _bytes;
     private int _length;
     private int _holders = 1;
 
-    private PooledBuffer(int capacity) => _bytes = RentArray(Math.Max(capacity, 256));
+    private PooledBuffer(int capacity) => _bytes = Take(Math.Max(capacity, 256));
 
     /// <summary>Rents a buffer for at least <paramref name="capacity"/> bytes, held once by the caller.</summary>
     public static PooledBuffer Rent(int capacity = 1024) => new(capacity);
@@ -73,14 +73,14 @@ public sealed class PooledBuffer : IBufferWriter<byte>, IDisposable
         {
             var bytes = Interlocked.Exchange(ref _bytes, []);
             _length = 0;
-            ReturnArray(bytes);
+            GiveBack(bytes);
         }
     }
 
-    private static byte[] RentArray(int length) =>
-        length <= MostPooledBytes ? ArrayPool<byte>.Shared.Rent(length) : GC.AllocateUninitializedArray<byte>(length);
+    private static byte[] Take(int capacity) =>
+        capacity > MostPooledBytes ? GC.AllocateUninitializedArray<byte>(capacity) : ArrayPool<byte>.Shared.Rent(capacity);
 
-    private static void ReturnArray(byte[] bytes)
+    private static void GiveBack(byte[] bytes)
     {
         if (bytes.Length <= MostPooledBytes)
         {
@@ -96,9 +96,9 @@ public sealed class PooledBuffer : IBufferWriter<byte>, IDisposable
             return;
         }
 
-        var larger = RentArray(Math.Max(wanted, _bytes.Length * 2));
+        var larger = Take(Math.Max(wanted, (int)Math.Min(_bytes.Length * 2L, Array.MaxLength)));
         _bytes.AsSpan(0, _length).CopyTo(larger);
-        ReturnArray(_bytes);
+        GiveBack(_bytes);
         _bytes = larger;
     }
 }

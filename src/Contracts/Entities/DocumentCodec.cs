@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text;
 using System.Text.Json;
+using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Json;
 using Frusta.Contracts.Names;
 
@@ -81,6 +82,36 @@ public static class DocumentCodec
         {
             throw new FormatException($"The document '{documentId}' is not the entity that it says it is.", exception);
         }
+    }
+
+    /// <summary>As <see cref="Read"/>, but without what no list shows, which may be megabytes: parameters, and the rules of a trigger.</summary>
+    /// <exception cref="JsonException">It is not JSON.</exception>
+    /// <exception cref="FormatException">A member is missing or of another type than the entity has.</exception>
+    public static EntityDocument? ReadSummary(string documentId, string revision, ReadOnlySpan<byte> body)
+    {
+        using var shown = PooledBuffer.Rent(1024);
+        var reader = new Utf8JsonReader(body, JsonBounds.Envelope);
+        if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject)
+        {
+            return Read(documentId, revision, body);
+        }
+
+        var separator = (byte)'{';
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            var start = (int)reader.TokenStartIndex;
+            var isLeftOut = reader.ValueTextEquals("parameters"u8) || reader.ValueTextEquals("rules"u8);
+            reader.Skip();
+            if (!isLeftOut)
+            {
+                shown.Write([separator]);
+                shown.Write(body[start..(int)reader.BytesConsumed]);
+                separator = (byte)',';
+            }
+        }
+
+        shown.Write(separator == (byte)'{' ? "{}"u8 : "}"u8);
+        return Read(documentId, revision, shown.Span);
     }
 
     private static string TypeOf(EntityKind kind) => kind switch

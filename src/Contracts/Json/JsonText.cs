@@ -11,6 +11,9 @@ public static class JsonText
     private static readonly SearchValues<char> Plain = SearchValues.Create(
         " !#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[]^_`abcdefghijklmnopqrstuvwxyz{|}~");
 
+    private static readonly SearchValues<byte> Escaped = SearchValues.Create(
+        [.. Enumerable.Range(0, 0x20).Select(static control => (byte)control), (byte)'"', (byte)'\\']);
+
     /// <summary>Writes a JSON string with its quotes.</summary>
     public static void WriteString(PooledBuffer destination, ReadOnlySpan<char> text)
     {
@@ -25,6 +28,19 @@ public static class JsonText
         Encoding.ASCII.GetBytes(text, span[1..]);
         span[text.Length + 1] = (byte)'"';
         destination.Advance(text.Length + 2);
+    }
+
+    /// <summary>Writes a part of what stands between the quotes of a JSON string; it may end within a character.</summary>
+    public static void WriteText(PooledBuffer destination, ReadOnlySpan<byte> utf8)
+    {
+        while (utf8.IndexOfAny(Escaped) is var next and >= 0)
+        {
+            destination.Write(utf8[..next]);
+            WriteEscape(destination, utf8[next]);
+            utf8 = utf8[(next + 1)..];
+        }
+
+        destination.Write(utf8);
     }
 
     public static void WriteNumber(PooledBuffer destination, long value)
@@ -180,6 +196,27 @@ public static class JsonText
         destination[1] = (byte)(0x80 | ((unit >> 6) & 0x3F));
         destination[2] = (byte)(0x80 | (unit & 0x3F));
         return 3;
+    }
+
+    private static void WriteEscape(PooledBuffer destination, byte letter)
+    {
+        var name = letter switch
+        {
+            (byte)'"' or (byte)'\\' => letter,
+            (byte)'\b' => (byte)'b',
+            (byte)'\f' => (byte)'f',
+            (byte)'\n' => (byte)'n',
+            (byte)'\r' => (byte)'r',
+            (byte)'\t' => (byte)'t',
+            _ => (byte)'u',
+        };
+        destination.Write([(byte)'\\', name]);
+        if (name == (byte)'u')
+        {
+            destination.Write("00"u8);
+            Utf8Formatter.TryFormat(letter, destination.GetSpan(2), out var written, new StandardFormat('x', 2));
+            destination.Advance(written);
+        }
     }
 
     private static int Hex(ReadOnlySpan<byte> escape) =>

@@ -77,7 +77,7 @@ public sealed class ActionsApi(EntityWrites entities)
             return refused;
         }
 
-        var code = withCode ? await CodeOfAsync(action!, call.Aborted) : null;
+        var code = withCode ? await entities.CodeOfAsync(call, action!) : default;
         var parameters = EntityWrites.Merge(packageParameters, action!.Parameters);
         return EntityJson.Action(action, code, parameters, withCode ? null : binding);
     }
@@ -100,10 +100,9 @@ public sealed class ActionsApi(EntityWrites entities)
             return refused;
         }
 
-        var code = await CodeOfAsync(action!, call.Aborted);
-        return await entities.Store.DeleteAsync(name.DocumentId, action!.Revision, call.Aborted)
-            ? EntityJson.Action(action, code, action.Parameters, binding: null)
-            : ApiAnswer.Error(409, ApiTexts.Conflict);
+        // The code before the deletion, which is not done where there is no room to answer it.
+        var code = await entities.CodeOfAsync(call, action!);
+        return await AnswerAsync(action!, code, () => entities.Store.DeleteAsync(name.DocumentId, action!.Revision, call.Aborted));
     }
 
     /// <summary>Creates or updates. The order of the checks is OpenWhisk's.</summary>
@@ -192,14 +191,32 @@ public sealed class ActionsApi(EntityWrites entities)
 
     private async ValueTask<ApiAnswer> WriteAsync(ApiCall call, ActionDocument action, byte[]? code)
     {
-        // A null array would convert to an empty memory, which is code of no length, and not to none.
-        var sent = code is null ? (ReadOnlyMemory<byte>?)null : code;
-        if (await entities.Store.PutAsync(action, sent, call.Aborted) is null)
+        if (code is null)
         {
-            return ApiAnswer.Error(409, ApiTexts.Conflict);
+            return await AnswerAsync(action, await entities.CodeOfAsync(call, action), async () => await entities.Store.PutAsync(action, null, call.Aborted) is not null);
         }
 
-        return EntityJson.Action(action, code ?? await CodeOfAsync(action, call.Aborted), action.Parameters, binding: null);
+        return call.TryHold(code.Length, out var lease) ?? await AnswerAsync(
+            action, new AnsweredCode(code, null, lease), async () => await entities.Store.PutAsync(action, code, call.Aborted) is not null);
+    }
+
+    /// <summary>Writes, and answers with the action and its code, which is held already: nothing is written that cannot be answered.</summary>
+    private static async ValueTask<ApiAnswer> AnswerAsync(ActionDocument action, AnsweredCode code, Func<ValueTask<bool>> writeAsync)
+    {
+        var written = false;
+        try
+        {
+            written = await writeAsync();
+        }
+        finally
+        {
+            if (!written)
+            {
+                code.Discard();
+            }
+        }
+
+        return written ? EntityJson.Action(action, code, action.Parameters, binding: null) : ApiAnswer.Error(409, ApiTexts.Conflict);
     }
 
     private static FullyQualifiedName PackageOf(FullyQualifiedName action) => new(action.Namespace, null, action.Package!);
@@ -215,9 +232,4 @@ public sealed class ActionsApi(EntityWrites entities)
         var (package, refusal) = await entities.RequireAsync<PackageDocument>(name.Path, cancellationToken);
         return refusal ?? (package!.Binding is null ? null : ApiAnswer.Error(400, EntityTexts.OnBinding));
     }
-
-    private async ValueTask<byte[]?> CodeOfAsync(ActionDocument action, CancellationToken cancellationToken) =>
-        action.Exec.CodeAttachment is { } attachment
-            ? await entities.Store.GetCodeAsync(action.Name.DocumentId, attachment, cancellationToken)
-            : null;
 }

@@ -13,6 +13,10 @@ public sealed class ActivationsApi(IActivationStore store, LimitsOptions limits)
 {
     private const string Collection = "activations";
 
+    private static readonly byte[] BeforeLogs = [.. "{\"logs\":"u8];
+    private static readonly byte[] NoLogs = [.. "[]"u8];
+    private static readonly byte[] AfterLogs = [.. "}"u8];
+
     /// <summary>Reads the id in a path. It is looked at before it is asked whether the caller may see it.</summary>
     /// <param name="text">The segment, decoded.</param>
     /// <param name="id">The id.</param>
@@ -48,56 +52,64 @@ public sealed class ActivationsApi(IActivationStore store, LimitsOptions limits)
             return ApiAnswer.Ok(number);
         }
 
-        var records = await store.ListAsync(query, call.Aborted);
-        var body = PooledBuffer.Rent(1024);
-        body.Write("["u8);
-        foreach (var record in records)
-        {
-            if (body.Length > 1)
-            {
-                body.Write(","u8);
-            }
-
-            if (docs)
-            {
-                body.Write(record);
-            }
-            else
-            {
-                ActivationSummary.Write(record, body);
-            }
-        }
-
-        body.Write("]"u8);
-        return ApiAnswer.Ok(body);
+        var pages = ListPages.Cut(await store.LocateAsync(query, call.Aborted), BytesOf);
+        return call.TryHold(ListPages.Largest(pages, BytesOf), out var lease) ?? ApiAnswer.Ok(new ActivationList(store, pages, docs), lease);
     }
 
     /// <summary>The whole record.</summary>
-    public async ValueTask<ApiAnswer> GetAsync(ApiCall call, string namespaceName, ActivationId id) =>
-        await store.GetAsync(namespaceName, id, call.Aborted) is { } record
-            ? new ApiAnswer { Status = 200, Static = record }
-            : ApiAnswer.Error(404);
+    public ValueTask<ApiAnswer> GetAsync(ApiCall call, string namespaceName, ActivationId id) =>
+        AnswerAsync(call, namespaceName, id, static page => new WholeBytes(default, page[0], default, page));
 
     /// <summary>The member <c>response</c> alone, always with 200.</summary>
-    public async ValueTask<ApiAnswer> ResultAsync(ApiCall call, string namespaceName, ActivationId id) =>
-        await store.GetAsync(namespaceName, id, call.Aborted) is { } record
-            ? ApiAnswer.Ok(PooledBuffer.Copy(ActivationSummary.Member(record, "response"u8)))
-            : ApiAnswer.Error(404);
+    public ValueTask<ApiAnswer> ResultAsync(ApiCall call, string namespaceName, ActivationId id) =>
+        AnswerAsync(call, namespaceName, id, static page => new WholeBytes(default, Member(page[0], "response"u8), default, page));
 
     /// <summary>The logs alone.</summary>
-    public async ValueTask<ApiAnswer> LogsAsync(ApiCall call, string namespaceName, ActivationId id)
+    public ValueTask<ApiAnswer> LogsAsync(ApiCall call, string namespaceName, ActivationId id) => AnswerAsync(call, namespaceName, id, static page =>
     {
-        if (await store.GetAsync(namespaceName, id, call.Aborted) is not { } record)
+        var logs = Member(page[0], "logs"u8);
+        return new WholeBytes(BeforeLogs, logs.IsEmpty ? NoLogs : logs, AfterLogs, page);
+    });
+
+    private async ValueTask<ApiAnswer> AnswerAsync(ApiCall call, string namespaceName, ActivationId id, Func<RecordPage, AnswerParts> show)
+    {
+        if (await store.LocateAsync(namespaceName, id, call.Aborted) is not { } location)
         {
             return ApiAnswer.Error(404);
         }
 
-        var body = PooledBuffer.Rent(record.Length);
-        body.Write("{\"logs\":"u8);
-        var logs = ActivationSummary.Member(record, "logs"u8);
-        body.Write(logs.IsEmpty ? "[]"u8 : logs);
-        body.Write("}"u8);
-        return ApiAnswer.Ok(body);
+        if (call.TryHold(location.Bytes, out var lease) is { } full)
+        {
+            return full;
+        }
+
+        RecordPage page;
+        try
+        {
+            page = await store.ReadAsync([location], call.Aborted);
+        }
+        catch
+        {
+            lease?.Dispose();
+            throw;
+        }
+
+        if (page.Count == 1)
+        {
+            return ApiAnswer.Ok(show(page), lease);
+        }
+
+        page.Dispose();
+        lease?.Dispose();
+        return ApiAnswer.Error(404);
+    }
+
+    private static int BytesOf(RecordLocation location) => location.Bytes;
+
+    private static ReadOnlyMemory<byte> Member(ReadOnlyMemory<byte> record, ReadOnlySpan<byte> name)
+    {
+        var (start, length) = ActivationSummary.Find(record.Span, name);
+        return record.Slice(start, length);
     }
 
     private ApiAnswer? ReadQuery(QueryParameters parameters, string namespaceName, out ActivationQuery query, out bool count, out bool docs)

@@ -1,4 +1,5 @@
 using Frusta.Contracts.Buffers;
+using Frusta.Contracts.Limits;
 using Frusta.Contracts.Names;
 
 namespace Frusta.Controller.Api;
@@ -14,6 +15,12 @@ public sealed record ApiAnswer
 
     /// <summary>A body that is never given back.</summary>
     public ReadOnlyMemory<byte> Static { get; init; }
+
+    /// <summary>A body that is made while it is sent; whoever writes the answer disposes it. Instead of the two above.</summary>
+    public AnswerParts? Parts { get; init; }
+
+    /// <summary>What the answer holds of the bytes that all answers may hold; whoever writes it gives it back. Null for one that holds little.</summary>
+    public ByteLease? Lease { get; init; }
 
     /// <summary>Media type of the body.</summary>
     public string ContentType { get; init; } = Json;
@@ -38,6 +45,17 @@ public sealed record ApiAnswer
 
     /// <summary>200 with a JSON body.</summary>
     public static ApiAnswer Ok(PooledBuffer body) => new() { Status = 200, Body = body };
+
+    /// <summary>200 with a JSON body that is made while it is sent.</summary>
+    public static ApiAnswer Ok(AnswerParts parts, ByteLease? lease) => new() { Status = 200, Parts = parts, Lease = lease };
+
+    /// <summary>Gives back what the answer holds.</summary>
+    public void Discard()
+    {
+        Body?.Dispose();
+        Parts?.Dispose();
+        Lease?.Dispose();
+    }
 
     /// <summary>A refusal in the error form. An empty text is the status' default one.</summary>
     public static ApiAnswer Error(int status, string text = "") => new()

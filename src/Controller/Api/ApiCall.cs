@@ -1,9 +1,11 @@
+using Frusta.Contracts.Limits;
 using Microsoft.AspNetCore.Http;
 
 namespace Frusta.Controller.Api;
 
 /// <summary>One authenticated request, as the handlers see it.</summary>
-public sealed class ApiCall(HttpContext context, Contracts.Entities.Identity caller, string transactionId, bool extraLogging, RequestBodies bodies)
+public sealed class ApiCall(
+    HttpContext context, Contracts.Entities.Identity caller, string transactionId, bool extraLogging, RequestBodies bodies, ByteShare answers)
 {
     public Contracts.Entities.Identity Caller { get; } = caller;
 
@@ -17,7 +19,32 @@ public sealed class ApiCall(HttpContext context, Contracts.Entities.Identity cal
     /// <summary>The parameters of the query; the first of two of one name counts.</summary>
     public QueryParameters Query { get; } = new(context.Request.QueryString.Value);
 
+    /// <summary>What the caller's namespace may hold of the bytes of all answers.</summary>
+    public ByteShare Answers { get; } = answers;
+
     public CancellationToken Aborted => Context.RequestAborted;
+
+    /// <summary>Holds bytes for an answer before it is made; null with the refusal where there is no room, and null for so few that nobody counts them.</summary>
+    /// <param name="bytes">What the answer will hold while the client reads it.</param>
+    /// <param name="lease">Goes with the answer.</param>
+    public ApiAnswer? TryHold(long bytes, out ByteLease? lease)
+    {
+        lease = null;
+        if (bytes <= ByteBudget.SmallBytes)
+        {
+            return null;
+        }
+
+        lease = Answers.Begin();
+        if (lease.TryHold(bytes))
+        {
+            return null;
+        }
+
+        lease.Dispose();
+        lease = null;
+        return ApiAnswer.Error(503);
+    }
 
     /// <summary>Where its body is read.</summary>
     public RequestBodies Bodies { get; } = bodies;

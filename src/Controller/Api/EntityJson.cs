@@ -2,6 +2,7 @@ using System.Text.Json;
 using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Entities;
 using Frusta.Contracts.Json;
+using Frusta.Contracts.Limits;
 
 namespace Frusta.Controller.Api;
 
@@ -27,17 +28,12 @@ internal static class EntityJson
         return ApiAnswer.Ok(body);
     }
 
-    /// <summary>200 with an array of entries.</summary>
-    public static ApiAnswer List<T>(IEnumerable<T> entries, Action<Utf8JsonWriter, T> write) => Answer(json =>
+    /// <summary>Writes JSON behind what is in the window.</summary>
+    public static void Append(PooledBuffer window, Action<Utf8JsonWriter> write)
     {
-        json.WriteStartArray();
-        foreach (var entry in entries)
-        {
-            write(json, entry);
-        }
-
-        json.WriteEndArray();
-    });
+        using var json = new Utf8JsonWriter(window, Options);
+        write(json);
+    }
 
     /// <summary>200 with the number of what a list would show behind <c>skip</c>.</summary>
     public static ApiAnswer Count(string collection, int total, int skip) => Answer(json =>
@@ -49,11 +45,28 @@ internal static class EntityJson
 
     /// <summary>A whole action.</summary>
     /// <param name="action">The document.</param>
-    /// <param name="code">Its code; null is not shown.</param>
+    /// <param name="code">Its code, which goes with the answer; one that is not there is not shown.</param>
     /// <param name="parameters">The merged ones where it is read, else its own.</param>
     /// <param name="binding"><c>ns/binding</c> when it was read through one and without code.</param>
-    public static ApiAnswer Action(ActionDocument action, byte[]? code, IReadOnlyList<KeyValue> parameters, string? binding) => Answer(json =>
+    public static ApiAnswer Action(ActionDocument action, AnsweredCode code, IReadOnlyList<KeyValue> parameters, string? binding)
     {
+        var body = PooledBuffer.Rent();
+        var codeAt = 0;
+        using (var json = new Utf8JsonWriter(body, Options))
+        {
+            codeAt = Write(json, action, code.Bytes is not null, parameters, binding);
+        }
+
+        return code.Bytes is { } bytes
+            ? ApiAnswer.Ok(new EntityWithCode(body, codeAt, bytes, code.Owner), code.Lease)
+            : ApiAnswer.Ok(body) with { Lease = code.Lease };
+    }
+
+    /// <summary>Writes an action, with an empty string for the code where it has some.</summary>
+    /// <returns>Where the code belongs.</returns>
+    private static int Write(Utf8JsonWriter json, ActionDocument action, bool withCode, IReadOnlyList<KeyValue> parameters, string? binding)
+    {
+        var codeAt = 0;
         json.WriteStartObject();
         WriteCommon(json, action);
         json.WriteStartObject("exec"u8);
@@ -78,9 +91,10 @@ internal static class EntityJson
             json.WriteString("image"u8, image);
         }
 
-        if (code is not null)
+        if (withCode)
         {
-            json.WriteString("code"u8, code);
+            json.WriteString("code"u8, ""u8);
+            codeAt = (int)(json.BytesCommitted + json.BytesPending) - 1; // before the closing quote
         }
 
         if (action.Exec.Main is { } main)
@@ -97,23 +111,35 @@ internal static class EntityJson
         }
 
         json.WriteEndObject();
-    });
+        return codeAt;
+    }
 
-    /// <summary>A package; its actions and feeds where it is read.</summary>
-    public static ApiAnswer Package(PackageDocument package, IReadOnlyList<KeyValue> parameters, IReadOnlyList<EntityDocument>? actions) => Answer(json =>
+    /// <summary>A package; where it is read, its actions and feeds follow behind its own members.</summary>
+    public static ApiAnswer Package(PackageDocument package, IReadOnlyList<KeyValue> parameters) => Answer(json => WritePackage(json, package, parameters));
+
+    /// <summary>A package, for what follows its members.</summary>
+    public static void WritePackage(Utf8JsonWriter json, PackageDocument package, IReadOnlyList<KeyValue> parameters)
     {
         json.WriteStartObject();
         WriteCommon(json, package);
         EntityMembers.WriteBinding(json, package.Binding);
         EntityMembers.WritePairs(json, "parameters"u8, parameters);
-        if (actions is not null)
-        {
-            WriteMembers(json, "actions"u8, actions.Where(action => !IsFeed(action)));
-            WriteMembers(json, "feeds"u8, actions.Where(IsFeed));
-        }
-
         json.WriteEndObject();
-    });
+    }
+
+    /// <summary>An action as its package shows it.</summary>
+    public static void WriteMember(Utf8JsonWriter json, EntityDocument action)
+    {
+        json.WriteStartObject();
+        json.WriteString("name"u8, action.Name.Name);
+        json.WriteString("version"u8, action.Version);
+        EntityMembers.WritePairs(json, "annotations"u8, action.Annotations);
+        json.WriteEndObject();
+    }
+
+    /// <summary>True for an action that a trigger can be made with.</summary>
+    public static bool IsFeed(EntityDocument action) =>
+        action.Annotations.Any(annotation => string.Equals(annotation.Key, "feed", StringComparison.Ordinal));
 
     public static ApiAnswer Trigger(TriggerDocument trigger) => Answer(json =>
     {
@@ -186,9 +212,6 @@ internal static class EntityJson
         json.WriteEndObject();
     }
 
-    private static bool IsFeed(EntityDocument action) =>
-        action.Annotations.Any(annotation => string.Equals(annotation.Key, "feed", StringComparison.Ordinal));
-
     private static void WriteCommon(Utf8JsonWriter json, EntityDocument document)
     {
         json.WriteString("namespace"u8, document.Name.Path);
@@ -198,19 +221,18 @@ internal static class EntityJson
         json.WriteNumber("updated"u8, document.UpdatedMs);
         EntityMembers.WritePairs(json, "annotations"u8, document.Annotations);
     }
+}
 
-    private static void WriteMembers(Utf8JsonWriter json, ReadOnlySpan<byte> member, IEnumerable<EntityDocument> actions)
+/// <summary>The code of an action on its way into an answer, with what holds it.</summary>
+/// <param name="Bytes">UTF-8 as it was sent; null for none.</param>
+/// <param name="Owner">Given back with the answer.</param>
+/// <param name="Lease">What the answer holds; given back with it.</param>
+internal readonly record struct AnsweredCode(ReadOnlyMemory<byte>? Bytes, IDisposable? Owner, ByteLease? Lease)
+{
+    /// <summary>Where there is no answer after all.</summary>
+    public void Discard()
     {
-        json.WriteStartArray(member);
-        foreach (var action in actions)
-        {
-            json.WriteStartObject();
-            json.WriteString("name"u8, action.Name.Name);
-            json.WriteString("version"u8, action.Version);
-            EntityMembers.WritePairs(json, "annotations"u8, action.Annotations);
-            json.WriteEndObject();
-        }
-
-        json.WriteEndArray();
+        Owner?.Dispose();
+        Lease?.Dispose();
     }
 }

@@ -3,6 +3,7 @@ using System.Runtime.CompilerServices;
 using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Entities;
 using Frusta.Contracts.Limits;
+using Frusta.Contracts.Messages;
 using Frusta.Contracts.Names;
 using Frusta.Controller.Entitlement;
 using Frusta.Controller.Invocation;
@@ -59,7 +60,7 @@ public sealed class InvokeApi(
             using var answer = await invoke.RunAsync(request, call.Aborted);
             return answer.Outcome == InvokeOutcome.NotRunnable && await CheckComponentsAsync(call, answer.Action!) is { } unentitled
                 ? unentitled
-                : Answer(answer, resultOnly, caller);
+                : Answer(call, answer, resultOnly);
         }
     }
 
@@ -104,27 +105,36 @@ public sealed class InvokeApi(
             : ApiAnswer.MalformedQuery("timeout", $"Timeout must be number of milliseconds up to {limits.MaxBlockingWaitMs}.");
     }
 
-    private ApiAnswer Answer(InvokeAnswer answer, bool resultOnly, Contracts.Entities.Identity caller)
+    private ApiAnswer Answer(ApiCall call, InvokeAnswer answer, bool resultOnly)
     {
         switch (answer.Outcome)
         {
             case InvokeOutcome.Accepted:
                 return Accepted(answer.Id);
             case InvokeOutcome.Finished:
-                var finished = answer.Finished!;
-                var body = PooledBuffer.Rent(FinishedAnswer.Length(finished, resultOnly));
-                FinishedAnswer.Write(finished, resultOnly, body);
-                return new ApiAnswer
-                {
-                    Status = FinishedAnswer.StatusCode(finished.Status),
-                    Body = body,
-                    ActivationId = answer.Id,
-                };
+                return Finished(call, answer.Finished!, resultOnly);
             case InvokeOutcome.NamespaceFull:
-                return Refusal(answer.Outcome, null, admit.NamespaceFull(caller), options);
+                return Refusal(answer.Outcome, null, admit.NamespaceFull(call.Caller), options);
             default:
                 return Refusal(answer.Outcome, answer.Action?.Executable.Kind, default, options);
         }
+    }
+
+    /// <summary>What ended; a long end is sent from the record itself, and where there is no room for it the client gets the id, under which the record is.</summary>
+    private ApiAnswer Finished(ApiCall call, FinishedActivation finished, bool resultOnly)
+    {
+        var status = FinishedAnswer.StatusCode(finished.Status);
+        var length = FinishedAnswer.Length(finished, resultOnly);
+        if (length > ByteBudget.SmallBytes)
+        {
+            return call.TryHold(finished.Record.Length, out var lease) is null
+                ? new ApiAnswer { Status = status, Parts = FinishedAnswer.Parts(finished, resultOnly), Lease = lease, ActivationId = finished.Id }
+                : finished.Store ? Accepted(finished.Id) : ApiAnswer.Error(503) with { ActivationId = finished.Id, RetryAfterSeconds = options.RetryAfterSeconds };
+        }
+
+        var body = PooledBuffer.Rent(length);
+        FinishedAnswer.Write(finished, resultOnly, body);
+        return new ApiAnswer { Status = status, Body = body, ActivationId = finished.Id };
     }
 
     /// <summary>A sequence may run only when the caller may activate each of its direct components.</summary>

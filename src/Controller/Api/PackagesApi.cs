@@ -45,12 +45,10 @@ public sealed class PackagesApi(EntityWrites entities)
             provider = found;
         }
 
-        var actions = await entities.Store.ListAsync(
-            new EntityQuery(EntityKind.Action, provider.Name.Namespace, provider.Name.Name), call.Aborted);
         var parameters = ReferenceEquals(provider, package)
             ? package.Parameters
             : EntityWrites.Merge(provider.Parameters, package.Parameters);
-        return EntityJson.Package(package, parameters, actions);
+        return await entities.PackageAsync(call, package, parameters, provider.Name);
     }
 
     public async ValueTask<ApiAnswer> PutAsync(ApiCall call, FullyQualifiedName name)
@@ -191,7 +189,7 @@ public sealed class PackagesApi(EntityWrites entities)
         };
         return await entities.Store.PutAsync(package, null, call.Aborted) is null
             ? ApiAnswer.Error(409, ApiTexts.Conflict)
-            : EntityJson.Package(package, package.Parameters, actions: null);
+            : EntityJson.Package(package, package.Parameters);
     }
 
     private async ValueTask<(PackageDocument? Target, ApiAnswer? Refusal)> FindTargetAsync(ApiCall call, FullyQualifiedName target)
@@ -242,7 +240,7 @@ public sealed class PackagesApi(EntityWrites entities)
             }
         }
 
-        return new Change(new EntityUnit(changes), () => EntityJson.Package(package, package.Parameters, actions: null));
+        return new Change(new EntityUnit(changes), () => EntityJson.Package(package, package.Parameters));
     }
 
     /// <summary>The key <c>binding</c> is the server's own.</summary>

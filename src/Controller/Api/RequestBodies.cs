@@ -39,17 +39,17 @@ public sealed class RequestBodies(ByteBudget budget, JsonWorkers workers, int re
         }
 
         var body = new BodyBytes(budget.Of(namespaceUuid));
-        var isTaken = false;
+        var isRead = false;
         try
         {
             var refusal = await ReceiveAsync(context, body, (int)limitBytes)
                 ?? (body.Length > 0 || (required && !string.IsNullOrEmpty(request.ContentType)) ? RefuseType(request.ContentType) : null);
-            isTaken = refusal is null;
-            return isTaken ? new BodyReading(body, null) : new BodyReading(null, refusal);
+            isRead = refusal is null;
+            return isRead ? new BodyReading(body, null) : new BodyReading(null, refusal);
         }
         finally
         {
-            if (!isTaken)
+            if (!isRead)
             {
                 body.Dispose();
             }

@@ -1,3 +1,4 @@
+using Frusta.Contracts.Limits;
 using Frusta.Controller.Identity;
 using Frusta.Controller.Invocation;
 using Frusta.Store;
@@ -15,7 +16,7 @@ namespace Frusta.Controller.Api;
 /// would take an escaped slash for a real one.
 /// </remarks>
 public sealed partial class RestApi(
-    InfoApi info, Authenticate authenticate, Dispatch dispatch, RequestBodies bodies, InvocationOptions options, ILogger<RestApi> log)
+    InfoApi info, Authenticate authenticate, Dispatch dispatch, RequestBodies bodies, ByteBudget answers, InvocationOptions options, ILogger<RestApi> log)
 {
     private const string Root = RequestPath.Root;
     private const string Namespaces = Root + "/namespaces";
@@ -28,12 +29,13 @@ public sealed partial class RestApi(
         var target = context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
         var path = RequestPath.Of(target);
         var inApi = RequestPath.IsInApi(path);
+        var share = answers.WithoutKey;
         ApiAnswer answer;
         try
         {
             answer = target.Length > MostTargetBytes ? ApiAnswer.Error(414, ApiTexts.TargetTooLong)
                 : !IsMethod(context.Request.Method) ? ApiAnswer.Error(501, ApiTexts.NoSuchMethod)
-                : inApi ? await AnswerAsync(context, path, transactionId) : info.Answer(context, path);
+                : inApi ? await AnswerAsync(context, path, transactionId, out share) : info.Answer(context, path);
         }
         catch (BadHttpRequestException refused)
         {
@@ -51,7 +53,7 @@ public sealed partial class RestApi(
         catch (Exception refused) when (refused is StoreFullException or StoreOverloadedException)
         {
             // As a call is refused that cannot be written. The store has said why.
-            answer = ApiAnswer.Error(503) with { RetryAfterSeconds = options.RetryAfterSeconds };
+            answer = ApiAnswer.Error(503);
         }
         catch (Exception exception)
         {
@@ -59,18 +61,51 @@ public sealed partial class RestApi(
             answer = ApiAnswer.Error(500);
         }
 
+        if (answer.Status == 503)
+        {
+            answer = answer with { RetryAfterSeconds = options.RetryAfterSeconds };
+        }
+
         // 6 The answer.
         var asksForOptions = HttpMethods.IsOptions(context.Request.Method);
         var cors = inApi ? WriteAnswer.ApiMethods : asksForOptions || InfoApi.IsOperators(path) ? WriteAnswer.OtherMethods : null;
-        await WriteAnswer.WriteAsync(context, answer, transactionId, cors);
+        try
+        {
+            await WriteAnswer.WriteAsync(context, answer, transactionId, cors, share);
+        }
+        catch (Exception exception)
+        {
+            await FailAsync(context, exception, path, transactionId, cors);
+        }
+
         ControllerMetrics.Answered(context.Request.Method, context.Response.StatusCode);
+    }
+
+    /// <summary>An answer could not be made to its end. What the client has of it is not to look whole.</summary>
+    private async Task FailAsync(HttpContext context, Exception exception, string path, string transactionId, string? cors)
+    {
+        if (!context.RequestAborted.IsCancellationRequested && exception is not OperationCanceledException)
+        {
+            LogErrorUnexpected(exception, context.Request.Method, path, transactionId);
+        }
+
+        if (context.Response.HasStarted || context.RequestAborted.IsCancellationRequested)
+        {
+            context.Abort();
+            return;
+        }
+
+        context.Response.Clear();
+        await WriteAnswer.WriteAsync(context, ApiAnswer.Error(500), transactionId, cors, answers.WithoutKey);
     }
 
     /// <summary>Methods are told apart by case.</summary>
     private static bool IsMethod(string method) => method is "GET" or "POST" or "PUT" or "DELETE" or "HEAD" or "OPTIONS" or "PATCH" or "TRACE" or "CONNECT";
 
-    private ValueTask<ApiAnswer> AnswerAsync(HttpContext context, string path, string transactionId)
+    private ValueTask<ApiAnswer> AnswerAsync(HttpContext context, string path, string transactionId, out ByteShare share)
     {
+        share = answers.WithoutKey;
+
         // 2 What needs no credentials.
         if (HttpMethods.IsOptions(context.Request.Method) || InfoApi.IsOpen(path) || path.StartsWith(Root + "/web/", StringComparison.Ordinal))
         {
@@ -83,7 +118,8 @@ public sealed partial class RestApi(
             return new ValueTask<ApiAnswer>(refusal);
         }
 
-        var call = new ApiCall(context, caller, transactionId, TransactionId.WantsExtraLogging(context.Request.Headers), bodies);
+        share = answers.Of(caller.NamespaceUuid);
+        var call = new ApiCall(context, caller, transactionId, TransactionId.WantsExtraLogging(context.Request.Headers), bodies, share);
         if (path is Namespaces or Namespaces + "/")
         {
             return new ValueTask<ApiAnswer>(HttpMethods.IsGet(context.Request.Method) ? Dispatch.Namespaces(call) : ApiAnswer.Error(404, ApiTexts.NoRoute));

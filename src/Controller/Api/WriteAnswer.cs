@@ -1,12 +1,12 @@
-using System.IO.Pipelines;
 using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Json;
+using Frusta.Contracts.Limits;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 
 namespace Frusta.Controller.Api;
 
-/// <summary>The last step: an answer onto the wire, in one piece and with its length.</summary>
+/// <summary>The last step: an answer onto the wire, its headers first.</summary>
 internal static class WriteAnswer
 {
     private const string RequestId = "X-Request-ID";
@@ -20,14 +20,15 @@ internal static class WriteAnswer
     public const string OtherMethods = "OPTIONS, GET, POST";
 
     /// <param name="context">The request.</param>
-    /// <param name="answer">What to write; its body is given back.</param>
+    /// <param name="answer">What to write; what it holds is given back.</param>
     /// <param name="transactionId">Shown in the header and, on errors, as the code.</param>
     /// <param name="corsMethods">Methods of the CORS headers, or null without them.</param>
-    public static Task WriteAsync(HttpContext context, ApiAnswer answer, string transactionId, string? corsMethods)
+    /// <param name="share">What the caller may hold of the bytes of all answers.</param>
+    public static Task WriteAsync(HttpContext context, ApiAnswer answer, string transactionId, string? corsMethods, ByteShare share)
     {
         if (answer.Status is >= 200 and < 300 && !answer.IgnoresAccept && !Accepts(context, answer.ContentType))
         {
-            answer.Body?.Dispose();
+            answer.Discard();
             var type = string.Equals(answer.ContentType, ApiAnswer.PlainText, StringComparison.Ordinal) ? "text/plain" : answer.ContentType;
 
             // The id goes along: the request was carried out, and its client is to find what came of it.
@@ -72,41 +73,21 @@ internal static class WriteAnswer
         }
 
         headers.ContentType = answer.ContentType;
-        var body = answer.ErrorText is { } text ? ErrorBody(text, transactionId) : answer.Body;
-        return SendAsync(context, body, answer.Static);
-    }
-
-    private static Task SendAsync(HttpContext context, PooledBuffer? body, ReadOnlyMemory<byte> fixedBody)
-    {
-        var bytes = body is null ? fixedBody : body.Memory;
-        context.Response.ContentLength = bytes.Length;
         if (HttpMethods.IsHead(context.Request.Method))
         {
-            body?.Dispose();
+            answer.Discard();
             return Task.CompletedTask;
         }
 
-        // Headers and body leave in one piece; the bytes are copied before the write completes.
-        var writing = context.Response.BodyWriter.WriteAsync(bytes, context.RequestAborted);
-        if (!writing.IsCompletedSuccessfully)
+        if (answer.Parts is { } parts)
         {
-            return FinishAsync(writing, body);
+            return SendAnswer.SendAsync(context, parts, answer.Lease, share);
         }
 
-        body?.Dispose();
-        return Task.CompletedTask;
-    }
-
-    private static async Task FinishAsync(ValueTask<FlushResult> writing, PooledBuffer? body)
-    {
-        try
-        {
-            await writing;
-        }
-        finally
-        {
-            body?.Dispose();
-        }
+        var body = answer.ErrorText is { } text ? ErrorBody(text, transactionId) : answer.Body;
+        return answer.Lease is null || body is null
+            ? SendAnswer.SendAsync(context, body?.Memory ?? answer.Static, body, share)
+            : SendAnswer.SendAsync(context, new WholeBytes(default, body.Memory, default, body), answer.Lease, share);
     }
 
     private static PooledBuffer ErrorBody(string text, string transactionId)

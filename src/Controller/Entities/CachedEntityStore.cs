@@ -1,6 +1,8 @@
 using System.Collections.Concurrent;
 using Frusta.Bus;
+using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Entities;
+using Frusta.Contracts.Limits;
 using Frusta.Store.Entities;
 
 namespace Frusta.Controller.Entities;
@@ -32,13 +34,19 @@ public sealed class CachedEntityStore(IEntityStore store, CachedEntityOptions op
     public ValueTask<bool> WriteAsync(EntityUnit unit, CancellationToken cancellationToken) =>
         new(WriteAsync([.. unit.Changes.Select(change => change.DocumentId)], () => store.WriteAsync(unit, CancellationToken.None), cancellationToken));
 
-    public ValueTask<IReadOnlyList<EntityDocument>> ListAsync(EntityQuery query, CancellationToken cancellationToken) =>
+    public ValueTask<IReadOnlyList<ListedEntity>> ListAsync(EntityQuery query, CancellationToken cancellationToken) =>
         store.ListAsync(query, cancellationToken);
+
+    public ValueTask<IReadOnlyList<EntityDocument>> GetSummariesAsync(IReadOnlyList<ListedEntity> page, CancellationToken cancellationToken) =>
+        store.GetSummariesAsync(page, cancellationToken);
 
     public ValueTask<int> CountAsync(EntityQuery query, CancellationToken cancellationToken) => store.CountAsync(query, cancellationToken);
 
     public ValueTask<byte[]?> GetCodeAsync(string documentId, string attachment, CancellationToken cancellationToken) =>
         store.GetCodeAsync(documentId, attachment, cancellationToken);
+
+    public ValueTask<MappedBuffer?> ReadCodeAsync(string documentId, string attachment, ByteLease lease, CancellationToken cancellationToken) =>
+        store.ReadCodeAsync(documentId, attachment, lease, cancellationToken);
 
     /// <summary>Whoever asked may go away; the write goes on, and nothing is kept of its documents before its end.</summary>
     private Task<T> WriteAsync<T>(string[] documentIds, Func<ValueTask<T>> write, CancellationToken cancellationToken)

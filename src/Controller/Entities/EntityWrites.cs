@@ -1,8 +1,10 @@
+using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Entities;
 using Frusta.Contracts.Limits;
 using Frusta.Contracts.Names;
 using Frusta.Controller.Api;
 using Frusta.Controller.Entitlement;
+using Frusta.Store;
 using Frusta.Store.Entities;
 
 namespace Frusta.Controller.Entities;
@@ -10,6 +12,11 @@ namespace Frusta.Controller.Entities;
 /// <summary>What the four collections have in common: where they are kept, who may see them, and how one is read, listed and stamped.</summary>
 public sealed class EntityWrites(IEntityStore store, Entitle entitle, RuntimesManifest manifest, LimitsOptions limits, TimeProvider clock)
 {
+    private static readonly byte[] ListStart = [.. "["u8];
+    private static readonly byte[] ListEnd = [.. "]"u8];
+    private static readonly byte[] FeedsStart = [.. "],\"feeds\":["u8];
+    private static readonly byte[] FeedsEnd = [.. "]}"u8];
+
     /// <summary>In this process writers take turns, so that more than one further attempt means another process at work.</summary>
     private const int MostAttempts = 100;
 
@@ -112,9 +119,74 @@ public sealed class EntityWrites(IEntityStore store, Entitle entitle, RuntimesMa
             return malformed;
         }
 
-        return page.Count
-            ? EntityJson.Count(collection, await store.CountAsync(query, call.Aborted), page.Skip)
-            : EntityJson.List(await store.ListAsync(query with { Skip = page.Skip, Limit = page.Limit }, call.Aborted), EntityJson.WriteEntry);
+        if (page.Count)
+        {
+            return EntityJson.Count(collection, await store.CountAsync(query, call.Aborted), page.Skip);
+        }
+
+        var pages = ListPages.Cut(await store.ListAsync(query with { Skip = page.Skip, Limit = page.Limit }, call.Aborted), BytesOf);
+        return call.TryHold(ListPages.Largest(pages, BytesOf), out var lease)
+            ?? ApiAnswer.Ok(new EntityList(store, pages, ListStart, ListEnd, static (window, document) => WriteEntry(window, document)), lease);
+    }
+
+    /// <summary>A package with its actions and feeds, which are read while it is sent.</summary>
+    internal async ValueTask<ApiAnswer> PackageAsync(
+        ApiCall call, PackageDocument package, IReadOnlyList<KeyValue> parameters, FullyQualifiedName place)
+    {
+        var pages = ListPages.Cut(await store.ListAsync(new EntityQuery(EntityKind.Action, place.Namespace, place.Name), call.Aborted), BytesOf);
+        using var own = PooledBuffer.Rent();
+        EntityJson.Append(own, json => EntityJson.WritePackage(json, package, parameters));
+        own.Truncate(own.Length - 1); // what follows goes before the closing brace
+        own.Write(",\"actions\":["u8);
+        if (call.TryHold(own.Length + ListPages.Largest(pages, BytesOf), out var lease) is { } full)
+        {
+            return full;
+        }
+
+        var actions = new EntityList(store, pages, own.Span.ToArray(), FeedsStart, static (window, action) => WriteMember(window, action, isFeed: false));
+        var feeds = new EntityList(store, pages, default, FeedsEnd, static (window, action) => WriteMember(window, action, isFeed: true));
+        return ApiAnswer.Ok(new Joined(actions, feeds), lease);
+    }
+
+    /// <summary>The code of an action for an answer, which holds its bytes; it is the caller's to discard where there is no answer.</summary>
+    /// <exception cref="StoreOverloadedException">There is no room for it.</exception>
+    internal async ValueTask<AnsweredCode> CodeOfAsync(ApiCall call, ActionDocument action)
+    {
+        if (action.Exec.CodeAttachment is not { } attachment)
+        {
+            return default;
+        }
+
+        var lease = call.Answers.Begin();
+        try
+        {
+            var code = await store.ReadCodeAsync(action.Name.DocumentId, attachment, lease, call.Aborted);
+            return new AnsweredCode(code?.Memory, code, lease);
+        }
+        catch
+        {
+            lease.Dispose();
+            throw;
+        }
+    }
+
+    private static int BytesOf(ListedEntity listed) => listed.Bytes;
+
+    private static bool WriteEntry(PooledBuffer window, EntityDocument document)
+    {
+        EntityJson.Append(window, json => EntityJson.WriteEntry(json, document));
+        return true;
+    }
+
+    private static bool WriteMember(PooledBuffer window, EntityDocument action, bool isFeed)
+    {
+        if (EntityJson.IsFeed(action) != isFeed)
+        {
+            return false;
+        }
+
+        EntityJson.Append(window, json => EntityJson.WriteMember(json, action));
+        return true;
     }
 
     /// <summary>Of one key the last wins.</summary>

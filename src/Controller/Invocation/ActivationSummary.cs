@@ -11,12 +11,19 @@ public static class ActivationSummary
     /// <summary>The value of a top-level member as it stands in the record; empty when there is none.</summary>
     public static ReadOnlySpan<byte> Member(ReadOnlySpan<byte> record, ReadOnlySpan<byte> name)
     {
+        var (start, length) = Find(record, name);
+        return record.Slice(start, length);
+    }
+
+    /// <summary>Where in the record the value of a top-level member stands; of no length when there is none.</summary>
+    public static (int Start, int Length) Find(ReadOnlySpan<byte> record, ReadOnlySpan<byte> name)
+    {
         var reader = new Utf8JsonReader(record, JsonBounds.Envelope);
         reader.Read();
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
             var found = reader.ValueTextEquals(name);
-            var value = Value(ref reader, record);
+            var value = Value(ref reader);
             if (found)
             {
                 return value;
@@ -32,7 +39,7 @@ public static class ActivationSummary
     /// </summary>
     public static void Write(ReadOnlySpan<byte> record, PooledBuffer destination)
     {
-        long start = 0, end = 0;
+        long startMs = 0, endMs = 0;
         var statusCode = (byte)'0';
         destination.Write("{"u8);
         var first = destination.Length;
@@ -47,7 +54,8 @@ public static class ActivationSummary
                 break;
             }
 
-            var value = Value(ref reader, record);
+            var (start, length) = Value(ref reader);
+            var value = record.Slice(start, length);
             if (name.SequenceEqual("response"u8))
             {
                 statusCode = StatusCode(Member(value, "status"u8));
@@ -56,11 +64,11 @@ public static class ActivationSummary
             {
                 if (name.SequenceEqual("start"u8))
                 {
-                    start = Number(value);
+                    startMs = Number(value);
                 }
                 else if (name.SequenceEqual("end"u8))
                 {
-                    end = Number(value);
+                    endMs = Number(value);
                 }
 
                 destination.Write(destination.Length == first ? "\""u8 : ",\""u8);
@@ -70,10 +78,10 @@ public static class ActivationSummary
             }
         }
 
-        if (end != 0)
+        if (endMs != 0)
         {
             destination.Write(",\"duration\":"u8);
-            JsonText.WriteNumber(destination, end - start);
+            JsonText.WriteNumber(destination, endMs - startMs);
             destination.Write(",\"statusCode\":"u8);
             destination.Write([statusCode]);
         }
@@ -81,12 +89,12 @@ public static class ActivationSummary
         destination.Write("}"u8);
     }
 
-    private static ReadOnlySpan<byte> Value(scoped ref Utf8JsonReader reader, ReadOnlySpan<byte> record)
+    private static (int Start, int Length) Value(ref Utf8JsonReader reader)
     {
         reader.Read();
         var start = (int)reader.TokenStartIndex;
         reader.Skip();
-        return record[start..(int)reader.BytesConsumed];
+        return (start, (int)reader.BytesConsumed - start);
     }
 
     private static bool IsShown(ReadOnlySpan<byte> name) =>

@@ -1,6 +1,7 @@
 using System.Buffers;
 using Frusta.Contracts.Messages;
 using Frusta.Contracts.Names;
+using Frusta.Controller.Api;
 
 namespace Frusta.Controller.Invocation;
 
@@ -67,6 +68,8 @@ public readonly struct InvokeAnswer(InvokeOutcome outcome, ActivationId id, Fini
 /// <summary>The body of an answer to a blocking call, cut out of the record.</summary>
 public static class FinishedAnswer
 {
+    private static readonly byte[] NoLogs = [.. "[]}"u8];
+
     /// <summary>HTTP status for a client that waited.</summary>
     public static int StatusCode(ActivationStatus status) => status switch
     {
@@ -89,12 +92,21 @@ public static class FinishedAnswer
         if (!IsBare(finished, resultOnly))
         {
             destination.Write(finished.Record.Span[..finished.LogsOffset]);
-            destination.Write("[]}"u8);
+            destination.Write(NoLogs);
         }
         else
         {
             destination.Write(finished.ResultLength == 0 ? "{}"u8 : finished.Result);
         }
+    }
+
+    /// <summary>As <see cref="Write"/>, from the record itself, which is held until it is sent.</summary>
+    internal static AnswerParts Parts(FinishedActivation finished, bool resultOnly)
+    {
+        var record = finished.Record.Retain();
+        return IsBare(finished, resultOnly)
+            ? new WholeBytes(default, record.Memory.Slice(finished.ResultOffset, finished.ResultLength), default, record)
+            : new WholeBytes(default, record.Memory[..finished.LogsOffset], NoLogs, record);
     }
 
     private static bool IsBare(FinishedActivation finished, bool resultOnly) => resultOnly || finished.ResultIsArray;

@@ -20,8 +20,8 @@ internal sealed class ActionSlots
     private int _failedStarts;
     private bool _asked;
     private bool _closed;
-    private volatile bool _retired;
     private bool _busy;
+    private volatile bool _retired;
     private long _lastSeenUs;
 
     public ActionSlots(PoolKey key, NamespaceShare share, RoomRules rules, RoomLedger ledger, FamilyCost family, string familyName, long limitBytes, int maxInstances)
@@ -55,12 +55,6 @@ internal sealed class ActionSlots
     /// <summary>Place among the <see cref="WantingActions"/>; -1 when it is none of them. Guarded by the room's lock.</summary>
     public int WantingAt { get; set; } = -1;
 
-    /// <summary>True once the action has another revision, or none: what idles is to be ended, and what runs when nothing waits for it. Set by the room.</summary>
-    public bool IsRetired
-    {
-        get => _retired;
-        set => _retired = value;
-    }
     /// <summary>Place among the actions that have sandboxes; -1 when it has none. Guarded by the room's lock.</summary>
     public int HoldingAt { get; set; } = -1;
 
@@ -69,6 +63,13 @@ internal sealed class ActionSlots
 
     /// <summary>True while one that is idle has not been measured since a run that may have changed what it uses.</summary>
     public bool HasUnseen => _idle.Unseen > 0;
+
+    /// <summary>True once the action has another revision, or none: what idles is to be ended, and what runs when nothing waits for it. Set by the room.</summary>
+    public bool IsRetired
+    {
+        get => _retired;
+        set => _retired = value;
+    }
 
     /// <summary>Takes a warm sandbox, or queues.</summary>
     public Arrival Arrive(Waiting item, long nowUs, out Slot? slot)
@@ -365,6 +366,15 @@ internal sealed class ActionSlots
         lock (_lock)
         {
             return _idle.Count > left && (evenWaited || _waiting.Count == 0) && _idle.Oldest(idleBeforeUs) is { } slot ? slot.WorthThen + WorthOfUses(slot) : double.MaxValue;
+        }
+    }
+
+    /// <summary>Takes the sandbox idle for longest out, to be ended; null when none is idle, or an activation waits for it.</summary>
+    internal Slot? TakeUnwaited()
+    {
+        lock (_lock)
+        {
+            return _waiting.Count == 0 ? _idle.RemoveOldest() : null;
         }
     }
 

@@ -83,7 +83,7 @@ internal sealed class IdleSlots(RoomRules rules, RoomLedger ledger, FamilyCost f
         for (var i = 0; i < _slots.Count && asked < most; i++)
         {
             var slot = _slots[i];
-            if (!slot.MeasureAsked && (slot.IsSeen ? !unseenOnly && nowUs - slot.MeasuredUs >= rules.MeasureEveryUs : true))
+            if (!slot.MeasureAsked && (!slot.IsSeen || (!unseenOnly && IsTimeToMeasure(slot, nowUs))))
             {
                 slot.MeasureAsked = true;
                 actions.Add(new PoolAction(PoolActionKind.Measure, slot, null));
@@ -119,6 +119,10 @@ internal sealed class IdleSlots(RoomRules rules, RoomLedger ledger, FamilyCost f
 
         return bytes > slot.FirstIdleBytes + (slot.FirstIdleBytes / 4) + rules.GrownBytes;
     }
+
+    /// <summary>One that stands still does not grow: once it was measured after its grace nothing more is to be seen.</summary>
+    private bool IsTimeToMeasure(Slot slot, long nowUs) =>
+        nowUs - slot.MeasuredUs >= rules.MeasureEveryUs && (slot.Pause.State == PauseState.Awake || slot.MeasuredUs - slot.SinceUs < rules.PauseGraceUs + rules.MeasureEveryUs);
 
     private long Expected(Slot slot) =>
         slot.MeasuredBytes > 0 ? slot.MeasuredBytes

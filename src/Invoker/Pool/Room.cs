@@ -29,8 +29,8 @@ internal sealed class Room
     {
         _rules = rules;
         Ledger = new RoomLedger(rules);
-        _pauses = new PauseRule(rules);
         _cells = new StemCells(rules, Ledger);
+        _pauses = new PauseRule(rules);
         _holding = new HoldingActions(rules);
         _eviction = new Eviction(rules, Ledger, _cells, _holding, _shares);
     }
@@ -529,7 +529,7 @@ internal sealed class Room
 
     private void EndIdleOf(ActionSlots slots, bool really, List<PoolAction> actions)
     {
-        while (really && slots.EvictOldest() is { } slot)
+        while (really && slots.TakeUnwaited() is { } slot)
         {
             _eviction.Stop(slot, actions);
         }

@@ -28,7 +28,7 @@ internal sealed record RoomRules
     public long MeasureEveryUs { get; init; } = 5_000_000;
 
     /// <summary>Idle sandboxes that are measured at one look, ten times a second: what that costs does not grow with their number.</summary>
-    public int MeasuresAtOnce { get; init; } = 20;
+    public int MeasuresAtOnce { get; init; } = 10;
 
     /// <summary>Microseconds of a run after which a sandbox is measured before others: shorter ones have no time to fill much memory.</summary>
     public long LongRunUs { get; init; } = 10_000;

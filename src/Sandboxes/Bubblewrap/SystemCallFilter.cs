@@ -30,6 +30,8 @@ internal static class SystemCallFilter
     private const uint NamespaceFlags = 0x7e020000;
     private const uint SharedFiles = 0x400;
     private const uint SameProcess = 0x10000;
+    private const uint MapHugePages = 0x40000;
+    private const uint FileOfHugePages = 4;
     private const uint FirstX32Call = 0x40000000;
 
     private const int NumberOffset = 0;
@@ -37,12 +39,15 @@ internal static class SystemCallFilter
     private const int FirstArgument = 16;
     private const int SecondArgument = 24;
     private const int ThirdArgument = 32;
+    private const int FourthArgument = 40;
 
     private static readonly Call Clone = new("clone", 56, 220);
     private static readonly Call Ioctl = new("ioctl", 16, 29);
     private static readonly Call Fcntl = new("fcntl", 72, 25);
     private static readonly Call Prctl = new("prctl", 157, 167);
     private static readonly Call Socket = new("socket", 41, 198);
+    private static readonly Call Map = new("mmap", 9, 222);
+    private static readonly Call MemoryFile = new("memfd_create", 319, 279);
     private static readonly Call SetSocketOption = new("setsockopt", 54, 208);
 
     private static readonly Call[] Missing = [new("clone3", 435, 435), new("io_setup", 206, 0), new("seccomp", 317, 277)];
@@ -105,6 +110,8 @@ internal static class SystemCallFilter
             .. When(NumbersOf([Prctl])[0], PrctlRules()),
             .. When(NumbersOf([Socket])[0], SocketRules()),
             .. When(NumbersOf([SetSocketOption])[0], SocketOptionRules()),
+            .. When(NumbersOf([Map])[0], HugePageRules(FourthArgument, MapHugePages)),
+            .. When(NumbersOf([MemoryFile])[0], HugePageRules(SecondArgument, FileOfHugePages)),
             Return(Allow),
         ];
 
@@ -129,6 +136,9 @@ internal static class SystemCallFilter
 
     /// <summary>No further filters (PR_SET_SECCOMP).</summary>
     private static IEnumerable<Instruction> PrctlRules() => [Load(FirstArgument), .. IfAny([22], InvalidArgument)];
+
+    /// <summary>The host has set its huge pages aside for something else, and no cgroup on memory counts them.</summary>
+    private static IEnumerable<Instruction> HugePageRules(uint argument, uint flag) => [Load(argument), new(Code.JumpIfAnySet, 0, 1, flag), Return(InvalidArgument)];
 
     /// <summary>Unix; internet by TCP and UDP, and not raw. The C library does without netlink: it takes an IPv4 and an IPv6 address to be there.</summary>
     private static IEnumerable<Instruction> SocketRules() =>

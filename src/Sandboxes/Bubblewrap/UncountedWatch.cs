@@ -1,4 +1,3 @@
-using System.Globalization;
 using Frusta.Sandboxes.Processes;
 using Microsoft.Extensions.Logging;
 
@@ -26,7 +25,8 @@ internal sealed partial class UncountedWatch : IAsyncDisposable
     private readonly long _socketBytes;
     private readonly ILogger _log;
     private readonly ITimer _timer;
-    private HostFigures _last = HostFigures.Read();
+    private readonly KernelFigures _figures = new();
+    private (long Objects, long InSockets) _last;
     private int _looking;
 
     internal UncountedWatch(SandboxesOptions options, Func<IEnumerable<BubblewrapSandbox>> running, TimeProvider time, ILogger log)
@@ -35,11 +35,16 @@ internal sealed partial class UncountedWatch : IAsyncDisposable
 
         // Above the bound the kernel still takes what comes first to each socket.
         _socketBytes = 2L * options.SocketMemoryMb << 20;
+        _last = _figures.Read();
         var interval = TimeSpan.FromMilliseconds(options.UncountedIntervalMs);
         _timer = time.CreateTimer(static state => ((UncountedWatch)state!).Look(), this, interval, interval);
     }
 
-    public ValueTask DisposeAsync() => _timer.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        await _timer.DisposeAsync();
+        _figures.Dispose();
+    }
 
     private void Look()
     {
@@ -65,9 +70,9 @@ internal sealed partial class UncountedWatch : IAsyncDisposable
 
     private void LookAtHost()
     {
-        var now = HostFigures.Read();
+        var now = _figures.Read();
         var moreObjects = now.Objects - _last.Objects > ObjectGrowth;
-        var moreInSockets = now.Sockets - _last.Sockets > SocketGrowth;
+        var moreInSockets = now.InSockets - _last.InSockets > SocketGrowth;
         if (moreObjects || moreInSockets)
         {
             LookAtSockets();
@@ -79,7 +84,7 @@ internal sealed partial class UncountedWatch : IAsyncDisposable
         }
 
         // What has been looked at is where the next growth begins; what has gone away is too.
-        _last = new HostFigures(moreObjects ? now.Objects : Math.Min(now.Objects, _last.Objects), moreInSockets ? now.Sockets : Math.Min(now.Sockets, _last.Sockets));
+        _last = (moreObjects ? now.Objects : Math.Min(now.Objects, _last.Objects), moreInSockets ? now.InSockets : Math.Min(now.InSockets, _last.InSockets));
     }
 
     private void LookAtSockets()
@@ -123,26 +128,4 @@ internal sealed partial class UncountedWatch : IAsyncDisposable
 
     [LoggerMessage(EventId = 5025, Level = LogLevel.Warning, Message = "Sandbox {Label} is ended, since the kernel holds {Held} {What} for it")]
     private partial void LogWarningEnded(string label, long held, string what);
-
-    /// <summary>Bytes that the kernel of this host holds in objects that it cannot drop, and in sockets.</summary>
-    private readonly record struct HostFigures(long Objects, long Sockets)
-    {
-        internal static HostFigures Read()
-        {
-            var sockets = 0L;
-            foreach (var line in File.ReadLines("/proc/net/sockstat"))
-            {
-                var words = line.Split(' ');
-                if (words[0] is "TCP:" or "UDP:" && Array.IndexOf(words, "mem") is var at && at > 0)
-                {
-                    sockets += Number(words[at + 1]) * Environment.SystemPageSize;
-                }
-            }
-
-            var objects = File.ReadLines("/proc/meminfo").First(static line => line.StartsWith("SUnreclaim:", StringComparison.Ordinal));
-            return new HostFigures(Number(objects.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1]) << 10, sockets);
-        }
-
-        private static long Number(string digits) => long.Parse(digits, NumberStyles.None, CultureInfo.InvariantCulture);
-    }
 }

@@ -27,7 +27,7 @@ internal static class AcceptQueues
 
     /// <summary>The first line says <c>sockets: used 12</c>.</summary>
     private static int Sockets(int pid) =>
-        File.ReadLines($"/proc/{pid}/net/sockstat").First().Split(' ') is [.., var used] && int.TryParse(used, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : 0;
+        File.ReadLines($"/proc/{pid}/net/sockstat").FirstOrDefault()?.Split(' ') is [.., var used] && int.TryParse(used, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : 0;
 
     /// <summary>Listeners come first, each with the length of its queue where others have the bytes that they received, also of connections that were reset meanwhile.</summary>
     private static int Count(string table)

@@ -31,6 +31,9 @@ public sealed class ServerOptions
     /// <summary>Bytes a second that a request body must reach after its first five seconds; 0 is no bound. 0 to 1048576.</summary>
     public int MinBodyRate { get; set; } = 240;
 
+    /// <summary>Bytes a second at which a client must read an answer, after five seconds for each piece of 64 KiB; one that does not is cut off. 0 is no bound. 0 to 1048576.</summary>
+    public int MinAnswerRate { get; set; } = 1024;
+
     /// <summary>Least level that is logged: Trace, Debug, Information, Warning, Error, Critical or None.</summary>
     public string LogLevel { get; set; } = "Information";
 
@@ -65,6 +68,7 @@ public sealed class ServerOptions
             (nameof(MaxConnections), MaxConnections, 1, 1_000_000),
             (nameof(HeadersTimeoutMs), HeadersTimeoutMs, 100, 600_000),
             (nameof(MinBodyRate), MinBodyRate, 0, 1_048_576),
+            (nameof(MinAnswerRate), MinAnswerRate, 0, 1_048_576),
         ];
         foreach (var (key, value, least, greatest) in rules)
         {

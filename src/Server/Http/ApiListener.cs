@@ -26,6 +26,9 @@ public sealed class ApiListener : IAsyncDisposable
         kestrel.Limits.MinRequestBodyDataRate = options.MinBodyRate == 0
             ? null
             : new MinDataRate(options.MinBodyRate, TimeSpan.FromSeconds(5));
+        kestrel.Limits.MinResponseDataRate = options.MinAnswerRate == 0
+            ? null
+            : new MinDataRate(options.MinAnswerRate, TimeSpan.FromSeconds(5));
         kestrel.Listen(address, listen => listen.Protocols = HttpProtocols.Http1);
         var transport = new SocketTransport(loops, maxConnections, TimeProvider.System, loggers.CreateLogger<SocketTransport>());
         _server = new KestrelServer(Options.Create(kestrel), transport, loggers);

@@ -1,56 +1,56 @@
-using System.Globalization;
+using System.Runtime.InteropServices;
 
 namespace Frusta.Server.Standalone;
 
-/// <summary>Gives back to the host what a load has left behind: the collector keeps the memory of the largest load for the next, which may never come.</summary>
+/// <summary>Gives the host the memory back that a load has left behind: without it an idle server keeps what it needed at its worst.</summary>
 /// <remarks>
-/// One collection that compacts stops everybody for some ten milliseconds. It is made only when this process has grown well beyond what it had after
-/// the last one, and does not grow any more.
+/// The collector works when somebody allocates, and an idle server allocates nothing; the C library keeps what SQLite has freed. So both are asked
+/// when little has been allocated for a while after much was, and not while calls come thick and fast: they would wait for some ten milliseconds.
+/// They are asked more than once, since what is pooled is let go only when it has not been used between two collections.
 /// </remarks>
 internal sealed partial class MemoryTrim : IDisposable
 {
-    private const long WorthwhileBytes = 96L << 20;
-    private const long StillBytes = 16L << 20;
+    private const long Much = 128L << 20;
+    private const long Little = 32L << 20;
+    private const int Times = 4;
 
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(10);
 
-    private readonly ILogger _logger;
     private readonly ITimer _timer;
-    private long _leastBytes = long.MaxValue;
-    private long _lastBytes;
+    private long _allocated;
+    private long _sinceTrim;
+    private int _timesLeft;
 
-    public MemoryTrim(TimeProvider clock, ILogger<MemoryTrim> logger)
+    public MemoryTrim(TimeProvider clock)
     {
-        _logger = logger;
+        _allocated = GC.GetTotalAllocatedBytes();
         _timer = clock.CreateTimer(static trim => ((MemoryTrim)trim!).Look(), this, Interval, Interval);
     }
 
     public void Dispose() => _timer.Dispose();
 
-    /// <summary>Bytes that this process alone holds, without the files that it has mapped.</summary>
-    internal static long OwnBytes()
-    {
-        const string label = "RssAnon:";
-        var line = File.ReadLines("/proc/self/status").First(line => line.StartsWith(label, StringComparison.Ordinal));
-        return long.Parse(line.AsSpan(label.Length).Trim().TrimEnd(" kB"), NumberStyles.None, CultureInfo.InvariantCulture) * 1024;
-    }
-
     private void Look()
     {
-        var bytes = OwnBytes();
-        var grows = bytes > _lastBytes + StillBytes;
-        _lastBytes = bytes;
-        _leastBytes = Math.Min(_leastBytes, bytes);
-        if (grows || bytes < _leastBytes + WorthwhileBytes)
+        var before = _allocated;
+        _allocated = GC.GetTotalAllocatedBytes();
+        var lately = _allocated - before;
+        _sinceTrim += lately;
+        if (_sinceTrim > Much)
+        {
+            _timesLeft = Times;
+        }
+
+        if (lately > Little || _timesLeft == 0)
         {
             return;
         }
 
+        _timesLeft--;
+        _sinceTrim = 0;
         GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
-        _leastBytes = _lastBytes = OwnBytes();
-        LogDebugTrimmed(bytes >> 20, _leastBytes >> 20);
+        _ = malloc_trim(0);
     }
 
-    [LoggerMessage(EventId = 9301, Level = LogLevel.Debug, Message = "After a load {BeforeMb} MB were held, and {AfterMb} MB when it was cleared away")]
-    private partial void LogDebugTrimmed(long beforeMb, long afterMb);
+    [LibraryImport("libc")]
+    private static partial int malloc_trim(nuint keep);
 }

@@ -51,11 +51,11 @@ internal static class StandaloneServer
         var started = Stopwatch.GetTimestamp();
         var clock = TimeProvider.System;
         using var exporter = new PrometheusExporter();
+        using var trim = new MemoryTrim(clock);
         using var loggers = Logging.Create(options.Server.LogLevel);
         var (subjects, withStock) = ReadSubjects(options);
         var room = ConnectionRoom.Of(options.Server.MaxConnections);
         using var data = DataFolder.Open(options.Server.DataDir);
-        using var trim = new MemoryTrim(clock, loggers.CreateLogger<MemoryTrim>());
 
         // Sandboxes, and beside them the search for interpreters: neither waits for the disk.
         var (maker, apiEndpoint) = await MakeSandboxesAsync(options, clock, loggers, shutdown.Asked);

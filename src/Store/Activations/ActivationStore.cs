@@ -1,5 +1,4 @@
 using System.Buffers;
-using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Messages;
 using Frusta.Contracts.Names;
 using Frusta.Journal;
@@ -126,23 +125,26 @@ public sealed class ActivationStore : IActivationStore, IAsyncDisposable
             slice.State.MayHold(id) && _slices.Readers.Read(slice, id, static (reader, id) => reader.Contains(id), none: false)), cancellationToken);
     }
 
-    public ValueTask<byte[]?> GetAsync(string namespaceName, ActivationId id, CancellationToken cancellationToken)
+    public ValueTask<RecordLocation?> LocateAsync(string namespaceName, ActivationId id, CancellationToken cancellationToken)
     {
         StoreMetrics.DocumentGet();
         if (TryFindInMemory(id, out var entry))
         {
-            return ValueTask.FromResult(
-                entry.Kept && string.Equals(entry.Namespace, namespaceName, StringComparison.Ordinal) ? ReadRecord(id, entry.Position) : null);
+            return ValueTask.FromResult<RecordLocation?>(
+                entry.Kept && string.Equals(entry.Namespace, namespaceName, StringComparison.Ordinal) ? new RecordLocation(id, entry.Position) : null);
         }
 
-        return ReadAsync(() => GetIndexed(namespaceName, id), cancellationToken);
+        return ReadAsync(() => LocateIndexed(namespaceName, id), cancellationToken);
     }
 
-    public ValueTask<IReadOnlyList<byte[]>> ListAsync(ActivationQuery query, CancellationToken cancellationToken)
+    public ValueTask<IReadOnlyList<RecordLocation>> LocateAsync(ActivationQuery query, CancellationToken cancellationToken)
     {
         StoreMetrics.ViewQuery();
-        return ReadAsync<IReadOnlyList<byte[]>>(() => ReadRecords(query), cancellationToken);
+        return ReadAsync<IReadOnlyList<RecordLocation>>(() => Locate(query), cancellationToken);
     }
+
+    public ValueTask<RecordPage> ReadAsync(IReadOnlyList<RecordLocation> locations, CancellationToken cancellationToken) =>
+        ReadAsync(() => Read(locations), cancellationToken);
 
     public ValueTask<long> CountAsync(ActivationQuery query, CancellationToken cancellationToken)
     {
@@ -194,39 +196,50 @@ public sealed class ActivationStore : IActivationStore, IAsyncDisposable
     private bool TryFindInMemory(ActivationId id, out TailEntry entry) =>
         _recent.TryFind(id, out entry) || (_tail.Count > _recent.Sure && _tail.TryFind(id, out entry));
 
-    private byte[]? GetIndexed(string namespaceName, ActivationId id)
+    private RecordLocation? LocateIndexed(string namespaceName, ActivationId id)
     {
         var begun = _clock.GetTimestamp();
         var slices = _slices.Current;
-        byte[]? record = null;
-        for (var i = slices.Length - 1; i >= 0 && record is null; i--)
+        RecordLocation? location = null;
+        for (var i = slices.Length - 1; i >= 0 && location is null; i--)
         {
             if (slices[i].State.MayHold(id)
                 && _slices.Readers.Read(slices[i], id, static (reader, id) => reader.Get(id), none: null) is var (owner, position)
                 && string.Equals(owner, namespaceName, StringComparison.Ordinal))
             {
-                record = ReadRecord(id, position);
+                location = new RecordLocation(id, position);
             }
         }
 
         StoreMetrics.DocumentGot(_clock.GetElapsedTime(begun));
-        return record;
+        return location;
     }
 
-    private List<byte[]> ReadRecords(ActivationQuery query)
+    private List<RecordLocation> Locate(ActivationQuery query)
     {
         var begun = _clock.GetTimestamp();
-        var records = new List<byte[]>();
-        foreach (var found in Find(query))
-        {
-            if (ReadRecord(found.Id, found.Position) is { } record)
-            {
-                records.Add(record);
-            }
-        }
-
+        List<RecordLocation> locations = [.. Find(query).Select(static found => new RecordLocation(found.Id, found.Position))];
         StoreMetrics.ViewQueried(_clock.GetElapsedTime(begun));
-        return records;
+        return locations;
+    }
+
+    private RecordPage Read(IReadOnlyList<RecordLocation> locations)
+    {
+        var page = new RecordPage(checked((int)locations.Sum(static location => (long)location.Bytes)));
+        try
+        {
+            foreach (var location in locations)
+            {
+                page.Read(_log, location);
+            }
+
+            return page;
+        }
+        catch
+        {
+            page.Dispose();
+            throw;
+        }
     }
 
     private List<FoundActivation> Find(ActivationQuery query)
@@ -323,19 +336,6 @@ public sealed class ActivationStore : IActivationStore, IAsyncDisposable
         {
             found.RemoveRange(wanted, found.Count - wanted);
         }
-    }
-
-    /// <summary>The record's JSON; null when retention has taken it meanwhile.</summary>
-    private byte[]? ReadRecord(ActivationId id, LogPosition position)
-    {
-        using var payload = PooledBuffer.Rent(position.Length);
-        if (!_log.TryRead(position, payload))
-        {
-            return null;
-        }
-
-        var head = RecordHead.Read(payload.Span);
-        return head.Id == id ? payload.Span[head.Length..].ToArray() : null;
     }
 
     /// <summary>Reads on the thread pool, so many at a time as the options allow.</summary>

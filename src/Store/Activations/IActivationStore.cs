@@ -6,13 +6,16 @@ namespace Frusta.Store.Activations;
 /// <summary>Where activation records are kept and listed from. A client always sees its own record, once.</summary>
 public interface IActivationStore : IFinishedActivations
 {
-    /// <summary>The record as JSON (see <see cref="FinishedActivation"/>), or null when there is none in that namespace.</summary>
-    ValueTask<byte[]?> GetAsync(string namespaceName, ActivationId id, CancellationToken cancellationToken);
+    /// <summary>Where the record is, or null when there is none in that namespace.</summary>
+    ValueTask<RecordLocation?> LocateAsync(string namespaceName, ActivationId id, CancellationToken cancellationToken);
 
-    /// <summary>Newest <c>start</c> first, then id descending: the records' JSON.</summary>
-    ValueTask<IReadOnlyList<byte[]>> ListAsync(ActivationQuery query, CancellationToken cancellationToken);
+    /// <summary>Where the records of a list are: newest <c>start</c> first, then id descending.</summary>
+    ValueTask<IReadOnlyList<RecordLocation>> LocateAsync(ActivationQuery query, CancellationToken cancellationToken);
 
-    /// <summary>Counts what <see cref="ListAsync"/> would find without skip and limit.</summary>
+    /// <summary>Reads records; those that retention has taken meanwhile are left out. The caller disposes them.</summary>
+    ValueTask<RecordPage> ReadAsync(IReadOnlyList<RecordLocation> locations, CancellationToken cancellationToken);
+
+    /// <summary>Counts what a list would find without skip and limit.</summary>
     ValueTask<long> CountAsync(ActivationQuery query, CancellationToken cancellationToken);
 }
 

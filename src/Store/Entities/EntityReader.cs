@@ -1,7 +1,9 @@
 using System.Globalization;
+using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Entities;
 using Frusta.Store.Sqlite;
 using Microsoft.Data.Sqlite;
+using SQLitePCL;
 
 namespace Frusta.Store.Entities;
 
@@ -11,6 +13,7 @@ internal sealed class EntityReader : IDisposable
     private readonly SqliteConnection _connection;
     private readonly Statement _get;
     private readonly Statement _attachment;
+    private readonly Statement _attachmentLength;
     private readonly Statement[] _lists;
     private readonly Statement[] _counts;
 
@@ -19,6 +22,7 @@ internal sealed class EntityReader : IDisposable
         _connection = SqliteFile.OpenReader(path, EntitySchema.Version);
         _get = new Statement(_connection, EntitySchema.Get, 1);
         _attachment = new Statement(_connection, EntitySchema.GetAttachment, 2);
+        _attachmentLength = new Statement(_connection, EntitySchema.GetAttachmentLength, 2);
         _lists =
         [
             new Statement(_connection, EntitySchema.List, 5),
@@ -45,18 +49,43 @@ internal sealed class EntityReader : IDisposable
         return rows.Read() ? rows.GetFieldValue<byte[]>(0) : null;
     }
 
-    /// <summary>Bodies only: the code stands in another table and is not touched.</summary>
-    public List<(string Id, string Revision, byte[] Body)> List(EntityQuery query)
+    /// <summary>The length of an attachment; null when there is none.</summary>
+    public int? GetAttachmentLength(string documentId, string name) =>
+        _attachmentLength.Bind(1, documentId).Bind(2, name).Scalar() is long length ? checked((int)length) : null;
+
+    /// <summary>An attachment in memory that leaves with it; null when there is none of at most so many bytes.</summary>
+    public MappedBuffer? ReadAttachment(string documentId, string name, int maxBytes)
     {
-        var found = new List<(string, string, byte[])>();
+        using var rows = _attachment.Bind(1, documentId).Bind(2, name).Read();
+        if (!rows.Read() || raw.sqlite3_column_blob(rows.Handle, 0) is var body && body.Length > maxBytes)
+        {
+            return null;
+        }
+
+        var attachment = MappedBuffer.Reserve(Math.Max(body.Length, 1));
+        attachment.Write(body);
+        return attachment;
+    }
+
+    /// <summary>Lengths only: no body is read, and the code stands in another table.</summary>
+    public List<ListedEntity> List(EntityQuery query)
+    {
+        var found = new List<ListedEntity>();
         var statement = Bind(_lists, query).Bind(4, query.Limit).Bind(5, query.Skip);
         using var rows = statement.Read();
         while (rows.Read())
         {
-            found.Add((rows.GetString(0), rows.GetString(1), rows.GetFieldValue<byte[]>(2)));
+            found.Add(new ListedEntity(rows.GetString(0), rows.GetString(1), rows.GetInt32(2)));
         }
 
         return found;
+    }
+
+    /// <summary>Reads a document where SQLite has it, without a copy; default when there is none.</summary>
+    public T? Read<T>(string documentId, Func<string, string, ReadOnlySpan<byte>, T?> decode)
+    {
+        using var rows = _get.Bind(1, documentId).Read();
+        return rows.Read() ? decode(documentId, rows.GetString(0), raw.sqlite3_column_blob(rows.Handle, 1)) : default;
     }
 
     public int Count(EntityQuery query) => Convert.ToInt32(Bind(_counts, query).Scalar(), CultureInfo.InvariantCulture);
@@ -65,6 +94,7 @@ internal sealed class EntityReader : IDisposable
     {
         _get.Dispose();
         _attachment.Dispose();
+        _attachmentLength.Dispose();
         foreach (var statement in (ReadOnlySpan<Statement>)[.. _lists, .. _counts])
         {
             statement.Dispose();

@@ -53,16 +53,19 @@ internal static class EntitySchema
 
     public const string GetAttachment = "SELECT body FROM attachments WHERE document = ?1 AND name = ?2";
 
+    /// <summary>SQLite knows the length without reading the body.</summary>
+    public const string GetAttachmentLength = "SELECT length(body) FROM attachments WHERE document = ?1 AND name = ?2";
+
     private const string OfNamespace = "FROM documents WHERE kind = ?1 AND namespace = ?2";
     private const string OfPackage = OfNamespace + " AND package = ?3";
     private const string Public = OfNamespace + " AND public = 1 AND ?3 IS NULL";
     private const string Order = " ORDER BY updated DESC, id DESC LIMIT ?4 OFFSET ?5";
 
-    public const string List = "SELECT id, revision, body " + OfNamespace + " AND ?3 IS NULL" + Order;
+    public const string List = "SELECT id, revision, length(body) " + OfNamespace + " AND ?3 IS NULL" + Order;
 
-    public const string ListPackage = "SELECT id, revision, body " + OfPackage + Order;
+    public const string ListPackage = "SELECT id, revision, length(body) " + OfPackage + Order;
 
-    public const string ListPublic = "SELECT id, revision, body " + Public + Order;
+    public const string ListPublic = "SELECT id, revision, length(body) " + Public + Order;
 
     public const string Count = "SELECT COUNT(*) " + OfNamespace + " AND ?3 IS NULL";
 

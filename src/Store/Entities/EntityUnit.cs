@@ -20,6 +20,9 @@ public sealed record EntityChange
     public static EntityChange Put(EntityDocument document, ReadOnlyMemory<byte>? code = null) =>
         new() { DocumentId = document.Name.DocumentId, ExpectedRevision = document.Revision, Document = document, Code = code };
 
+    /// <summary>Deletes a document as it was listed.</summary>
+    public static EntityChange Delete(ListedEntity listed) => new() { DocumentId = listed.DocumentId, ExpectedRevision = listed.Revision };
+
     /// <summary>Deletes a document as it was read.</summary>
     public static EntityChange Delete(EntityDocument document) => new() { DocumentId = document.Name.DocumentId, ExpectedRevision = document.Revision };
 }

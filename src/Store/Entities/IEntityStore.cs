@@ -1,4 +1,6 @@
+using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Entities;
+using Frusta.Contracts.Limits;
 
 namespace Frusta.Store.Entities;
 
@@ -49,8 +51,14 @@ public interface IEntityStore
         return true;
     }
 
-    /// <summary>Lists by <c>updated</c> descending, then document id descending.</summary>
-    ValueTask<IReadOnlyList<EntityDocument>> ListAsync(EntityQuery query, CancellationToken cancellationToken);
+    /// <summary>Lists by <c>updated</c> descending, then document id descending: which documents there are now, to be read a page at a time.</summary>
+    ValueTask<IReadOnlyList<ListedEntity>> ListAsync(EntityQuery query, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Reads a page of a list: each document as it is now, without its parameters and, of a trigger, without its rules, which no list shows.
+    /// What was deleted meanwhile, or cannot be decoded, is left out.
+    /// </summary>
+    ValueTask<IReadOnlyList<EntityDocument>> GetSummariesAsync(IReadOnlyList<ListedEntity> page, CancellationToken cancellationToken);
 
     /// <summary>Counts what <see cref="ListAsync"/> would find without skip and limit.</summary>
     ValueTask<int> CountAsync(EntityQuery query, CancellationToken cancellationToken);
@@ -60,7 +68,17 @@ public interface IEntityStore
     /// while, so that a call that came before runs what it found.
     /// </summary>
     ValueTask<byte[]?> GetCodeAsync(string documentId, string attachment, CancellationToken cancellationToken);
+
+    /// <summary>As <see cref="GetCodeAsync"/>, for an answer: the lease holds its bytes, too, before they are read. The caller disposes the code.</summary>
+    /// <exception cref="StoreOverloadedException">The lease cannot hold so many.</exception>
+    ValueTask<MappedBuffer?> ReadCodeAsync(string documentId, string attachment, ByteLease lease, CancellationToken cancellationToken);
 }
+
+/// <summary>A document of a list.</summary>
+/// <param name="DocumentId">Its id.</param>
+/// <param name="Revision">Its revision when the list was made.</param>
+/// <param name="Bytes">Bytes that it took then.</param>
+public readonly record struct ListedEntity(string DocumentId, string Revision, int Bytes);
 
 /// <summary>Which documents a list is about.</summary>
 /// <param name="Kind">The collection.</param>

@@ -2,7 +2,9 @@ using System.Buffers;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Threading.Channels;
+using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Entities;
+using Frusta.Contracts.Limits;
 using Frusta.Store.Sqlite;
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging;
@@ -76,29 +78,19 @@ public sealed partial class SqliteEntityStore : IEntityStore, IAsyncDisposable
     /// <exception cref="IOException">It failed otherwise; nothing was changed.</exception>
     public ValueTask<bool> WriteAsync(EntityUnit unit, CancellationToken cancellationToken) => WriteAsync([.. unit.Changes.Select(Encode)], cancellationToken);
 
-    /// <inheritdoc/>
-    /// <remarks>A document that cannot be decoded is left out with a warning, as OpenWhisk leaves it out.</remarks>
-    public async ValueTask<IReadOnlyList<EntityDocument>> ListAsync(EntityQuery query, CancellationToken cancellationToken)
+    public async ValueTask<IReadOnlyList<ListedEntity>> ListAsync(EntityQuery query, CancellationToken cancellationToken)
     {
         StoreMetrics.ViewQuery();
         var begun = _clock.GetTimestamp();
-        var rows = await ReadAsync(reader => reader.List(query), cancellationToken);
-        var documents = new List<EntityDocument>(rows.Count);
-        foreach (var (id, revision, body) in rows)
-        {
-            try
-            {
-                documents.Add(Decode(id, revision, body));
-            }
-            catch (CorruptEntityException exception)
-            {
-                LogWarningLeftOut(exception, id);
-            }
-        }
-
+        var found = await ReadAsync(reader => reader.List(query), cancellationToken);
         StoreMetrics.ViewQueried(_clock.GetElapsedTime(begun));
-        return documents;
+        return found;
     }
+
+    /// <inheritdoc/>
+    /// <remarks>A document that cannot be decoded is left out with a warning, as OpenWhisk leaves it out.</remarks>
+    public async ValueTask<IReadOnlyList<EntityDocument>> GetSummariesAsync(IReadOnlyList<ListedEntity> page, CancellationToken cancellationToken) =>
+        await ReadAsync(reader => GetSummaries(reader, page), cancellationToken);
 
     public ValueTask<int> CountAsync(EntityQuery query, CancellationToken cancellationToken)
     {
@@ -110,6 +102,19 @@ public sealed partial class SqliteEntityStore : IEntityStore, IAsyncDisposable
     {
         StoreMetrics.AttachmentGet();
         return ReadAsync(reader => reader.GetAttachment(documentId, attachment), cancellationToken);
+    }
+
+    public async ValueTask<MappedBuffer?> ReadCodeAsync(string documentId, string attachment, ByteLease lease, CancellationToken cancellationToken)
+    {
+        StoreMetrics.AttachmentGet();
+        if (await ReadAsync(reader => reader.GetAttachmentLength(documentId, attachment), cancellationToken) is not { } length)
+        {
+            return null;
+        }
+
+        return lease.TryHold(lease.Bytes + length)
+            ? await ReadAsync(reader => reader.ReadAttachment(documentId, attachment, length), cancellationToken)
+            : throw new StoreOverloadedException($"There is no room for the {length} bytes of the code of '{documentId}'.");
     }
 
     /// <summary>Writes what waits, then closes. Reads under way end first.</summary>
@@ -154,6 +159,27 @@ public sealed partial class SqliteEntityStore : IEntityStore, IAsyncDisposable
         }
     }
 
+    private List<EntityDocument> GetSummaries(EntityReader reader, IReadOnlyList<ListedEntity> page)
+    {
+        var documents = new List<EntityDocument>(page.Count);
+        foreach (var listed in page)
+        {
+            try
+            {
+                if (reader.Read(listed.DocumentId, DecodeSummary) is { } document)
+                {
+                    documents.Add(document);
+                }
+            }
+            catch (CorruptEntityException exception)
+            {
+                LogWarningLeftOut(exception, listed.DocumentId);
+            }
+        }
+
+        return documents;
+    }
+
     private static EntityRowChange Encode(EntityChange change)
     {
         if (change.Document is not { } document)
@@ -177,17 +203,23 @@ public sealed partial class SqliteEntityStore : IEntityStore, IAsyncDisposable
         return new EntityRowChange(change.DocumentId, change.ExpectedRevision, row, ArrayOf(change.Code));
     }
 
-    /// <summary>Code is handed over: a copy of it would be as large again. It is not changed any more, or was no array of its own.</summary>
+    /// <summary>Code that is an array by itself is handed over, and nobody changes it: a copy would be as large again.</summary>
     private static byte[]? ArrayOf(ReadOnlyMemory<byte>? code) =>
         code is not { } bytes ? null
         : MemoryMarshal.TryGetArray(bytes, out var whole) && whole.Count == whole.Array!.Length ? whole.Array
         : bytes.ToArray();
 
-    private static EntityDocument Decode(string documentId, string revision, byte[] body)
+    private static EntityDocument Decode(string documentId, string revision, byte[] body) => Decode(documentId, revision, body, DocumentCodec.Read);
+
+    private static EntityDocument DecodeSummary(string documentId, string revision, ReadOnlySpan<byte> body) =>
+        Decode(documentId, revision, body, DocumentCodec.ReadSummary);
+
+    private static EntityDocument Decode(
+        string documentId, string revision, ReadOnlySpan<byte> body, Func<string, string, ReadOnlySpan<byte>, EntityDocument?> read)
     {
         try
         {
-            return DocumentCodec.Read(documentId, revision, body) ?? throw new CorruptEntityException(documentId);
+            return read(documentId, revision, body) ?? throw new CorruptEntityException(documentId);
         }
         catch (Exception exception) when (exception is JsonException or FormatException or InvalidOperationException)
         {

@@ -1,13 +1,14 @@
 using System.Text;
+using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Entities;
 using Frusta.Contracts.Limits;
 using Frusta.Controller.Api;
 using Frusta.Controller.Identity;
 using Frusta.Controller.Tests.Invocation;
-using Frusta.Store;
 using Frusta.Store.Entities;
-using Microsoft.AspNetCore.Http;
+using Frusta.Store;
 using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 
 namespace Frusta.Controller.Tests.Api;
@@ -146,7 +147,11 @@ public sealed class RestApiTests
         public ValueTask<bool> DeleteAsync(string documentId, string revision, CancellationToken cancellationToken) =>
             ValueTask.FromException<bool>(refusal);
 
-        public ValueTask<IReadOnlyList<EntityDocument>> ListAsync(EntityQuery query, CancellationToken cancellationToken) => new([]);
+        public ValueTask<IReadOnlyList<ListedEntity>> ListAsync(EntityQuery query, CancellationToken cancellationToken) => new([]);
+
+        public ValueTask<IReadOnlyList<EntityDocument>> GetSummariesAsync(IReadOnlyList<ListedEntity> page, CancellationToken cancellationToken) => new([]);
+
+        public ValueTask<MappedBuffer?> ReadCodeAsync(string documentId, string attachment, ByteLease lease, CancellationToken cancellationToken) => throw new NotSupportedException();
 
         public ValueTask<int> CountAsync(EntityQuery query, CancellationToken cancellationToken) => new(0);
 
@@ -209,7 +214,11 @@ public sealed class RestApiTests
 
         public ValueTask<bool> DeleteAsync(string documentId, string revision, CancellationToken cancellationToken) => throw new NotSupportedException();
 
-        public ValueTask<IReadOnlyList<EntityDocument>> ListAsync(EntityQuery query, CancellationToken cancellationToken) => throw new NotSupportedException();
+        public ValueTask<IReadOnlyList<ListedEntity>> ListAsync(EntityQuery query, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public ValueTask<IReadOnlyList<EntityDocument>> GetSummariesAsync(IReadOnlyList<ListedEntity> page, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public ValueTask<MappedBuffer?> ReadCodeAsync(string documentId, string attachment, ByteLease lease, CancellationToken cancellationToken) => throw new NotSupportedException();
 
         public ValueTask<int> CountAsync(EntityQuery query, CancellationToken cancellationToken) => throw new NotSupportedException();
 

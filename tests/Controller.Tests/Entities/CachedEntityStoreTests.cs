@@ -1,5 +1,7 @@
 using Frusta.Bus;
+using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Entities;
+using Frusta.Contracts.Limits;
 using Frusta.Contracts.Names;
 using Frusta.Controller.Entities;
 using Frusta.Store.Entities;
@@ -32,6 +34,31 @@ public sealed class CachedEntityStoreTests
         }
     }
 
+    [Fact]
+    public async Task Whoever_keeps_something_of_a_document_is_told_of_a_write_and_reads_then_what_was_written()
+    {
+        var store = new SlowStore();
+        var topic = new EmbeddedCacheInvalidation();
+        var cache = new CachedEntityStore(store, new CachedEntityOptions(), topic);
+        var keeper = new Keeper(cache);
+        topic.Deliver(keeper);
+        Assert.Equal("1-a", (await cache.GetAsync("guest/hello", Cancellation))!.Revision);
+
+        store.Write();
+        await cache.PutAsync(Document("2-b"), null, Cancellation);
+
+        Assert.Equal(("guest/hello", "2-b"), await keeper.Heard.Task.WaitAsync(TimeSpan.FromMinutes(1), Cancellation));
+    }
+
+    private sealed class Keeper(CachedEntityStore cache) : ICacheInvalidationIntake
+    {
+        public TaskCompletionSource<(string Document, string Revision)> Heard { get; } = new();
+
+        public void Invalidated(string documentId) => _ = ReadAsync(documentId);
+
+        private async Task ReadAsync(string documentId) => Heard.TrySetResult((documentId, (await cache.GetAsync(documentId, Cancellation))!.Revision));
+    }
+
     private static TriggerDocument Document(string revision) => new()
     {
         Name = new FullyQualifiedName("guest", null, "hello"),
@@ -59,7 +86,11 @@ public sealed class CachedEntityStoreTests
 
         public ValueTask<bool> DeleteAsync(string documentId, string revision, CancellationToken cancellationToken) => throw new NotSupportedException();
 
-        public ValueTask<IReadOnlyList<EntityDocument>> ListAsync(EntityQuery query, CancellationToken cancellationToken) => throw new NotSupportedException();
+        public ValueTask<IReadOnlyList<ListedEntity>> ListAsync(EntityQuery query, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public ValueTask<IReadOnlyList<EntityDocument>> GetSummariesAsync(IReadOnlyList<ListedEntity> page, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public ValueTask<MappedBuffer?> ReadCodeAsync(string documentId, string attachment, ByteLease lease, CancellationToken cancellationToken) => throw new NotSupportedException();
 
         public ValueTask<int> CountAsync(EntityQuery query, CancellationToken cancellationToken) => throw new NotSupportedException();
 

@@ -1,14 +1,15 @@
 using System.Collections.Concurrent;
-using System.Text;
 using System.Text.Json;
+using System.Text;
 using Frusta.Bus;
 using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Entities;
+using Frusta.Contracts.Limits;
 using Frusta.Contracts.Messages;
 using Frusta.Contracts.Names;
 using Frusta.Invoker.Run;
-using Frusta.Runtimes;
 using Frusta.Runtimes.Output;
+using Frusta.Runtimes;
 using Frusta.Sandboxes;
 using Frusta.Store.Entities;
 using Microsoft.Win32.SafeHandles;
@@ -281,7 +282,11 @@ internal sealed class FakeStore : IEntityStore
 
     public ValueTask<bool> DeleteAsync(string documentId, string revision, CancellationToken cancellationToken) => throw new NotSupportedException();
 
-    public ValueTask<IReadOnlyList<EntityDocument>> ListAsync(EntityQuery query, CancellationToken cancellationToken) => throw new NotSupportedException();
+    public ValueTask<IReadOnlyList<ListedEntity>> ListAsync(EntityQuery query, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+    public ValueTask<IReadOnlyList<EntityDocument>> GetSummariesAsync(IReadOnlyList<ListedEntity> page, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+    public ValueTask<MappedBuffer?> ReadCodeAsync(string documentId, string attachment, ByteLease lease, CancellationToken cancellationToken) => throw new NotSupportedException();
 
     public ValueTask<int> CountAsync(EntityQuery query, CancellationToken cancellationToken) => throw new NotSupportedException();
 }

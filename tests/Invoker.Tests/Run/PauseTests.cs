@@ -48,25 +48,31 @@ public sealed class PauseTests
     [Fact]
     public async Task A_call_that_comes_before_its_sandbox_was_paused_keeps_it_from_that()
     {
-        await using var invoker = await StartAsync();
+        await using var invoker = await StartAsync(graceMs: 1500);
         using var pausing = new ManualResetEventSlim();
         using var goOn = new ManualResetEventSlim();
-        await Task.WhenAll(CallAsync(invoker, "one"), CallAsync(invoker, "two"));
-        var (first, second) = (invoker.Factory.Started.First(), invoker.Factory.Started.Last());
-        invoker.Factory.OnPause = _ =>
-        {
-            pausing.Set();
-            Assert.True(goOn.Wait(Patience));
-        };
 
-        // One worker pauses: while it stands with one sandbox, the pause of the other has not begun, and a call of that comes.
+        // One thread pauses, and of those that are due together the action that came last goes first.
+        await Task.WhenAll(CallAsync(invoker, "last"), CallAsync(invoker, "taken"), CallAsync(invoker, "first"));
+        var (last, taken, first) = (Of(invoker, "last"), Of(invoker, "taken"), Of(invoker, "first"));
+        invoker.Factory.OnPause = sandbox =>
+        {
+            if (sandbox == first)
+            {
+                pausing.Set();
+                Assert.True(goOn.Wait(Patience));
+            }
+        };
         await EventuallyAsync(() => pausing.IsSet);
-        var calls = new[] { "one", "two" }.Select(name => (name, delivery: invoker.Send(invoker.Action(name)))).ToList();
-        var served = await await Task.WhenAny(calls.Select(static call => call.delivery.RecordAsync()));
-        Assert.Equal("success", Text(served, "status"));
+        var answer = new TaskCompletionSource<FakeAnswer>();
+        invoker.Factory.OnRun = _ => answer.Task;
+        var delivery = invoker.Send(invoker.Action("taken"));
+        await EventuallyAsync(() => taken.Runs.Count == 2);
         goOn.Set();
-        Assert.All(await Task.WhenAll(calls.Select(static call => call.delivery.RecordAsync())), static record => Assert.Equal("success", Text(record, "status")));
-        Assert.Equal((2, 2), (first.Runs.Count, second.Runs.Count));
+        await EventuallyAsync(() => last.IsPaused);
+        Assert.False(taken.IsPaused);
+        answer.SetResult(new FakeAnswer("{}"));
+        Assert.Equal("success", Text(await delivery.RecordAsync(), "status"));
     }
 
     [Fact]
@@ -158,10 +164,13 @@ public sealed class PauseTests
         Assert.Single(invoker.Factory.Stopped);
     }
 
-    private static Task<InvokerFixture> StartAsync()
+    private static FakeSandbox Of(InvokerFixture invoker, string action) =>
+        invoker.Factory.Started.Single(sandbox => sandbox.Runs.Any(run => run.Contains($"/guest/{action}\"", StringComparison.Ordinal)));
+
+    private static Task<InvokerFixture> StartAsync(int graceMs = 0)
     {
         var fixture = new InvokerFixture();
-        fixture.Options.Pool.PauseGraceMs = 0;
+        fixture.Options.Pool.PauseGraceMs = graceMs;
         return fixture.StartAsync();
     }
 

@@ -55,6 +55,21 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
 
     public double Dies { get; init; }
 
+    /// <summary>Bytes that an idle sandbox uses when it is measured.</summary>
+    public Func<Slot, long> UsesBytes { get; init; } = _ => 40L << 20;
+
+    /// <summary>Bytes that the machine should have free and has not.</summary>
+    public Func<long, long> MissingBytes { get; init; } = _ => 0;
+
+    /// <summary>Measurements that the pool has asked for.</summary>
+    public int Measurements { get; private set; }
+
+    /// <summary>Sandboxes that were ended, in order.</summary>
+    public List<Slot> Ended { get; } = [];
+
+    /// <summary>Whether the pool's sum may exceed the room for a moment, because idle sandboxes grow.</summary>
+    public bool IdleOnesGrow { get; init; }
+
     /// <summary>Whether sandboxes can be paused.</summary>
     public bool CanPause { get; init; } = true;
 
@@ -74,20 +89,6 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
     public int Looks { get; private set; }
 
     public int Resumes { get; private set; }
-    /// <summary>Bytes that an idle sandbox uses when it is measured.</summary>
-    public Func<Slot, long> UsesBytes { get; init; } = _ => 40L << 20;
-
-    /// <summary>Bytes that the machine should have free and has not.</summary>
-    public Func<long, long> MissingBytes { get; init; } = _ => 0;
-
-    /// <summary>Measurements that the pool has asked for.</summary>
-    public int Measurements { get; private set; }
-
-    /// <summary>Sandboxes that were ended, in order.</summary>
-    public List<Slot> Ended { get; } = [];
-
-    /// <summary>Whether the pool's sum may exceed the room for a moment, because idle sandboxes grow.</summary>
-    public bool IdleOnesGrow { get; init; }
 
     public Func<long, bool> CoreIdles { get; init; } = _ => false;
 
@@ -249,8 +250,8 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
                     break;
                 case PoolActionKind.Stop:
                     Assert.False(_running.ContainsKey(slot!), "A sandbox was ended while it ran.");
-                    _stopping.Add(slot!);
                     Ended.Add(slot!);
+                    _stopping.Add(slot!);
                     At(NowUs + 2_000, () => EndStop(slot!));
                     break;
                 case PoolActionKind.Measure:

@@ -28,6 +28,8 @@ public sealed class RefusalTests(IsolatedHost host) : IClassFixture<IsolatedHost
     [InlineData("IPV6_ADD_MEMBERSHIP", "socket.socket(socket.AF_INET6, socket.SOCK_DGRAM).setsockopt(41, 20, bytes(20))", 92)]
     [InlineData("F_OFD_SETLK", "__import__('fcntl').fcntl(open('/tmp/lock', 'w'), 37, bytes(32))", 22)]
     [InlineData("F_SETLEASE", "__import__('fcntl').fcntl(open('/tmp/lock', 'w'), 1024, 1)", 22)]
+    [InlineData("MFD_HUGETLB", "os.memfd_create('x', 4)", 22)]
+    [InlineData("MAP_HUGETLB", "__import__('mmap').mmap(-1, 1 << 21, flags=0x40022)", 22)]
     [InlineData("a terminal", "os.open('/dev/ptmx', os.O_RDWR)", 2)]
     public async Task It_is_refused(string what, string expression, int error)
     {

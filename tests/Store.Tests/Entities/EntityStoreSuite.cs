@@ -288,5 +288,5 @@ public abstract class EntityStoreSuite : IAsyncLifetime
     private long Next() => ++_updated;
 
     private async Task<string[]> NamesAsync(EntityQuery query) =>
-        [.. (await Store.ListAsync(query, Cancelled)).Select(document => document.Name.Name)];
+        [.. (await Store.ListDocumentsAsync(query, Cancelled)).Select(document => document.Name.Name)];
 }

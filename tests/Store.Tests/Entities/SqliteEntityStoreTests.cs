@@ -119,7 +119,7 @@ public sealed class SqliteEntityStoreTests : EntityStoreSuite
         Spoil("UPDATE documents SET body = CAST('{\"broken' AS BLOB) WHERE id = 'acme/bad'");
 
         await Assert.ThrowsAsync<CorruptEntityException>(() => Store.GetAsync("acme/bad", Cancelled).AsTask());
-        var listed = await Store.ListAsync(new EntityQuery(Contracts.Entities.EntityKind.Trigger, "acme"), Cancelled);
+        var listed = await Store.ListDocumentsAsync(new EntityQuery(Contracts.Entities.EntityKind.Trigger, "acme"), Cancelled);
         Assert.Equal("good", Assert.Single(listed).Name.Name);
     }
 
@@ -129,7 +129,7 @@ public sealed class SqliteEntityStoreTests : EntityStoreSuite
         await Store.PutAsync(Action("a", code: "c1"), new byte[1024], Cancelled);
         Spoil("ALTER TABLE attachments RENAME TO elsewhere");
 
-        Assert.Single(await Store.ListAsync(new EntityQuery(Contracts.Entities.EntityKind.Action, "acme"), Cancelled));
+        Assert.Single(await Store.ListDocumentsAsync(new EntityQuery(Contracts.Entities.EntityKind.Action, "acme"), Cancelled));
         Spoil("ALTER TABLE elsewhere RENAME TO attachments");
     }
 

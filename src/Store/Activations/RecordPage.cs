@@ -1,0 +1,58 @@
+using Frusta.Contracts.Buffers;
+using Frusta.Contracts.Messages;
+using Frusta.Contracts.Names;
+using Frusta.Journal;
+
+namespace Frusta.Store.Activations;
+
+/// <summary>Where one record is.</summary>
+public readonly record struct RecordLocation
+{
+    internal RecordLocation(ActivationId id, LogPosition position)
+    {
+        Id = id;
+        Position = position;
+    }
+
+    /// <summary>Id of the activation.</summary>
+    public ActivationId Id { get; }
+
+    /// <summary>Bytes that it takes to read the record, a little more than the record has.</summary>
+    public int Bytes => Position.Length;
+
+    internal LogPosition Position { get; }
+}
+
+/// <summary>Some records in one piece of memory, which leaves with them.</summary>
+public sealed class RecordPage : IDisposable
+{
+    private readonly MappedBuffer _bytes;
+    private readonly List<(int Start, int Length)> _records = [];
+
+    /// <param name="capacity">Bytes of all entries together.</param>
+    internal RecordPage(int capacity) => _bytes = MappedBuffer.Reserve(Math.Max(capacity, 1));
+
+    /// <summary>Number of records.</summary>
+    public int Count => _records.Count;
+
+    /// <summary>The JSON of one record (see <see cref="FinishedActivation"/>).</summary>
+    public ReadOnlyMemory<byte> this[int index] => _bytes.Memory.Slice(_records[index].Start, _records[index].Length);
+
+    public void Dispose() => _bytes.Dispose();
+
+    /// <summary>Adds a record, unless it is gone.</summary>
+    internal void Read(SegmentedLog log, RecordLocation location)
+    {
+        var payload = _bytes.Extend(location.Bytes);
+        if (!log.TryRead(location.Position, payload))
+        {
+            return;
+        }
+
+        var head = RecordHead.Read(payload);
+        if (head.Id == location.Id)
+        {
+            _records.Add((_bytes.Length - location.Bytes + head.Length, location.Bytes - head.Length));
+        }
+    }
+}
