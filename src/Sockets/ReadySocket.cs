@@ -22,6 +22,14 @@ public abstract unsafe partial class ReadySocket : ReadyDescriptor
         _handle = socket.SafeHandle;
     }
 
+    /// <summary>Has <see cref="ReadyDescriptor.OnReadable"/> called when something can be received, when all that is ready besides has had its turn.</summary>
+    protected void AwaitTurn()
+    {
+        MayBeOutOfOrder();
+        AwaitReport();
+        TryChangeWatch(_handle, WhileReading | (IsRoomAwaited ? Epoll.Writable : 0));
+    }
+
     protected override void Shut()
     {
         try

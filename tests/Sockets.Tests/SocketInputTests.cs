@@ -43,6 +43,67 @@ public sealed class SocketInputTests
     }
 
     [Fact]
+    public async Task One_that_sends_without_end_lets_others_have_their_turn()
+    {
+        await using var pair = await Pair.ConnectAsync();
+        var (gateClient, gateServer) = await pair.ConnectAnotherAsync();
+        var (otherClient, otherServer) = await pair.ConnectAnotherAsync();
+        using var entered = new ManualResetEventSlim();
+        using var opened = new ManualResetEventSlim();
+        long total = long.MaxValue, read = 0, readBeforeOther = -1;
+
+        // Each waits for its first byte when this goes on, so that it comes to it on the loop.
+        var gate = await Task.Factory.StartNew(HoldLoopAsync, TestContext.Current.CancellationToken, TaskCreationOptions.None, TaskScheduler.Default);
+        var reading = await Task.Factory.StartNew(ReadAllAsync, TestContext.Current.CancellationToken, TaskCreationOptions.None, TaskScheduler.Default);
+        var other = await Task.Factory.StartNew(NoteAsync, TestContext.Current.CancellationToken, TaskCreationOptions.None, TaskScheduler.Default);
+        gateClient.Send([1]);
+        Assert.True(entered.Wait(Long, TestContext.Current.CancellationToken));
+        pair.Client.Blocking = false;
+        var sent = 0L;
+        for (var stuck = 0; stuck < 20;)
+        {
+            var count = pair.Client.Send(new byte[64 * 1024], SocketFlags.None, out var error);
+            sent += error == SocketError.Success ? count : 0;
+            stuck = error == SocketError.WouldBlock ? stuck + 1 : 0;
+        }
+
+        otherClient.Send([1]);
+        Volatile.Write(ref total, sent);
+        opened.Set();
+        await Task.WhenAll(gate, reading, other).WaitAsync(Long, TestContext.Current.CancellationToken);
+
+        Assert.True(sent > 1_000_000, $"Only {sent} bytes were sent.");
+        Assert.InRange(readBeforeOther, 0, 512 * 1024);
+        gateClient.Dispose();
+        otherClient.Dispose();
+        await gateServer.DisposeAsync();
+        await otherServer.DisposeAsync();
+
+        async Task HoldLoopAsync()
+        {
+            await gateServer.Transport.Input.ReadAsync(CancellationToken.None);
+            entered.Set();
+            opened.Wait(Long);
+        }
+
+        async Task ReadAllAsync()
+        {
+            while (read < Volatile.Read(ref total))
+            {
+                var result = await pair.Server.Transport.Input.ReadAsync(CancellationToken.None);
+                read += result.Buffer.Length;
+                pair.Server.Transport.Input.AdvanceTo(result.Buffer.End);
+            }
+        }
+
+        async Task NoteAsync()
+        {
+            await otherServer.Transport.Input.ReadAsync(CancellationToken.None);
+            readBeforeOther = read;
+        }
+    }
+
+    [Fact]
     public async Task A_reader_that_does_not_ask_holds_the_client_up()
     {
         await using var pair = await Pair.ConnectAsync(sendBuffer: 16 * 1024);

@@ -13,7 +13,7 @@ public sealed class ByteBudgetOptions
     public long MaxSmallBytes { get; set; } = 64L << 20;
 
     /// <summary>The bound in bytes: what is configured, or what the memory of this machine or container makes of 0.</summary>
-    public long EffectiveMaxBytes => MaxBytes != 0
+    internal long EffectiveMaxBytes => MaxBytes != 0
         ? MaxBytes
         : Math.Clamp(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 8, LeastMaxBytes, GreatestMaxBytes);
 

@@ -12,12 +12,16 @@ internal sealed class SocketInput(StreamSocket socket) : PipeReader, IValueTaskS
     private const int LeastBytes = 4 * 1024;
     private const int MostAtOnce = 64 * 1024;
 
+    // What one client sends without end does not keep the loop from the others: after so many bytes it is their turn.
+    private const int MostInTurn = 256 * 1024;
+
     private readonly Lock _gate = new(); // between what arrives and a reader that is completed meanwhile
     private byte[] _buffer = [];
     private int _start;
     private int _examined;
     private int _end;
     private int _atOnce = LeastBytes;
+    private int _inTurn;
     private bool _atEnd;
     private bool _broken;
     private bool _completed;
@@ -94,6 +98,7 @@ internal sealed class SocketInput(StreamSocket socket) : PipeReader, IValueTaskS
     /// <summary>Called by the socket when something came that was waited for.</summary>
     public void Arrived()
     {
+        _inTurn = 0;
         do
         {
             ReadResult result;
@@ -170,7 +175,11 @@ internal sealed class SocketInput(StreamSocket socket) : PipeReader, IValueTaskS
         }
 
         wait = new ValueTask<ReadResult>(this, version);
-        if (!socket.TryAwaitInput())
+        if (_inTurn >= MostInTurn)
+        {
+            socket.AwaitInputInTurn();
+        }
+        else if (!socket.TryAwaitInput())
         {
             _cancellation.Dispose();
             _cancellation = default;
@@ -213,7 +222,7 @@ internal sealed class SocketInput(StreamSocket socket) : PipeReader, IValueTaskS
 
     private void Receive()
     {
-        if (_atEnd || _broken || !socket.MayReceive)
+        if (_atEnd || _broken || !socket.MayReceive || _inTurn >= MostInTurn)
         {
             return;
         }
@@ -224,6 +233,7 @@ internal sealed class SocketInput(StreamSocket socket) : PipeReader, IValueTaskS
         if (count > 0)
         {
             _end += count;
+            _inTurn += count;
             _atOnce = count == room ? Math.Min(_atOnce * 2, MostAtOnce) : _atOnce;
         }
         else

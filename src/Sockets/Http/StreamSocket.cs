@@ -63,6 +63,8 @@ internal sealed class StreamSocket : ReadySocket, IDuplexPipe
 
     internal bool TryAwaitInput() => TryAwait();
 
+    internal void AwaitInputInTurn() => AwaitTurn();
+
     internal bool TryTakeBackInput() => TryTakeBack();
 
     internal void AwaitRoom() => AwaitWritable();

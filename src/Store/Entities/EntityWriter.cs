@@ -79,14 +79,17 @@ internal sealed partial class EntityWriter : IAsyncDisposable
         var group = new List<EntityWrite>(_options.GroupSize);
         while (await _queue.Reader.WaitToReadAsync())
         {
+            var bytes = 0L;
             while (group.Count < _options.GroupSize && _queue.Reader.TryRead(out var write))
             {
-                Interlocked.Add(ref _queuedBytes, -write.SizeBytes);
+                bytes += write.SizeBytes;
                 group.Add(write);
             }
 
+            // What is being written is held as what waits is.
             Commit(group);
             group.Clear();
+            Interlocked.Add(ref _queuedBytes, -bytes);
         }
     }
 

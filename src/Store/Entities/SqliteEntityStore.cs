@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Threading.Channels;
 using Frusta.Contracts.Buffers;
@@ -199,8 +200,14 @@ public sealed partial class SqliteEntityStore : IEntityStore, IAsyncDisposable
             (document as ActionDocument)?.Exec.CodeAttachment,
             revision,
             buffer.WrittenSpan.ToArray());
-        return new EntityRowChange(change.DocumentId, change.ExpectedRevision, row, change.Code?.ToArray());
+        return new EntityRowChange(change.DocumentId, change.ExpectedRevision, row, ArrayOf(change.Code));
     }
+
+    /// <summary>Code that is an array by itself is handed over, and nobody changes it: a copy would be as large again.</summary>
+    private static byte[]? ArrayOf(ReadOnlyMemory<byte>? code) =>
+        code is not { } bytes ? null
+        : MemoryMarshal.TryGetArray(bytes, out var whole) && whole.Count == whole.Array!.Length ? whole.Array
+        : bytes.ToArray();
 
     private static EntityDocument Decode(string documentId, string revision, byte[] body) => Decode(documentId, revision, body, DocumentCodec.Read);
 

@@ -60,7 +60,7 @@ public sealed class RestApiTests
     {
         Assert.Null(Subjects.Read(new Dictionary<string, string>(StringComparer.Ordinal) { ["acme"] = Key }, withStock: false, out var subjects));
         var limits = new LimitsOptions { InvocationsPerMinute = 1000, FiresPerMinute = 1000, ConcurrentInvocations = 1 };
-        var operations = new Operations(_ => Task.CompletedTask, () => (1, 1), () => 0, () => { });
+        var operations = new Operations(() => "", () => (1, 1), () => 0, () => { });
         var bus = new FakeBus { Outcome = status == 202 ? Frusta.Bus.SendOutcome.Sent : Frusta.Bus.SendOutcome.Full };
         using var said = new CountingLoggers();
         using var controller = new ControllerRole(
@@ -72,6 +72,29 @@ public sealed class RestApiTests
             context.RequestAborted = new CancellationToken(canceled: target.EndsWith("aborted", StringComparison.Ordinal));
             await controller.Api.HandleAsync(context);
             Assert.Equal(status, context.Response.StatusCode);
+        }
+    }
+
+    [Theory]
+    [InlineData("PUT", "actions/hello?overwrite=true", "{\"exec\":{\"kind\":\"nodejs:20\",\"code\":\"%\"}}")]
+    [InlineData("PUT", "triggers/paid?overwrite=true", "{\"parameters\":[{\"key\":\"a\",\"value\":\"%\"}]}")]
+    [InlineData("PUT", "packages/box", "{\"annotations\":[{\"key\":\"a\",\"value\":\"%\"}]}")]
+    [InlineData("POST", "actions/hello", "{\"a\":\"%\"}")]
+    [InlineData("POST", "triggers/paid", "{\"a\":\"%\"}")]
+    public async Task A_large_body_is_worked_on_by_a_thread_for_such_and_a_small_one_where_it_came(string method, string target, string body)
+    {
+        Assert.Null(Subjects.Read(new Dictionary<string, string>(StringComparer.Ordinal) { ["acme"] = Key }, withStock: false, out var subjects));
+        var operations = new Operations(() => "", () => (1, 1), () => 0, () => { });
+        var store = new NamesStore();
+        using var said = new CountingLoggers();
+        var bus = new FakeBus { OnSent = _ => store.WorkedOn() };
+        using var controller = new ControllerRole(
+            new ControllerOptions(), new LimitsOptions(), RuntimesManifest.Stock, subjects!, store, null!, bus, operations, TimeProvider.System, said);
+        foreach (var (length, isLarge) in new[] { (1000, false), (100_000, true) })
+        {
+            store.Thread = null;
+            await Task.Run(() => controller.Api.HandleAsync(Request(method, target, body.Replace("%", new string('x', length), StringComparison.Ordinal))), TestContext.Current.CancellationToken);
+            Assert.Equal(isLarge, store.Thread?.StartsWith("large bodies", StringComparison.Ordinal) ?? false);
         }
     }
 
@@ -138,6 +161,17 @@ public sealed class RestApiTests
     /// <summary>Has a document of another kind under each of some names; two of them cannot be read.</summary>
     private sealed class NamesStore : IEntityStore
     {
+        /// <summary>Name of the thread that last came with a write.</summary>
+        public string? Thread { get; set; }
+
+        private bool Worked()
+        {
+            WorkedOn();
+            return false;
+        }
+
+        public void WorkedOn() => Thread = System.Threading.Thread.CurrentThread.Name;
+
         public ValueTask<EntityDocument?> GetAsync(string documentId, CancellationToken cancellationToken) => documentId switch
         {
             "acme/hello" or "acme/large" or "acme/aborted" => new(new ActionDocument
@@ -157,12 +191,26 @@ public sealed class RestApiTests
                 Rules = Enumerable.Range(0, 4).ToDictionary(
                     i => $"acme/r{i}", _ => new RuleLink(new Contracts.Names.FullyQualifiedName("acme", null, "gone"), Active: true), StringComparer.Ordinal),
             }),
+            "acme/r0" when Worked() => throw new InvalidOperationException(),
+            "acme/r0" or "acme/r1" or "acme/r2" or "acme/r3" => new(new RuleDocument
+            {
+                Name = new Contracts.Names.FullyQualifiedName("acme", null, documentId[5..]),
+                Version = "0.0.1",
+                UpdatedMs = 1,
+                Revision = "1-a",
+                Trigger = new Contracts.Names.FullyQualifiedName("acme", null, "paid"),
+                Action = new Contracts.Names.FullyQualifiedName("acme", null, "gone"),
+            }),
             "acme/broken" => throw new CorruptEntityException(documentId),
             "acme/thrown" => throw new IOException("The disk is gone."),
             _ => new((EntityDocument?)null),
         };
 
-        public ValueTask<string?> PutAsync(EntityDocument document, ReadOnlyMemory<byte>? code, CancellationToken cancellationToken) => throw new NotSupportedException();
+        public ValueTask<string?> PutAsync(EntityDocument document, ReadOnlyMemory<byte>? code, CancellationToken cancellationToken)
+        {
+            WorkedOn();
+            return new ValueTask<string?>("2-b");
+        }
 
         public ValueTask<bool> DeleteAsync(string documentId, string revision, CancellationToken cancellationToken) => throw new NotSupportedException();
 

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Frusta.Bus;
 using Frusta.Contracts.Entities;
 using Frusta.Contracts.Names;
 using Frusta.Controller.Entities;
@@ -37,7 +38,7 @@ public sealed class RulesApiTests : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         _store = SqliteEntityStore.Open(_folder.FullName, new EntityStoreOptions(), TimeProvider.System, NullLogger<SqliteEntityStore>.Instance);
-        _api = new TestApi(new CachedEntityStore(_store, new CachedEntityOptions()));
+        _api = new TestApi(new CachedEntityStore(_store, new CachedEntityOptions(), new EmbeddedCacheInvalidation()));
         await PrepareAsync(_api);
     }
 

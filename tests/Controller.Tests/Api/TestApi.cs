@@ -24,7 +24,7 @@ internal sealed class TestApi : IDisposable
     public TestApi(IEntityStore store)
     {
         Assert.Null(Subjects.Read(new Dictionary<string, string>(StringComparer.Ordinal) { ["acme"] = Key }, withStock: false, out var subjects));
-        var operations = new Operations(_ => Task.CompletedTask, () => (1, 1), () => 0, () => { });
+        var operations = new Operations(() => "", () => (1, 1), () => 0, () => { });
         var limits = new LimitsOptions { FiresPerMinute = int.MaxValue, InvocationsPerMinute = int.MaxValue, ConcurrentInvocations = int.MaxValue };
         _controller = new ControllerRole(
             new ControllerOptions(), limits, RuntimesManifest.Stock, subjects!, store, null!, _bus, operations, TimeProvider.System, NullLoggerFactory.Instance);
