@@ -60,7 +60,7 @@ public sealed class RestApiTests
     {
         Assert.Null(Subjects.Read(new Dictionary<string, string>(StringComparer.Ordinal) { ["acme"] = Key }, withStock: false, out var subjects));
         var limits = new LimitsOptions { InvocationsPerMinute = 1000, FiresPerMinute = 1000, ConcurrentInvocations = 1 };
-        var operations = new Operations(_ => Task.CompletedTask, () => (1, 1), () => 0, () => { });
+        var operations = new Operations(() => "", () => (1, 1), () => 0, () => { });
         var bus = new FakeBus { Outcome = status == 202 ? Frusta.Bus.SendOutcome.Sent : Frusta.Bus.SendOutcome.Full };
         using var said = new CountingLoggers();
         using var controller = new ControllerRole(
