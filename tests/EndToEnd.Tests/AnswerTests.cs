@@ -145,7 +145,7 @@ public sealed class AnswerTests : IDisposable
     public async Task A_client_that_does_not_read_is_cut_off_and_holds_up_nobody_who_lists()
     {
         await using var server = await ServerProcess.StartAsync(
-            _folder.Sub("data"), [SmallBudget, "--Controller:AnswerStallMs=1000", "--Store:Entities:Readers=1", "--Store:Activations:Readers=1"]);
+            _folder.Sub("data"), [SmallBudget, "--Controller:AnswerStallMs=5000", "--Store:Entities:Readers=1", "--Store:Activations:Readers=1"]);
         await server.PutActionAsync("large", $"/*{new string('x', 8_300_000)}*/ function main() {{ return {{text: 'y'.repeat(900000)}}; }}");
         for (var i = 0; i < 12; i++)
         {
@@ -153,13 +153,13 @@ public sealed class AnswerTests : IDisposable
         }
 
         using var first = await AskAsync(server, "actions/large");
-        using var second = await AskAsync(server, "actions/large");
-        using var refused = await WaitAsync(server, "actions/large", 503);
         Assert.Equal(12, (await server.GetAsync("activations")).Body.GetArrayLength());
         Assert.Equal(200, (await server.GetAsync("actions/large?code=false")).Status);
         Assert.Equal(1, (await server.GetAsync("actions")).Body.GetArrayLength());
 
-        // Both together hold what leaves no room for this one until they are cut off.
+        // Together they hold what leaves no room for a third until they are cut off.
+        using var second = await AskAsync(server, "actions/large");
+        using var refused = await WaitAsync(server, "actions/large", 503);
         using var third = await WaitAsync(server, "actions/large", 200);
         foreach (var client in (Socket[])[first, second])
         {

@@ -1,3 +1,5 @@
+using Frusta.Contracts.Entities;
+using Frusta.Contracts.Limits;
 using Frusta.Store.Entities;
 using Frusta.Store.Sqlite;
 using Microsoft.Data.Sqlite;
@@ -119,8 +121,43 @@ public sealed class SqliteEntityStoreTests : EntityStoreSuite
         Spoil("UPDATE documents SET body = CAST('{\"broken' AS BLOB) WHERE id = 'acme/bad'");
 
         await Assert.ThrowsAsync<CorruptEntityException>(() => Store.GetAsync("acme/bad", Cancelled).AsTask());
-        var listed = await Store.ListDocumentsAsync(new EntityQuery(Contracts.Entities.EntityKind.Trigger, "acme"), Cancelled);
+        var listed = await Store.ListDocumentsAsync(new EntityQuery(EntityKind.Trigger, "acme"), Cancelled);
         Assert.Equal("good", Assert.Single(listed).Name.Name);
+    }
+
+    [Fact]
+    public async Task A_list_has_what_it_had_when_it_was_made_without_what_is_gone_meanwhile_and_without_parameters()
+    {
+        var large = new KeyValue("large", System.Text.Encoding.UTF8.GetBytes($"\"{new string('x', 100_000)}\""));
+        foreach (var name in (string[])["first", "second", "third"])
+        {
+            await Store.PutAsync(Trigger(name) with { Parameters = [large], Annotations = [new KeyValue("note", "1"u8.ToArray())] }, null, Cancelled);
+        }
+
+        var listed = await Store.ListAsync(new EntityQuery(EntityKind.Trigger, "acme"), Cancelled);
+        await Store.DeleteAsync("acme/second", listed[1].Revision, Cancelled);
+        await Store.PutAsync(Trigger("fourth"), null, Cancelled);
+        var read = await Store.GetSummariesAsync(listed, Cancelled);
+
+        Assert.All(listed, static one => Assert.InRange(one.Bytes, 100_000, 101_000));
+        Assert.Equal("third, first", string.Join(", ", read.Select(static document => document.Name.Name)));
+        Assert.All(read, static document => Assert.Empty(((TriggerDocument)document).Parameters));
+        Assert.All(read, static document => Assert.Equal("note", Assert.Single(document.Annotations).Key));
+    }
+
+    [Fact]
+    public async Task Code_is_read_for_an_answer_only_where_its_lease_has_room()
+    {
+        await Store.PutAsync(Action("a", code: "c1"), new byte[200_000], Cancelled);
+        var budget = new ByteBudget(new ByteBudgetOptions { MaxBytes = 1_000_000, MaxSmallBytes = 1 });
+        using var lease = budget.Of("acme").Begin();
+        using var code = await Store.ReadCodeAsync("acme/a", "c1", lease, Cancelled);
+
+        Assert.Equal(200_000, code!.Length);
+        Assert.Equal(200_000, budget.HeldBytes);
+        using var second = budget.Of("acme").Begin();
+        await Assert.ThrowsAsync<StoreOverloadedException>(() => Store.ReadCodeAsync("acme/a", "c1", second, Cancelled).AsTask());
+        Assert.Null(await Store.ReadCodeAsync("acme/a", "none", second, Cancelled));
     }
 
     [Fact]
@@ -129,7 +166,7 @@ public sealed class SqliteEntityStoreTests : EntityStoreSuite
         await Store.PutAsync(Action("a", code: "c1"), new byte[1024], Cancelled);
         Spoil("ALTER TABLE attachments RENAME TO elsewhere");
 
-        Assert.Single(await Store.ListDocumentsAsync(new EntityQuery(Contracts.Entities.EntityKind.Action, "acme"), Cancelled));
+        Assert.Single(await Store.ListDocumentsAsync(new EntityQuery(EntityKind.Action, "acme"), Cancelled));
         Spoil("ALTER TABLE elsewhere RENAME TO attachments");
     }
 
@@ -150,7 +187,7 @@ public sealed class SqliteEntityStoreTests : EntityStoreSuite
         var writes = Enumerable.Range(0, 200).Select(i => Store.PutAsync(Trigger($"t{i}"), null, Cancelled).AsTask());
 
         Assert.DoesNotContain(await Task.WhenAll(writes), revision => revision is null);
-        Assert.Equal(200, await Store.CountAsync(new EntityQuery(Contracts.Entities.EntityKind.Trigger, "acme"), Cancelled));
+        Assert.Equal(200, await Store.CountAsync(new EntityQuery(EntityKind.Trigger, "acme"), Cancelled));
     }
 
     [Fact]
@@ -179,7 +216,7 @@ public sealed class SqliteEntityStoreTests : EntityStoreSuite
             }
 
             Assert.Null(await store.GetAsync($"acme/a{written}", Cancelled));
-            Assert.Equal(written, await store.CountAsync(new EntityQuery(Contracts.Entities.EntityKind.Action, "acme"), Cancelled));
+            Assert.Equal(written, await store.CountAsync(new EntityQuery(EntityKind.Action, "acme"), Cancelled));
             File.Delete(ballast);
             Assert.NotNull(await store.PutAsync(Action($"a{written}", code: "c"), new byte[100_000], Cancelled));
         }
