@@ -130,6 +130,11 @@ public sealed partial class SqliteEntityStore : IEntityStore, IAsyncDisposable
 
     private async ValueTask<bool> WriteAsync(EntityRowChange[] changes, CancellationToken cancellationToken)
     {
+        if (changes.Length == 0)
+        {
+            return true;
+        }
+
         var begun = _clock.GetTimestamp();
         foreach (var change in changes)
         {

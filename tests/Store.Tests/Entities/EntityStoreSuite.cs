@@ -203,6 +203,9 @@ public abstract class EntityStoreSuite : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_unit_of_nothing_is_written_at_once() => Assert.True(await Store.WriteAsync(new EntityUnit([]), Cancelled));
+
+    [Fact]
     public async Task Of_many_units_at_once_over_one_document_one_is_written_and_it_is_whole()
     {
         var first = Trigger("shared") with { Revision = (await Store.PutAsync(Trigger("shared"), null, Cancelled))! };
