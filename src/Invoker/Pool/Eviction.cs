@@ -17,17 +17,13 @@ internal sealed class Eviction(RoomRules rules, RoomLedger ledger, StemCells cel
 {
     private long _stoppingBytes;
     private int _stopping;
+
+    // Started and not gone, stem cells among them.
     private int _sandboxes;
 
     // What this round has found.
     private bool _nobodyYields;
     private bool _nobodyAboveItsShareYields;
-
-    /// <summary>Sandboxes that were started and are not gone, stem cells among them.</summary>
-    public int Sandboxes => _sandboxes;
-
-    /// <summary>Bytes of the sandboxes that are being ended.</summary>
-    public long StoppingBytes => _stoppingBytes;
 
     /// <summary>True while the machine is short of memory: no stem cell starts, and others only after a wait in which idle ones end.</summary>
     public bool IsShort { get; set; }
