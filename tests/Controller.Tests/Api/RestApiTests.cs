@@ -75,29 +75,6 @@ public sealed class RestApiTests
         }
     }
 
-    [Theory]
-    [InlineData("PUT", "actions/hello?overwrite=true", "{\"exec\":{\"kind\":\"nodejs:20\",\"code\":\"%\"}}")]
-    [InlineData("PUT", "triggers/paid?overwrite=true", "{\"parameters\":[{\"key\":\"a\",\"value\":\"%\"}]}")]
-    [InlineData("PUT", "packages/box", "{\"annotations\":[{\"key\":\"a\",\"value\":\"%\"}]}")]
-    [InlineData("POST", "actions/hello", "{\"a\":\"%\"}")]
-    [InlineData("POST", "triggers/paid", "{\"a\":\"%\"}")]
-    public async Task A_large_body_is_worked_on_by_a_thread_for_such_and_a_small_one_where_it_came(string method, string target, string body)
-    {
-        Assert.Null(Subjects.Read(new Dictionary<string, string>(StringComparer.Ordinal) { ["acme"] = Key }, withStock: false, out var subjects));
-        var operations = new Operations(() => "", () => (1, 1), () => 0, () => { });
-        var store = new NamesStore();
-        using var said = new CountingLoggers();
-        var bus = new FakeBus { OnSent = _ => store.WorkedOn() };
-        using var controller = new ControllerRole(
-            new ControllerOptions(), new LimitsOptions(), RuntimesManifest.Stock, subjects!, store, null!, bus, operations, TimeProvider.System, said);
-        foreach (var (length, isLarge) in new[] { (1000, false), (100_000, true) })
-        {
-            store.Thread = null;
-            await Task.Run(() => controller.Api.HandleAsync(Request(method, target, body.Replace("%", new string('x', length), StringComparison.Ordinal))), TestContext.Current.CancellationToken);
-            Assert.Equal(isLarge, store.Thread?.StartsWith("large bodies", StringComparison.Ordinal) ?? false);
-        }
-    }
-
     private static DefaultHttpContext Request(string method, string target, string body)
     {
         var context = new DefaultHttpContext();

@@ -1,5 +1,7 @@
 using System.Globalization;
+using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Entities;
+using Frusta.Contracts.Limits;
 using Frusta.Store.Entities;
 
 namespace Frusta.Controller.Tests.Entities;
@@ -34,7 +36,11 @@ internal sealed class MemoryStore : IEntityStore
         return new(IsStored(documentId, revision) && _documents.Remove(documentId));
     }
 
-    public ValueTask<IReadOnlyList<EntityDocument>> ListAsync(EntityQuery query, CancellationToken cancellationToken) => throw new NotSupportedException();
+    public ValueTask<IReadOnlyList<ListedEntity>> ListAsync(EntityQuery query, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+    public ValueTask<IReadOnlyList<EntityDocument>> GetSummariesAsync(IReadOnlyList<ListedEntity> page, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+    public ValueTask<MappedBuffer?> ReadCodeAsync(string documentId, string attachment, ByteLease lease, CancellationToken cancellationToken) => throw new NotSupportedException();
 
     public ValueTask<int> CountAsync(EntityQuery query, CancellationToken cancellationToken) => throw new NotSupportedException();
 
