@@ -56,7 +56,7 @@ internal static class Secrets
     /// <summary>What to say where others may read a file with secrets; null where all is well.</summary>
     public static string? Exposed(string file)
     {
-        if (OperatingSystem.IsWindows() || (File.GetUnixFileMode(file) & ReadByOthers) == 0)
+        if (OperatingSystem.IsWindows() || (File.GetUnixFileMode(file) & ReadByOthers) == UnixFileMode.None)
         {
             return null;
         }
