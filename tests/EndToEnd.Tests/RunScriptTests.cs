@@ -136,7 +136,7 @@ public sealed class RunScriptTests : IDisposable
         {
             var link = _folder.Sub("bin/" + Path.GetFileName(file));
             var target = file.StartsWith("/usr/sbin/", StringComparison.Ordinal) ? _folder.Sub("sbin/" + Path.GetFileName(file)) : file;
-            if (Path.GetFileName(file) is not ("apt-get" or "npm" or "dotnet") && Path.GetFileName(file) != missing && !Path.Exists(link))
+            if (Path.GetFileName(file) is not ("apt-get" or "npm" or "dotnet") && !string.Equals(Path.GetFileName(file), missing, StringComparison.Ordinal) && !Path.Exists(link))
             {
                 File.CreateSymbolicLink(link, target);
             }
