@@ -35,10 +35,10 @@ public sealed class EntityStoreOptions
     /// <summary>Connections that read at a time. 1 to 64.</summary>
     public int Readers { get; set; } = 4;
 
-    /// <summary>Writes that wait for the one writer; one more is refused. 1 to 100000.</summary>
+    /// <summary>Writes that wait for the one writer, and as many again of more than 64 KiB; one more is refused. 1 to 100000.</summary>
     public int QueuedWrites { get; set; } = 1024;
 
-    /// <summary>Bytes that the waiting writes hold, code included; a write that would not fit is refused. 64 MiB to 16 GiB.</summary>
+    /// <summary>Bytes that waiting writes of more than 64 KiB hold, code included; one that would not fit is refused. 64 MiB to 16 GiB.</summary>
     public long QueuedBytes { get; set; } = 512L * 1024 * 1024;
 
     /// <summary>Writes that share one commit. 1 to 10000.</summary>

@@ -14,6 +14,9 @@ public enum EntityKind : byte
 /// <summary>What all entities have. <see cref="UpdatedMs"/> is set by the server at each PUT.</summary>
 public abstract record EntityDocument
 {
+    private const long OwnBytes = 512;
+    private const long PairBytes = 128;
+
     public required FullyQualifiedName Name { get; init; }
 
     /// <summary><c>major.minor.patch</c>.</summary>
@@ -30,6 +33,21 @@ public abstract record EntityDocument
     public string Revision { get; init; } = "";
 
     public abstract EntityKind Kind { get; }
+
+    /// <summary>Bytes of memory that it takes, about.</summary>
+    public virtual long SizeBytes => OwnBytes + SizeOf(Annotations);
+
+    /// <summary>Bytes of memory that pairs take, about.</summary>
+    protected static long SizeOf(IReadOnlyList<KeyValue> pairs)
+    {
+        var bytes = 0L;
+        foreach (var pair in pairs)
+        {
+            bytes += PairBytes + (2 * pair.Key.Length) + pair.Value.Length;
+        }
+
+        return bytes;
+    }
 }
 
 /// <summary>What an action executes.</summary>
@@ -61,6 +79,8 @@ public sealed record ActionDocument : EntityDocument
 
     public IReadOnlyList<KeyValue> Parameters { get; init; } = [];
 
+    public override long SizeBytes => base.SizeBytes + SizeOf(Parameters);
+
     public ActionLimits Limits { get; init; } = new();
 }
 
@@ -70,15 +90,21 @@ public sealed record PackageDocument : EntityDocument
 
     public IReadOnlyList<KeyValue> Parameters { get; init; } = [];
 
+    public override long SizeBytes => base.SizeBytes + SizeOf(Parameters);
+
     /// <summary>The package that this one is bound to (namespace and name), or null for a plain package.</summary>
     public FullyQualifiedName? Binding { get; init; }
 }
 
 public sealed record TriggerDocument : EntityDocument
 {
+    private const long LinkBytes = 512;
+
     public override EntityKind Kind => EntityKind.Trigger;
 
     public IReadOnlyList<KeyValue> Parameters { get; init; } = [];
+
+    public override long SizeBytes => base.SizeBytes + SizeOf(Parameters) + (LinkBytes * (Rules?.Count ?? 0));
 
     /// <summary>The rules attached, by document id of the rule; null until a first rule was attached.</summary>
     public IReadOnlyDictionary<string, RuleLink>? Rules { get; init; }

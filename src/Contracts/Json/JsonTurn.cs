@@ -4,8 +4,8 @@ namespace Frusta.Contracts.Json;
 
 /// <summary>One turn on a thread of <see cref="JsonWorkers"/>, from its await to its disposal.</summary>
 /// <remarks>
-/// It is the synchronization context of the code that has it, so that this code is back on its thread behind each wait, and no other turn has that
-/// thread meanwhile: the number of threads bounds what is held by work under way. After the disposal waits end on the thread pool.
+/// It is the synchronization context of the method that entered, so that this method is back on its thread behind each wait, and no other turn has
+/// that thread meanwhile. Callers of that method, and all after the disposal, go on on the thread pool.
 /// </remarks>
 public sealed class JsonTurn : SynchronizationContext, IValueTaskSource<JsonTurn?>, IDisposable
 {

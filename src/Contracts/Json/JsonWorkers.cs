@@ -2,8 +2,9 @@ namespace Frusta.Contracts.Json;
 
 /// <summary>The threads on which JSON is read that is too large for an event loop: a bounded number of them, with a bounded number of turns that wait.</summary>
 /// <remarks>
-/// Whoever has something large to read, merge or write enters, and is on one of these threads until the turn is disposed, also behind each wait.
-/// Namespaces take turns; one alone never has all threads, so that a client that sends the worst body again and again leaves one to the others.
+/// Whoever has something large to read, merge or write enters. The method that entered goes on on one of these threads, also behind each of its
+/// waits. A caller that waited for that method goes on on the thread pool; the turn and its thread stay taken until the turn is disposed, so that
+/// the number of threads bounds how much is worked on at a time. Namespaces take turns; one alone never has all threads, so that a client that sends the worst body again and again leaves one to the others.
 /// </remarks>
 public sealed class JsonWorkers : IDisposable
 {

@@ -14,11 +14,12 @@ namespace Frusta.Controller.Entities;
 /// write raises, and a fill is kept only under the generation that it started with.
 /// </remarks>
 /// <param name="store">Where they are read and written.</param>
-/// <param name="options">The bound.</param>
+/// <param name="options">The bounds, in documents and in bytes.</param>
 /// <param name="invalidation">Told of each write, for all others who keep something of a document.</param>
 public sealed class CachedEntityStore(IEntityStore store, CachedEntityOptions options, ICacheInvalidation invalidation) : IEntityStore
 {
     private readonly ConcurrentDictionary<string, Slot> _slots = new(StringComparer.Ordinal);
+    private readonly Held _held = new();
 
     public ValueTask<EntityDocument?> GetAsync(string documentId, CancellationToken cancellationToken) =>
         _slots.TryGetValue(documentId, out var slot) && slot.Document is { } document
@@ -73,7 +74,7 @@ public sealed class CachedEntityStore(IEntityStore store, CachedEntityOptions op
     {
         while (true)
         {
-            var slot = _slots.GetOrAdd(documentId, static _ => new Slot());
+            var slot = _slots.GetOrAdd(documentId, static (_, held) => new Slot(held), _held);
             if (slot.TryBeginWrite())
             {
                 return slot;
@@ -85,7 +86,7 @@ public sealed class CachedEntityStore(IEntityStore store, CachedEntityOptions op
 
     private async ValueTask<EntityDocument?> FillAsync(string documentId, CancellationToken cancellationToken)
     {
-        if (_slots.Count >= options.Documents)
+        if (_slots.Count >= options.Documents || _held.Bytes > options.MaxBytes)
         {
             // An order of use would cost every call; whoever has more documents than this reads some of them again.
             foreach (var other in _slots)
@@ -94,7 +95,7 @@ public sealed class CachedEntityStore(IEntityStore store, CachedEntityOptions op
             }
         }
 
-        var slot = _slots.GetOrAdd(documentId, static _ => new Slot());
+        var slot = _slots.GetOrAdd(documentId, static (_, held) => new Slot(held), _held);
         var generation = slot.Generation;
         var document = await store.GetAsync(documentId, cancellationToken);
         if (document is null)
@@ -117,7 +118,17 @@ public sealed class CachedEntityStore(IEntityStore store, CachedEntityOptions op
         }
     }
 
-    private sealed class Slot
+    /// <summary>Bytes of all documents that are kept, about.</summary>
+    private sealed class Held
+    {
+        private long _bytes;
+
+        public long Bytes => Interlocked.Read(ref _bytes);
+
+        public void Change(EntityDocument? from, EntityDocument? to) => Interlocked.Add(ref _bytes, (to?.SizeBytes ?? 0) - (from?.SizeBytes ?? 0));
+    }
+
+    private sealed class Slot(Held held)
     {
         private readonly Lock _gate = new();
         private volatile EntityDocument? _document;
@@ -135,7 +146,7 @@ public sealed class CachedEntityStore(IEntityStore store, CachedEntityOptions op
             {
                 if (_generation == generation && _writes == 0 && !_isDropped)
                 {
-                    _document = document;
+                    Keep(document);
                 }
             }
         }
@@ -152,7 +163,7 @@ public sealed class CachedEntityStore(IEntityStore store, CachedEntityOptions op
 
                 _writes++;
                 _generation++;
-                _document = null;
+                Keep(null);
                 return true;
             }
         }
@@ -172,14 +183,20 @@ public sealed class CachedEntityStore(IEntityStore store, CachedEntityOptions op
             lock (_gate)
             {
                 _isDropped |= _writes == 0;
-                _document = null;
+                Keep(null);
                 return _isDropped;
             }
+        }
+
+        private void Keep(EntityDocument? document)
+        {
+            held.Change(_document, document);
+            _document = document;
         }
     }
 }
 
-/// <summary>The bound of the cache of documents (section <c>Controller:Cache</c>).</summary>
+/// <summary>The bounds of the cache of documents (section <c>Controller:Cache</c>).</summary>
 public sealed class CachedEntityOptions
 {
     public const string Section = "Controller:Cache";
@@ -187,7 +204,11 @@ public sealed class CachedEntityOptions
     /// <summary>Documents that are kept in memory; without their code some hundred bytes each. 1 to 10000000.</summary>
     public int Documents { get; set; } = 20_000;
 
-    public string? Validate() => Documents is >= 1 and <= 10_000_000
-        ? null
-        : $"{Section}:{nameof(Documents)} must be from 1 to 10000000, but it is {Documents}.";
+    /// <summary>Bytes that these documents take in memory, about; all are read again when there are more. 1 MiB to 1 TiB.</summary>
+    public long MaxBytes { get; set; } = 256L << 20;
+
+    public string? Validate() =>
+        Documents is < 1 or > 10_000_000 ? $"{Section}:{nameof(Documents)} must be from 1 to 10000000, but it is {Documents}."
+        : MaxBytes is < 1L << 20 or > 1L << 40 ? $"{Section}:{nameof(MaxBytes)} must be from {1L << 20} to {1L << 40}, but it is {MaxBytes}."
+        : null;
 }

@@ -9,6 +9,9 @@ public sealed class InvocationOptions
     /// <summary>Actions kept resolved, with their parameters merged; all are dropped when there are more. 16 to 1000000.</summary>
     public int ResolvedActions { get; set; } = 10_000;
 
+    /// <summary>Bytes that these take, about, with the documents that they were made of; all are dropped when there are more. 1 MiB to 1 TiB.</summary>
+    public long ResolvedBytes { get; set; } = 256L << 20;
+
     /// <summary>Replies kept for use by later calls, some 200 bytes each; it bounds no calls. 0 to 1000000.</summary>
     public int SpareReplies { get; set; } = 4096;
 
@@ -18,10 +21,11 @@ public sealed class InvocationOptions
     /// <summary>The first rule that is broken, naming key, rule and value; null when all hold.</summary>
     public string? Validate() =>
         Check(nameof(ResolvedActions), ResolvedActions, 16, 1_000_000)
+        ?? Check(nameof(ResolvedBytes), ResolvedBytes, 1L << 20, 1L << 40)
         ?? Check(nameof(SpareReplies), SpareReplies, 0, 1_000_000)
         ?? Check(nameof(RetryAfterSeconds), RetryAfterSeconds, 1, 3600);
 
-    private static string? Check(string key, int value, int least, int greatest) => value < least || value > greatest
+    private static string? Check(string key, long value, long least, long greatest) => value < least || value > greatest
         ? $"{Section}:{key} must be from {least} to {greatest}, but it is {value}."
         : null;
 }

@@ -33,6 +33,9 @@ public sealed class ResolveAction(ReadEntity read, InvocationOptions options)
 {
     private readonly ConcurrentDictionary<FullyQualifiedName, Known> _known = new();
 
+    // Of all that were kept since nothing was: what was replaced meanwhile is counted too, which drops all a little early.
+    private long _knownBytes;
+
     public ValueTask<(ResolveOutcome Outcome, ResolvedAction? Action)> FindAsync(FullyQualifiedName name, CancellationToken cancellationToken)
     {
         // On the warm path every document comes from the cache at once, and no state machine is made.
@@ -117,10 +120,11 @@ public sealed class ResolveAction(ReadEntity read, InvocationOptions options)
         }
 
         var resolved = new ResolvedAction(name, package, provider, action);
-        if (_known.Count >= options.ResolvedActions)
+        if (_known.Count >= options.ResolvedActions || Interlocked.Add(ref _knownBytes, resolved.SizeBytes) > options.ResolvedBytes)
         {
             // Whoever has that many actions pays for a merge again now and then; an order of use would cost every call.
             _known.Clear();
+            Interlocked.Exchange(ref _knownBytes, resolved.SizeBytes);
         }
 
         _known[name] = new Known(package is null ? null : package.Name.DocumentId, action.Name.DocumentId, resolved);

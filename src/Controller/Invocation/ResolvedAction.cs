@@ -47,6 +47,9 @@ public sealed class ResolvedAction
     /// <summary>Provider's package under binding under action.</summary>
     public ParameterLayer Parameters { get; }
 
+    /// <summary>Bytes of memory that it takes with the documents it was made of, about.</summary>
+    public long SizeBytes => Action.SizeBytes + (Package?.SizeBytes ?? 0) + (Provider?.SizeBytes ?? 0) + Parameters.SizeBytes;
+
     /// <summary>True when bound parameters may not be given by a request.</summary>
     public bool IsFinal { get; }
 

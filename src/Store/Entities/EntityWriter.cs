@@ -1,4 +1,3 @@
-using System.Threading.Channels;
 using Frusta.Store.Sqlite;
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging;
@@ -6,17 +5,16 @@ using SQLitePCL;
 
 namespace Frusta.Store.Entities;
 
-/// <summary>The one writer of the entity store: takes what waits as a group, commits it once, and answers each after the commit.</summary>
+/// <summary>The one writer of the entity store: takes what waits as groups, commits each once, and answers after the commit.</summary>
 /// <remarks>
 /// Attachments that a write replaced go with a later group, without an fsync of their own: see <see cref="ReplacedCode"/>. What a crash leaves
 /// is swept at the start.
 /// </remarks>
 internal sealed partial class EntityWriter : IAsyncDisposable
 {
-    private readonly EntityStoreOptions _options;
     private readonly ILogger _logger;
     private readonly SqliteConnection _connection;
-    private readonly Channel<EntityWrite> _queue;
+    private readonly WaitingWrites _waiting;
     private readonly Statement _insert;
     private readonly Statement _update;
     private readonly Statement _delete;
@@ -25,15 +23,13 @@ internal sealed partial class EntityWriter : IAsyncDisposable
     private readonly Statement _detach;
     private readonly ReplacedCode _replaced;
     private readonly Task _running;
-    private long _queuedBytes;
     private bool _isOutOfRoom;
 
     public EntityWriter(SqliteConnection connection, EntityStoreOptions options, TimeProvider clock, ILogger logger)
     {
         _connection = connection;
-        _options = options;
         _logger = logger;
-        _queue = Channel.CreateBounded<EntityWrite>(new BoundedChannelOptions(options.QueuedWrites) { SingleReader = true });
+        _waiting = new WaitingWrites(options);
         _insert = new Statement(connection, EntitySchema.Insert, 10);
         _update = new Statement(connection, EntitySchema.Update, 11);
         _delete = new Statement(connection, EntitySchema.Delete, 2);
@@ -50,21 +46,14 @@ internal sealed partial class EntityWriter : IAsyncDisposable
     public Task<bool> WriteAsync(EntityWrite write, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        var bytes = Interlocked.Add(ref _queuedBytes, write.SizeBytes);
-        if (bytes > _options.QueuedBytes || !_queue.Writer.TryWrite(write))
-        {
-            Interlocked.Add(ref _queuedBytes, -write.SizeBytes);
-            throw new StoreOverloadedException(
-                $"The entity store has {_queue.Reader.Count} writes of {bytes} bytes waiting (at most {_options.QueuedWrites} and {_options.QueuedBytes} bytes).");
-        }
-
+        _waiting.Add(write);
         return write.Done.Task.WaitAsync(cancellationToken);
     }
 
     /// <summary>Writes what waits, then closes.</summary>
     public async ValueTask DisposeAsync()
     {
-        _queue.Writer.TryComplete();
+        _waiting.Complete();
         await _running;
         foreach (var statement in (ReadOnlySpan<Statement>)[_insert, _update, _delete, _attach, _attached, _detach])
         {
@@ -76,20 +65,12 @@ internal sealed partial class EntityWriter : IAsyncDisposable
 
     private async Task RunAsync()
     {
-        var group = new List<EntityWrite>(_options.GroupSize);
-        while (await _queue.Reader.WaitToReadAsync())
+        var group = new List<EntityWrite>();
+        while (await _waiting.NextAsync(group))
         {
-            var bytes = 0L;
-            while (group.Count < _options.GroupSize && _queue.Reader.TryRead(out var write))
-            {
-                bytes += write.SizeBytes;
-                group.Add(write);
-            }
-
-            // What is being written is held as what waits is.
             Commit(group);
+            group.ForEach(_waiting.Written);
             group.Clear();
-            Interlocked.Add(ref _queuedBytes, -bytes);
         }
     }
 

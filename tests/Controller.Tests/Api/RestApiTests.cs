@@ -5,10 +5,10 @@ using Frusta.Contracts.Limits;
 using Frusta.Controller.Api;
 using Frusta.Controller.Identity;
 using Frusta.Controller.Tests.Invocation;
-using Frusta.Store.Entities;
 using Frusta.Store;
-using Microsoft.AspNetCore.Http.Features;
+using Frusta.Store.Entities;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Logging;
 
 namespace Frusta.Controller.Tests.Api;

@@ -50,6 +50,27 @@ public sealed class CachedEntityStoreTests
         Assert.Equal(("guest/hello", "2-b"), await keeper.Heard.Task.WaitAsync(TimeSpan.FromMinutes(1), Cancellation));
     }
 
+    [Fact]
+    public async Task Documents_above_the_bound_in_bytes_are_read_again()
+    {
+        var store = new SlowStore(new byte[600_000]);
+        var cache = new CachedEntityStore(store, new CachedEntityOptions { MaxBytes = 1 << 20 }, new EmbeddedCacheInvalidation());
+        Assert.Equal(1, await ReadsAsync("guest/a", "guest/a"));
+        Assert.Equal(1, await ReadsAsync("guest/b", "guest/a"));
+        Assert.Equal(3, await ReadsAsync("guest/c", "guest/a", "guest/b"));
+
+        async Task<int> ReadsAsync(params string[] documentIds)
+        {
+            var before = store.Reads;
+            foreach (var documentId in documentIds)
+            {
+                await cache.GetAsync(documentId, Cancellation);
+            }
+
+            return store.Reads - before;
+        }
+    }
+
     private sealed class Keeper(CachedEntityStore cache) : ICacheInvalidationIntake
     {
         public TaskCompletionSource<(string Document, string Revision)> Heard { get; } = new();
@@ -68,14 +89,20 @@ public sealed class CachedEntityStoreTests
     };
 
     /// <summary>Writes only when it is told to, and takes no token for a reason to stop.</summary>
-    private sealed class SlowStore : IEntityStore
+    private sealed class SlowStore(byte[]? parameter = null) : IEntityStore
     {
         private readonly TaskCompletionSource _written = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        private EntityDocument _document = Document("1-a");
+        private EntityDocument _document = parameter is null ? Document("1-a") : Document("1-a") with { Parameters = [new KeyValue("large", parameter)] };
+
+        public int Reads { get; private set; }
 
         public void Write() => _written.SetResult();
 
-        public ValueTask<EntityDocument?> GetAsync(string documentId, CancellationToken cancellationToken) => new(_document);
+        public ValueTask<EntityDocument?> GetAsync(string documentId, CancellationToken cancellationToken)
+        {
+            Reads++;
+            return new(_document);
+        }
 
         public async ValueTask<string?> PutAsync(EntityDocument document, ReadOnlyMemory<byte>? code, CancellationToken cancellationToken)
         {

@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
-using System.Text.Json;
 using System.Text;
+using System.Text.Json;
 using Frusta.Bus;
 using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Entities;
@@ -8,8 +8,8 @@ using Frusta.Contracts.Limits;
 using Frusta.Contracts.Messages;
 using Frusta.Contracts.Names;
 using Frusta.Invoker.Run;
-using Frusta.Runtimes.Output;
 using Frusta.Runtimes;
+using Frusta.Runtimes.Output;
 using Frusta.Sandboxes;
 using Frusta.Store.Entities;
 using Microsoft.Win32.SafeHandles;

@@ -55,6 +55,18 @@ public sealed class EntityWriterTests : IAsyncDisposable
         Assert.Equal(1, _said.Count(4005));
     }
 
+    [Fact]
+    public async Task A_small_write_waits_for_one_large_one_at_most()
+    {
+        var code = new byte[32 << 20];
+        List<Task<bool>> large = [.. Enumerable.Range(0, 8).Select(i => WriteAsync($"acme/large{i}", code))];
+
+        Assert.True(await WriteAsync("acme/small", new byte[100]));
+
+        Assert.InRange(large.Count(static write => write.IsCompleted), 0, 2); // the one that was under way, and one whose turn it was
+        Assert.All(await Task.WhenAll(large), Assert.True);
+    }
+
     private Task<bool> WriteAsync(string documentId, byte[] body) => _writer
         .WriteAsync(new EntityWrite([new EntityRowChange(documentId, "", new EntityRow(0, "acme", null, documentId, 0, false, null, "1-a", body), null)]), Cancelled)
         .WaitAsync(TimeSpan.FromMinutes(1), Cancelled);

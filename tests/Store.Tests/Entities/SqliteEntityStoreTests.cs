@@ -171,14 +171,15 @@ public sealed class SqliteEntityStoreTests : EntityStoreSuite
     }
 
     [Fact]
-    public async Task A_write_that_does_not_fit_the_queue_is_refused()
+    public async Task A_large_write_that_does_not_fit_is_refused_and_keeps_no_small_one_out()
     {
         using var folder = new TemporaryFolder();
         await using var store = SqliteEntityStore.Open(
-            folder.Path, new EntityStoreOptions { QueuedBytes = 1000 }, TimeProvider.System, NullLogger<SqliteEntityStore>.Instance);
+            folder.Path, new EntityStoreOptions { QueuedBytes = 100_000 }, TimeProvider.System, NullLogger<SqliteEntityStore>.Instance);
 
-        await Assert.ThrowsAsync<StoreOverloadedException>(() => store.PutAsync(Action("a", code: "c"), new byte[2000], Cancelled).AsTask());
+        await Assert.ThrowsAsync<StoreOverloadedException>(() => store.PutAsync(Action("a", code: "c"), new byte[200_000], Cancelled).AsTask());
         Assert.Null(await store.GetAsync("acme/a", Cancelled));
+        Assert.NotNull(await store.PutAsync(Action("a", code: "c"), new byte[2000], Cancelled));
     }
 
     [Fact]
