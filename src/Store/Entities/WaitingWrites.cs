@@ -9,7 +9,7 @@ internal sealed class WaitingWrites(EntityStoreOptions options)
     /// <summary>Bytes up to which a write is small: some hundreds of those are written in the time of one action with its code.</summary>
     private const long SmallBytes = 64 * 1024;
 
-    private readonly Channel<EntityWrite> _arrived = Channel.CreateUnbounded<EntityWrite>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly Channel<EntityWrite> _arrived = Channel.CreateBounded<EntityWrite>(new BoundedChannelOptions(2 * options.QueuedWrites) { SingleReader = true });
     private readonly Queue<EntityWrite> _small = [];
     private readonly Queue<EntityWrite> _large = [];
     private long _largeBytes;
