@@ -56,12 +56,14 @@ internal sealed class Eviction(RoomRules rules, RoomLedger ledger, StemCells cel
     /// is asked to yield.
     /// </summary>
     /// <param name="slots">Who needs it.</param>
-    /// <param name="bytes">How many.</param>
-    /// <param name="isNew">True when it is not there yet as a stem cell.</param>
+    /// <param name="cell">The stem cell that becomes it, or null when it is to be started.</param>
     /// <param name="nowUs">The pool's clock.</param>
     /// <param name="actions">Takes what is to be done.</param>
-    public bool TryReserve(ActionSlots slots, long bytes, bool isNew, long nowUs, List<PoolAction> actions)
+    public bool TryReserve(ActionSlots slots, Slot? cell, long nowUs, List<PoolAction> actions)
     {
+        var isNew = cell is null;
+        var bytes = slots.LimitBytes - (cell?.ChargedBytes ?? 0);
+        var lessSlack = cell?.SlackBytes ?? 0; // a cell that is taken is nothing idle any more that could grow
         if (isNew && IsShort && !HasWaited(slots, rules.NoOvertakingAfterUs, nowUs))
         {
             return false;
@@ -69,7 +71,7 @@ internal sealed class Eviction(RoomRules rules, RoomLedger ledger, StemCells cel
 
         var tooMany = isNew && _sandboxes >= rules.MostSandboxes;
         var kept = KeptFromOthers(slots, bytes);
-        if (!tooMany && TryReserve(bytes, kept))
+        if (!tooMany && TryReserve(bytes, kept, lessSlack))
         {
             _sandboxes += isNew ? 1 : 0;
             return true;
@@ -77,7 +79,7 @@ internal sealed class Eviction(RoomRules rules, RoomLedger ledger, StemCells cel
 
         if (HasWaited(slots, 0, nowUs))
         {
-            BringAbout(slots, bytes + kept + ledger.Kept(), tooMany ? 1 : 0, slots.Count().Sandboxes == 0, nowUs, actions);
+            BringAbout(slots, bytes + kept + ledger.Kept(lessSlack), tooMany ? 1 : 0, slots.Count().Sandboxes == 0, nowUs, actions);
         }
 
         return false;
@@ -129,7 +131,7 @@ internal sealed class Eviction(RoomRules rules, RoomLedger ledger, StemCells cel
         ledger.Release(slot.ChargedBytes);
     }
 
-    private bool TryReserve(long bytes, long kept)
+    private bool TryReserve(long bytes, long kept, long lessSlack)
     {
         if (bytes <= 0)
         {
@@ -137,7 +139,7 @@ internal sealed class Eviction(RoomRules rules, RoomLedger ledger, StemCells cel
             return true;
         }
 
-        if (!ledger.TryReserve(bytes + kept))
+        if (!ledger.TryReserve(bytes + kept, lessSlack))
         {
             return false;
         }

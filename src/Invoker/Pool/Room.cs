@@ -458,7 +458,7 @@ internal sealed class Room
             return false;
         }
 
-        if (!_eviction.TryReserve(slots, slots.LimitBytes - (cell?.ChargedBytes ?? 0), isNew: cell is null, nowUs, actions))
+        if (!_eviction.TryReserve(slots, cell, nowUs, actions))
         {
             return false;
         }

@@ -66,6 +66,17 @@ public sealed class FullRoomTests
         Assert.InRange(late, 0, 150);
     }
 
+    /// <summary>The cell that it becomes is idle and could grow, for which something is kept; not any more once it is taken.</summary>
+    [Fact]
+    public void An_action_as_large_as_the_whole_room_becomes_of_the_stem_cell_that_is_there()
+    {
+        var simulation = new PoolSimulation(Rules(256, new StemCellRule("nodejs", 2, 256 * Megabyte)), seed: 36) { UsesBytes = static _ => 8 * Megabyte };
+        simulation.Arrive(10 * Second, () => simulation.Invoke(PoolSimulation.Key(1, 1), 300_000, memoryMb: 256));
+        simulation.Run(60 * Second);
+        Assert.True(simulation.AllEnded);
+        Assert.Equal(1, simulation.Specialised);
+    }
+
     [Theory]
     [InlineData(11, 8)]
     [InlineData(15, 4)]
