@@ -45,7 +45,7 @@ public sealed class PauseTests : IAsyncLifetime
         await EventuallyStandsStillAsync(sandbox);
         var before = sandbox.MeasureCpuTime();
         await Task.Delay(TimeSpan.FromMilliseconds(500), TimeProvider.System, TestContext.Current.CancellationToken);
-        var paused = sandbox.MeasureCpuTime() - before;
+        var paused = (sandbox.MeasureCpuTime() - before)!.Value;
 
         sandbox.Resume();
         sandbox.Resume();
