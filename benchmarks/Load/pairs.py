@@ -20,7 +20,7 @@ given = options.parse_args()
 wanted = given.only.split(",")
 BEFORE = os.path.join(os.path.abspath(given.before), os.path.relpath(PROGRAM, ROOT))
 ACTION = "/api/v1/namespaces/_/actions/%s"
-LONG_QUEUE = ["--Invoker:Queue:PerAction=200000", "--Invoker:Queue:PerNamespace=200000", "--Invoker:Queue:All=200000",
+LONG_QUEUE = ["--Bus:MaxPendingItems=1000000", "--Invoker:Queue:PerAction=200000", "--Invoker:Queue:PerNamespace=200000", "--Invoker:Queue:All=200000",
               "--Invoker:Queue:PerNamespaceBytes=1073741824", "--Invoker:Queue:AllBytes=1073741824"]
 folder = tempfile.mkdtemp(prefix="frusta-pairs-")
 
@@ -82,7 +82,7 @@ def durable():
         script = wrk_script(folder, [path])
         for build in builds.values():
             build.put_action("accept")
-            wrk(script, build.port, path, 64, 15)
+            wrk(script, build.port, path, 64, 5)
 
         def measure(build, _):
             while "gauge_bus_pending 0" not in build.metrics():
