@@ -15,6 +15,8 @@ namespace Frusta.Invoker.Pool;
 /// <param name="shares">Their namespaces.</param>
 internal sealed class Eviction(RoomRules rules, RoomLedger ledger, StemCells cells, HoldingActions holding, Dictionary<string, NamespaceShare> shares)
 {
+    private const int ColdStartsToWait = 4;
+
     private long _stoppingBytes;
     private int _stopping;
 
@@ -35,7 +37,10 @@ internal sealed class Eviction(RoomRules rules, RoomLedger ledger, StemCells cel
         _nobodyYields = _nobodyAboveItsShareYields = false;
     }
 
-    /// <summary>Reserves the bytes that an idle sandbox needs to be busy. Runs of others may end meanwhile: only a wait longer than a cold start ends idle sandboxes of others.</summary>
+    /// <summary>
+    /// Reserves the bytes that an idle sandbox needs to be busy. Runs of others may end meanwhile: only a wait as long as several cold starts ends idle
+    /// sandboxes of others, each of which is a cold start to come.
+    /// </summary>
     public bool TryReserveToWake(ActionSlots slots, long bytes, long nowUs, List<PoolAction> actions)
     {
         if (ledger.TryReserve(bytes, lessSlack: bytes))
@@ -43,7 +48,7 @@ internal sealed class Eviction(RoomRules rules, RoomLedger ledger, StemCells cel
             return true;
         }
 
-        if (HasWaited(slots, slots.ColdStartUs, nowUs))
+        if (HasWaited(slots, ColdStartsToWait * slots.ColdStartUs, nowUs))
         {
             BringAbout(slots, bytes + ledger.Kept(bytes), 0, slots.Count().Busy == 0, nowUs, actions);
         }
