@@ -160,6 +160,7 @@ public sealed class AnswerTests : IDisposable
         // Together they may hold what leaves no room for a third until they are cut off.
         using var second = await AskAsync(server, "actions/large");
         using var third = await WaitAsync(server, "actions/large", 200);
+        using var fourth = await WaitAsync(server, "actions/large", 200); // the third began after the second, so that the second was cut off for this one
         foreach (var client in (Socket[])[first, second])
         {
             // What the kernel had taken comes first, and is not all.
