@@ -32,7 +32,7 @@ public sealed class SandboxesOptions
     /// <summary>How sandboxes are made: <c>auto</c>, <c>bubblewrap</c> or <c>process</c>.</summary>
     public string Driver { get; set; } = AutoDriver;
 
-    /// <summary>Folder for what lives only while the server runs: what sandboxes mount, and the marks by which a later start finds what a killed server left. Empty means /run/frusta as root, else frusta-USER in the temporary folder.</summary>
+    /// <summary>Folder for what lives only while the server runs: what sandboxes mount, and the marks by which a later start finds what a killed server left. Empty means /run/frusta as root, else frusta-USER in the temporary folder. Servers of one host that do not share it see nothing of each other: as root each needs a `Sandboxes:FirstUserId` of its own then.</summary>
     public string RunFolder { get; set; } = "";
 
     /// <summary>Milliseconds. Longest time from the start of a sandbox until its program has said hello. 100 to 600000.</summary>
