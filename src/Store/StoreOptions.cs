@@ -44,7 +44,7 @@ public sealed class EntityStoreOptions
     /// <summary>Writes that share one commit. 1 to 10000.</summary>
     public int GroupSize { get; set; } = 256;
 
-    /// <summary>Time that the code of an action is kept after it was updated or deleted, for calls that came before and wait; it goes with the next write after that. 0 to 1 day.</summary>
+    /// <summary>Time that the code of an action is kept after it was updated or deleted, for calls that came before and wait; it goes with the next writes after that. 0 to 1 day.</summary>
     public TimeSpan ReplacedCodeAge { get; set; } = TimeSpan.FromMinutes(10);
 
     /// <summary>Bytes of such code that are kept in all; the oldest goes before its time. A call whose code is gone runs the action as it is then. 0 to 1 TiB.</summary>

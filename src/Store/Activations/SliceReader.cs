@@ -23,7 +23,7 @@ internal sealed class SliceReader : IDisposable
 
     public SliceReader(string path)
     {
-        _connection = SqliteFile.OpenReader(path, SliceSchema.Version);
+        _connection = SqliteFile.OpenReader(path, SliceSchema.Steps);
         _begin = new Statement(_connection, "BEGIN", 0);
         _end = new Statement(_connection, "COMMIT", 0);
         _key = new Statement(_connection, SliceSchema.Key, 1);
@@ -42,7 +42,7 @@ internal sealed class SliceReader : IDisposable
     {
         try
         {
-            using var connection = SqliteFile.OpenReader(path, SliceSchema.Version);
+            using var connection = SqliteFile.OpenReader(path, SliceSchema.Steps);
             return ReadState(connection);
         }
         catch (SqliteException)

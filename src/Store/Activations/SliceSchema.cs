@@ -7,9 +7,10 @@ namespace Frusta.Store.Activations;
 /// </remarks>
 internal static class SliceSchema
 {
-    public const int Version = 1;
+    /// <summary>The schema of each version, made from the one before.</summary>
+    public static readonly string[] Steps = [Create];
 
-    public const string Create = """
+    private const string Create = """
         CREATE TABLE names (key INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
         CREATE TABLE activations (
             namespace INTEGER NOT NULL, start INTEGER NOT NULL, id BLOB NOT NULL, name INTEGER NOT NULL, ended INTEGER NOT NULL,

@@ -29,7 +29,7 @@ internal sealed class SliceWriter : IDisposable
     /// <exception cref="SqliteException">The file is damaged.</exception>
     public SliceWriter(string path, long firstSegment)
     {
-        _connection = SqliteFile.OpenWriter(path, SliceSchema.Version, SliceSchema.Create, "NORMAL");
+        _connection = SqliteFile.OpenWriter(path, SliceSchema.Steps, "NORMAL");
         _database = _connection.Handle!;
         _insert = Prepare(SliceSchema.Insert);
         _insertNotKept = Prepare(SliceSchema.InsertNotKept);

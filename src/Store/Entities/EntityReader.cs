@@ -13,16 +13,16 @@ internal sealed class EntityReader : IDisposable
     private readonly SqliteConnection _connection;
     private readonly Statement _get;
     private readonly Statement _attachment;
-    private readonly Statement _attachmentLength;
+    private readonly Statement _pieces;
     private readonly Statement[] _lists;
     private readonly Statement[] _counts;
 
     public EntityReader(string path)
     {
-        _connection = SqliteFile.OpenReader(path, EntitySchema.Version);
+        _connection = SqliteFile.OpenReader(path, EntitySchema.Steps);
         _get = new Statement(_connection, EntitySchema.Get, 1);
         _attachment = new Statement(_connection, EntitySchema.GetAttachment, 2);
-        _attachmentLength = new Statement(_connection, EntitySchema.GetAttachmentLength, 2);
+        _pieces = new Statement(_connection, EntitySchema.GetPieces, 2);
         _lists =
         [
             new Statement(_connection, EntitySchema.List, 5),
@@ -45,26 +45,30 @@ internal sealed class EntityReader : IDisposable
 
     public byte[]? GetAttachment(string documentId, string name)
     {
-        using var rows = _attachment.Bind(1, documentId).Bind(2, name).Read();
-        return rows.Read() ? rows.GetFieldValue<byte[]>(0) : null;
-    }
-
-    /// <summary>The length of an attachment; null when there is none.</summary>
-    public int? GetAttachmentLength(string documentId, string name) =>
-        _attachmentLength.Bind(1, documentId).Bind(2, name).Scalar() is long length ? checked((int)length) : null;
-
-    /// <summary>An attachment in memory that leaves with it; null when there is none of at most so many bytes.</summary>
-    public MappedBuffer? ReadAttachment(string documentId, string name, int maxBytes)
-    {
-        using var rows = _attachment.Bind(1, documentId).Bind(2, name).Read();
-        if (!rows.Read() || raw.sqlite3_column_blob(rows.Handle, 0) is var body && body.Length > maxBytes)
+        if (GetAttachmentLength(documentId, name) is not { } length)
         {
             return null;
         }
 
-        var attachment = MappedBuffer.Reserve(Math.Max(body.Length, 1));
-        attachment.Write(body);
-        return attachment;
+        var code = new byte[length];
+        return TryReadAttachment(documentId, name, code) ? code : null;
+    }
+
+    /// <summary>The length of an attachment; null when there is none.</summary>
+    public int? GetAttachmentLength(string documentId, string name) =>
+        _attachment.Bind(1, documentId).Bind(2, name).Scalar() is long length ? checked((int)length) : null;
+
+    /// <summary>An attachment in memory that leaves with it; null when there is none of so many bytes.</summary>
+    public MappedBuffer? ReadAttachment(string documentId, string name, int length)
+    {
+        var attachment = MappedBuffer.Reserve(Math.Max(length, 1));
+        if (TryReadAttachment(documentId, name, attachment.Extend(length)))
+        {
+            return attachment;
+        }
+
+        attachment.Dispose();
+        return null;
     }
 
     /// <summary>Lengths only: no body is read, and the code stands in another table.</summary>
@@ -94,13 +98,42 @@ internal sealed class EntityReader : IDisposable
     {
         _get.Dispose();
         _attachment.Dispose();
-        _attachmentLength.Dispose();
+        _pieces.Dispose();
         foreach (var statement in (ReadOnlySpan<Statement>)[.. _lists, .. _counts])
         {
             statement.Dispose();
         }
 
         _connection.Dispose();
+    }
+
+    /// <summary>Fills the room with an attachment of just that length; false when there is none, also when it was deleted in the middle.</summary>
+    private bool TryReadAttachment(string documentId, string name, Span<byte> room)
+    {
+        using (var rows = _attachment.Bind(1, documentId).Bind(2, name).Read())
+        {
+            if (!rows.Read() || rows.GetInt64(0) != room.Length)
+            {
+                return false;
+            }
+
+            if (!rows.GetBoolean(1))
+            {
+                raw.sqlite3_column_blob(rows.Handle, 2).CopyTo(room);
+                return true;
+            }
+        }
+
+        using var pieces = _pieces.Bind(1, documentId).Bind(2, name).Read();
+        while (room.Length > 0 && pieces.Read())
+        {
+            var piece = raw.sqlite3_column_blob(pieces.Handle, 0);
+            piece = piece[..Math.Min(piece.Length, room.Length)];
+            piece.CopyTo(room);
+            room = room[piece.Length..];
+        }
+
+        return room.IsEmpty;
     }
 
     private static Statement Bind(Statement[] statements, EntityQuery query)

@@ -3,15 +3,22 @@ namespace Frusta.Store.Entities;
 /// <summary>The tables of the entity store and every statement on them.</summary>
 internal static class EntitySchema
 {
-    public const int Version = 1;
+    /// <summary>The schema of each version, made from the one before.</summary>
+    public static readonly string[] Steps = [Create, AddPieces];
 
-    public const string Create = """
+    private const string Create = """
         CREATE TABLE documents (
             id TEXT PRIMARY KEY NOT NULL, kind INTEGER NOT NULL, namespace TEXT NOT NULL, package TEXT, name TEXT NOT NULL,
             updated INTEGER NOT NULL, public INTEGER NOT NULL, attachment TEXT, revision TEXT NOT NULL, body BLOB NOT NULL);
         CREATE INDEX documents_by_namespace ON documents (kind, namespace, updated DESC, id DESC);
         CREATE INDEX documents_by_package ON documents (kind, namespace, package, updated DESC, id DESC) WHERE package IS NOT NULL;
         CREATE TABLE attachments (document TEXT NOT NULL, name TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (document, name));
+        """;
+
+    // Long code stands in pieces; its attachment has the length of all of them then, and an empty body.
+    private const string AddPieces = """
+        ALTER TABLE attachments ADD COLUMN length INTEGER;
+        CREATE TABLE pieces (document TEXT NOT NULL, name TEXT NOT NULL, number INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (document, name, number));
         """;
 
     public const string Insert = """
@@ -27,13 +34,25 @@ internal static class EntitySchema
     public const string Delete = "DELETE FROM documents WHERE id = ?1 AND revision = ?2";
 
     public const string Attach = """
-        INSERT INTO attachments (document, name, body) VALUES (?1, ?2, ?3)
-        ON CONFLICT (document, name) DO UPDATE SET body = excluded.body
+        INSERT INTO attachments (document, name, body, length) VALUES (?1, ?2, ?3, ?4)
+        ON CONFLICT (document, name) DO UPDATE SET body = excluded.body, length = excluded.length
+        """;
+
+    public const string AddPiece = """
+        INSERT INTO pieces (document, name, number, body) VALUES (?1, ?2, ?3, ?4)
+        ON CONFLICT (document, name, number) DO UPDATE SET body = excluded.body
+        """;
+
+    public const string Stored = "SELECT revision FROM documents WHERE id = ?1";
+
+    /// <summary>Whether anything is stored under the name of an attachment.</summary>
+    public const string IsNameUsed = """
+        SELECT 1 FROM attachments WHERE document = ?1 AND name = ?2 UNION ALL SELECT 1 FROM pieces WHERE document = ?1 AND name = ?2 LIMIT 1
         """;
 
     /// <summary>The attachment that a document at a revision names, and its bytes.</summary>
     public const string Attached = """
-        SELECT attachment, length(attachments.body) FROM documents JOIN attachments ON document = id AND attachments.name = attachment
+        SELECT attachment, coalesce(attachments.length, length(attachments.body)) FROM documents JOIN attachments ON document = id AND attachments.name = attachment
         WHERE id = ?1 AND revision = ?2
         """;
 
@@ -43,18 +62,26 @@ internal static class EntitySchema
             AND NOT EXISTS (SELECT 1 FROM documents WHERE id = ?1 AND attachment = ?2)
         """;
 
-    /// <summary>Deletes the attachments that no document names.</summary>
+    /// <summary>Deletes the pieces of an attachment that is not there.</summary>
+    public const string DetachPieces = """
+        DELETE FROM pieces WHERE document = ?1 AND name = ?2
+            AND NOT EXISTS (SELECT 1 FROM attachments WHERE document = ?1 AND name = ?2)
+        """;
+
+    /// <summary>Deletes the attachments that no document names, and the pieces that are of no attachment.</summary>
     public const string Sweep = """
         DELETE FROM attachments WHERE NOT EXISTS (
-            SELECT 1 FROM documents WHERE documents.id = attachments.document AND documents.attachment = attachments.name)
+            SELECT 1 FROM documents WHERE documents.id = attachments.document AND documents.attachment = attachments.name);
+        DELETE FROM pieces WHERE NOT EXISTS (
+            SELECT 1 FROM attachments WHERE attachments.document = pieces.document AND attachments.name = pieces.name);
         """;
 
     public const string Get = "SELECT revision, body FROM documents WHERE id = ?1";
 
-    public const string GetAttachment = "SELECT body FROM attachments WHERE document = ?1 AND name = ?2";
+    /// <summary>The length first: SQLite knows it without reading the body.</summary>
+    public const string GetAttachment = "SELECT coalesce(length, length(body)), length IS NOT NULL, body FROM attachments WHERE document = ?1 AND name = ?2";
 
-    /// <summary>SQLite knows the length without reading the body.</summary>
-    public const string GetAttachmentLength = "SELECT length(body) FROM attachments WHERE document = ?1 AND name = ?2";
+    public const string GetPieces = "SELECT body FROM pieces WHERE document = ?1 AND name = ?2 ORDER BY number";
 
     private const string OfNamespace = "FROM documents WHERE kind = ?1 AND namespace = ?2";
     private const string OfPackage = OfNamespace + " AND package = ?3";

@@ -10,6 +10,12 @@ internal sealed class EntityWrite(IReadOnlyList<EntityRowChange> changes)
     /// <summary>True after the commit, false on a conflict. Continuations never run on the writer.</summary>
     public TaskCompletionSource<bool> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
+    /// <summary>The pieces of long code that are not written yet, in order.</summary>
+    public Queue<CodePiece> Pieces { get; } = new(changes.SelectMany(CodePiece.Of));
+
+    /// <summary>Whether pieces were committed, of which no document knows yet.</summary>
+    public bool IsAhead { get; set; }
+
     /// <summary>What the statements found, to be answered after the commit.</summary>
     public bool Applied { get; set; }
 
@@ -23,6 +29,26 @@ internal sealed class EntityWrite(IReadOnlyList<EntityRowChange> changes)
 /// <param name="Row">The new content.</param>
 /// <param name="Code">Code that goes with it; null keeps what is stored.</param>
 internal sealed record EntityRowChange(string DocumentId, string ExpectedRevision, EntityRow? Row, byte[]? Code);
+
+/// <summary>A part of code that is too long for one commit: pieces are committed one by one before the document that names them, so that other writes wait for one of them at most.</summary>
+internal readonly record struct CodePiece(string DocumentId, string Attachment, int Number, ReadOnlyMemory<byte> Bytes)
+{
+    /// <summary>Code of no more than this stands with its document's commit: some 20 ms of the writer.</summary>
+    public const int MostBytes = 4 << 20;
+
+    /// <summary>The pieces of a change in order; none when its code is short.</summary>
+    public static IEnumerable<CodePiece> Of(EntityRowChange change)
+    {
+        if (change is { Code: { Length: > MostBytes } code, Row.Attachment: { } attachment })
+        {
+            for (var number = 0; number * (long)MostBytes < code.Length; number++)
+            {
+                var first = number * MostBytes;
+                yield return new CodePiece(change.DocumentId, attachment, number, code.AsMemory(first, Math.Min(MostBytes, code.Length - first)));
+            }
+        }
+    }
+}
 
 /// <summary>What is stored of one document.</summary>
 internal sealed record EntityRow(

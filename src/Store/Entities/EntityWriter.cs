@@ -7,6 +7,7 @@ namespace Frusta.Store.Entities;
 
 /// <summary>The one writer of the entity store: takes what waits as groups, commits each once, and answers after the commit.</summary>
 /// <remarks>
+/// Long code is committed in pieces before its document (<see cref="CodePiece"/>), with other writes between them.
 /// Attachments that a write replaced go with a later group, without an fsync of their own: see <see cref="ReplacedCode"/>. What a crash leaves
 /// is swept at the start.
 /// </remarks>
@@ -18,9 +19,13 @@ internal sealed partial class EntityWriter : IAsyncDisposable
     private readonly Statement _insert;
     private readonly Statement _update;
     private readonly Statement _delete;
+    private readonly Statement _stored;
+    private readonly Statement _isNameUsed;
+    private readonly Statement _addPiece;
     private readonly Statement _attach;
     private readonly Statement _attached;
     private readonly Statement _detach;
+    private readonly Statement _detachPieces;
     private readonly ReplacedCode _replaced;
     private readonly Task _running;
     private bool _isOutOfRoom;
@@ -33,9 +38,13 @@ internal sealed partial class EntityWriter : IAsyncDisposable
         _insert = new Statement(connection, EntitySchema.Insert, 10);
         _update = new Statement(connection, EntitySchema.Update, 11);
         _delete = new Statement(connection, EntitySchema.Delete, 2);
-        _attach = new Statement(connection, EntitySchema.Attach, 3);
+        _stored = new Statement(connection, EntitySchema.Stored, 1);
+        _isNameUsed = new Statement(connection, EntitySchema.IsNameUsed, 2);
+        _addPiece = new Statement(connection, EntitySchema.AddPiece, 4);
+        _attach = new Statement(connection, EntitySchema.Attach, 4);
         _attached = new Statement(connection, EntitySchema.Attached, 2);
         _detach = new Statement(connection, EntitySchema.Detach, 2);
+        _detachPieces = new Statement(connection, EntitySchema.DetachPieces, 2);
         _replaced = new ReplacedCode(options, clock);
         SqliteFile.Execute(connection, EntitySchema.Sweep);
         _running = Task.Run(RunAsync);
@@ -55,7 +64,7 @@ internal sealed partial class EntityWriter : IAsyncDisposable
     {
         _waiting.Complete();
         await _running;
-        foreach (var statement in (ReadOnlySpan<Statement>)[_insert, _update, _delete, _attach, _attached, _detach])
+        foreach (var statement in (ReadOnlySpan<Statement>)[_insert, _update, _delete, _stored, _isNameUsed, _addPiece, _attach, _attached, _detach, _detachPieces])
         {
             statement.Dispose();
         }
@@ -68,19 +77,25 @@ internal sealed partial class EntityWriter : IAsyncDisposable
         var group = new List<EntityWrite>();
         while (await _waiting.NextAsync(group))
         {
-            Commit(group);
-            group.ForEach(_waiting.Written);
+            if (group is [{ Pieces.Count: > 0 } write] && CanBeAhead(write))
+            {
+                WriteAhead(write, group);
+            }
+            else
+            {
+                Write(group);
+            }
+
             group.Clear();
         }
     }
 
-    private void Commit(List<EntityWrite> group)
+    /// <summary>Writes a group whole, and answers.</summary>
+    private void Write(List<EntityWrite> group)
     {
         var due = _replaced.Due();
-        try
+        var isWritten = TryCommit(group, () =>
         {
-            Undo();
-            SqliteFile.Execute(_connection, "BEGIN IMMEDIATE");
             foreach (var write in group)
             {
                 write.Applied = Apply(write);
@@ -89,24 +104,70 @@ internal sealed partial class EntityWriter : IAsyncDisposable
             foreach (var (documentId, attachment) in due)
             {
                 _detach.Bind(1, documentId).Bind(2, attachment).Run();
+                _detachPieces.Bind(1, documentId).Bind(2, attachment).Run();
             }
+        });
+        if (isWritten)
+        {
+            _replaced.Forget(due.Count);
+            Answer(group);
+        }
+    }
 
+    /// <summary>Whether pieces can be written before their document: nothing that can be read now is changed by them, and no other writer was in between.</summary>
+    private bool CanBeAhead(EntityWrite write)
+    {
+        foreach (var change in write.Changes)
+        {
+            var revision = _stored.Bind(1, change.DocumentId).Scalar() as string ?? "";
+            var isNameUsed = !write.IsAhead && change.Code is not null && _isNameUsed.Bind(1, change.DocumentId).Bind(2, change.Row?.Attachment).Scalar() is not null;
+            if (isNameUsed || !string.Equals(revision, change.ExpectedRevision, StringComparison.Ordinal))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    /// <summary>Writes the next piece of a write, which goes on after the writes that wait now.</summary>
+    private void WriteAhead(EntityWrite write, List<EntityWrite> group)
+    {
+        if (TryCommit(group, () => Add(write.Pieces.Peek())))
+        {
+            write.Pieces.Dequeue();
+            write.IsAhead = true;
+            _waiting.GoOn(write);
+        }
+    }
+
+    /// <summary>Runs statements as one transaction; where it fails the group is refused.</summary>
+    private bool TryCommit(List<EntityWrite> group, Action statements)
+    {
+        try
+        {
+            Undo();
+            SqliteFile.Execute(_connection, "BEGIN IMMEDIATE");
+            statements();
             SqliteFile.Execute(_connection, "COMMIT");
+            return true;
         }
         catch (Exception exception)
         {
             // Whatever it was: the next ones must not wait for a writer that is gone.
             Refuse(group, exception);
-            return;
+            return false;
         }
+    }
 
+    private void Answer(List<EntityWrite> group)
+    {
         if (_isOutOfRoom && group.Exists(write => write.Applied))
         {
             _isOutOfRoom = false;
             LogInformationRoomAgain();
         }
 
-        _replaced.Forget(due.Count);
         foreach (var write in group)
         {
             foreach (var (documentId, attachment, bytes) in write.Applied ? write.Replaced : [])
@@ -114,8 +175,23 @@ internal sealed partial class EntityWriter : IAsyncDisposable
                 _replaced.Add(documentId, attachment, bytes);
             }
 
+            End(write);
             write.Done.TrySetResult(write.Applied);
         }
+    }
+
+    /// <summary>Gives back the room of a write that is over, and has the pieces of one that came to nothing deleted.</summary>
+    private void End(EntityWrite write)
+    {
+        foreach (var change in write is { IsAhead: true, Applied: false } ? write.Changes : [])
+        {
+            if (change is { Code.Length: > CodePiece.MostBytes, Row.Attachment: { } attachment })
+            {
+                _replaced.AddForsaken(change.DocumentId, attachment);
+            }
+        }
+
+        _waiting.Written(write);
     }
 
     private void Refuse(List<EntityWrite> group, Exception exception)
@@ -143,6 +219,8 @@ internal sealed partial class EntityWriter : IAsyncDisposable
         foreach (var write in group)
         {
             var document = write.Changes[0].DocumentId;
+            write.Applied = false;
+            End(write);
             write.Done.TrySetException(isOutOfRoom
                 ? new StoreFullException($"The disk has no room for the document '{document}'.", exception)
                 : new IOException($"The document '{document}' could not be written.", exception));
@@ -188,7 +266,7 @@ internal sealed partial class EntityWriter : IAsyncDisposable
             write.Replaced.Add((change.DocumentId, attachment, bytes));
         }
 
-        return change.Row is { } row ? Put(change, row) : _delete.Bind(1, change.DocumentId).Bind(2, change.ExpectedRevision).Run() > 0;
+        return change.Row is { } row ? Put(write, change, row) : _delete.Bind(1, change.DocumentId).Bind(2, change.ExpectedRevision).Run() > 0;
     }
 
     private (string Name, long Bytes)? AttachmentOf(EntityRowChange change)
@@ -197,7 +275,7 @@ internal sealed partial class EntityWriter : IAsyncDisposable
         return rows.Read() ? (rows.GetString(0), rows.GetInt64(1)) : null;
     }
 
-    private bool Put(EntityRowChange change, EntityRow row)
+    private bool Put(EntityWrite write, EntityRowChange change, EntityRow row)
     {
         var statement = change.ExpectedRevision.Length == 0 ? _insert : _update.Bind(11, change.ExpectedRevision);
         statement.Bind(1, change.DocumentId).Bind(2, row.Kind).Bind(3, row.Namespace).Bind(4, row.Package).Bind(5, row.Name)
@@ -209,11 +287,20 @@ internal sealed partial class EntityWriter : IAsyncDisposable
 
         if (change.Code is { } code && row.Attachment is { } attachment)
         {
-            _attach.Bind(1, change.DocumentId).Bind(2, attachment).Bind(3, code).Run();
+            while (write.Pieces.TryPeek(out var piece) && string.Equals(piece.DocumentId, change.DocumentId, StringComparison.Ordinal))
+            {
+                Add(write.Pieces.Dequeue());
+            }
+
+            var isInPieces = code.Length > CodePiece.MostBytes;
+            _attach.Bind(1, change.DocumentId).Bind(2, attachment).Bind(3, isInPieces ? Array.Empty<byte>() : code).Bind(4, isInPieces ? code.Length : null).Run();
         }
 
         return true;
     }
+
+    private void Add(CodePiece piece) =>
+        _addPiece.Bind(1, piece.DocumentId).Bind(2, piece.Attachment).Bind(3, piece.Number).Bind(4, piece.Bytes.ToArray()).Run();
 
     [LoggerMessage(EventId = 4001, Level = LogLevel.Error, Message = "A group of {Count} entity writes failed and was rolled back")]
     private partial void LogErrorGroupFailed(Exception exception, int count);

@@ -10,7 +10,12 @@ internal sealed class ReplacedCode(EntityStoreOptions options, TimeProvider cloc
     /// <summary>Each counts for no less than a page of the file, which bounds their number too.</summary>
     private const int LeastBytes = 4096;
 
+    // What one commit deletes: another write waits for it.
+    private const int MostDue = 256;
+    private const long MostBytesDue = 64 << 20;
+
     private readonly Queue<(string DocumentId, string Attachment, long Bytes, long ReplacedAt)> _kept = [];
+    private readonly Queue<(string DocumentId, string Attachment)> _forsaken = [];
     private long _bytes;
 
     public void Add(string documentId, string attachment, long bytes)
@@ -20,14 +25,18 @@ internal sealed class ReplacedCode(EntityStoreOptions options, TimeProvider cloc
         _bytes += counted;
     }
 
-    /// <summary>What is to be deleted now, oldest first. It stays here until <see cref="Forget"/>.</summary>
+    /// <summary>Code of a write that came to nothing after pieces of it were written: no call waits for it.</summary>
+    public void AddForsaken(string documentId, string attachment) => _forsaken.Enqueue((documentId, attachment));
+
+    /// <summary>What is to be deleted in the next commit, oldest first. It stays here until <see cref="Forget"/>.</summary>
     public List<(string DocumentId, string Attachment)> Due()
     {
-        var due = new List<(string, string)>();
+        var due = new List<(string, string)>(_forsaken.Take(1));
         var bytes = _bytes;
         foreach (var (documentId, attachment, size, replacedAt) in _kept)
         {
-            if (bytes <= options.ReplacedCodeBytes && clock.GetElapsedTime(replacedAt) < options.ReplacedCodeAge)
+            var isKept = bytes <= options.ReplacedCodeBytes && clock.GetElapsedTime(replacedAt) < options.ReplacedCodeAge;
+            if (isKept || due.Count == MostDue || _bytes - bytes >= MostBytesDue)
             {
                 break;
             }
@@ -39,9 +48,14 @@ internal sealed class ReplacedCode(EntityStoreOptions options, TimeProvider cloc
         return due;
     }
 
-    /// <summary>Forgets the oldest, which have been deleted.</summary>
+    /// <summary>Forgets the first of what was due, which have been deleted.</summary>
     public void Forget(int count)
     {
+        if (count > 0 && _forsaken.TryDequeue(out _))
+        {
+            count--;
+        }
+
         for (; count > 0; count--)
         {
             _bytes -= _kept.Dequeue().Bytes;

@@ -42,7 +42,7 @@ public sealed partial class SqliteEntityStore : IEntityStore, IAsyncDisposable
     public static SqliteEntityStore Open(string folder, EntityStoreOptions options, TimeProvider clock, ILogger<SqliteEntityStore> logger)
     {
         var path = Path.Combine(folder, FileName);
-        var connection = SqliteFile.OpenWriter(path, EntitySchema.Version, EntitySchema.Create, "FULL");
+        var connection = SqliteFile.OpenWriter(path, EntitySchema.Steps, "FULL");
         return new SqliteEntityStore(path, connection, options, clock, logger);
     }
 

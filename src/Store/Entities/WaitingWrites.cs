@@ -31,6 +31,9 @@ internal sealed class WaitingWrites(EntityStoreOptions options)
         }
     }
 
+    /// <summary>A piece of a large write is written; it goes on in its next turn, after the other large ones.</summary>
+    public void GoOn(EntityWrite write) => _large.Enqueue(write);
+
     /// <summary>The write is over, whatever came of it: what is being written is held as what waits is.</summary>
     public void Written(EntityWrite write)
     {

@@ -7,22 +7,21 @@ namespace Frusta.Store.Sqlite;
 /// <summary>Opens database files the way this room uses them: write-ahead log, no pool behind our back, the schema's version checked.</summary>
 internal static class SqliteFile
 {
-    /// <summary>Opens the one connection that writes, and brings an empty file to the given schema.</summary>
+    /// <summary>Opens the one connection that writes, and brings a file that is empty or of an older program to the schema of this one.</summary>
     /// <param name="path">The file; its folder is made when missing.</param>
-    /// <param name="version">Version of the schema that this program writes, from 1.</param>
-    /// <param name="schema">Statements that make the schema in an empty file.</param>
+    /// <param name="steps">Statements that make the schema of each version, from 1, out of the one before.</param>
     /// <param name="synchronous"><c>FULL</c> where a commit is a promise, <c>NORMAL</c> where the content can be rebuilt.</param>
     /// <exception cref="StoreFormatException">The file was written by a newer program.</exception>
-    public static SqliteConnection OpenWriter(string path, int version, string schema, string synchronous)
+    public static SqliteConnection OpenWriter(string path, IReadOnlyList<string> steps, string synchronous)
     {
         Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
         var connection = Open(path, SqliteOpenMode.ReadWriteCreate);
         try
         {
             Execute(connection, $"PRAGMA journal_mode=WAL; PRAGMA synchronous={synchronous}; PRAGMA journal_size_limit=67108864; PRAGMA wal_autocheckpoint=4000; PRAGMA cache_size=-65536;");
-            if (CheckVersion(connection, path, version) == 0)
+            for (var version = CheckVersion(connection, path, steps.Count); version < steps.Count; version++)
             {
-                Execute(connection, $"BEGIN IMMEDIATE; {schema} PRAGMA user_version={version}; COMMIT;");
+                Execute(connection, $"BEGIN IMMEDIATE; {steps[version]} PRAGMA user_version={version + 1}; COMMIT;");
             }
 
             return connection;
@@ -37,13 +36,13 @@ internal static class SqliteFile
     /// <summary>Opens a connection that only reads; it sees each commit of the writer from its next statement on.</summary>
     /// <exception cref="SqliteException">There is no such file, or it is damaged.</exception>
     /// <exception cref="StoreFormatException">The file was written by a newer program.</exception>
-    public static SqliteConnection OpenReader(string path, int version)
+    public static SqliteConnection OpenReader(string path, IReadOnlyList<string> steps)
     {
         var connection = Open(path, SqliteOpenMode.ReadWrite);
         try
         {
             Execute(connection, "PRAGMA query_only=1;");
-            CheckVersion(connection, path, version);
+            CheckVersion(connection, path, steps.Count);
             return connection;
         }
         catch

@@ -98,11 +98,70 @@ public sealed class SqliteEntityStoreTests : EntityStoreSuite
         Assert.Equal("three"u8.ToArray(), await Store.GetCodeAsync("acme/a", "c1", Cancelled));
     }
 
+    [Theory]
+    [InlineData(CodePiece.MostBytes)]
+    [InlineData(CodePiece.MostBytes + 1)]
+    [InlineData((3 * CodePiece.MostBytes) + 12_345)]
+    public async Task Code_of_any_length_is_read_as_it_was_written_also_under_a_name_that_had_other_code(int length)
+    {
+        var revision = "";
+        foreach (var bytes in (int[])[length, length - 1000, 17, length + CodePiece.MostBytes])
+        {
+            var code = new byte[bytes];
+            Random.Shared.NextBytes(code);
+            revision = await Store.PutAsync(Action("a", code: "c1") with { Revision = revision! }, code, Cancelled);
+
+            var stored = await Store.GetCodeAsync("acme/a", "c1", Cancelled);
+            Assert.True(code.AsSpan().SequenceEqual(stored));
+            using var lease = new ByteBudget(new ByteBudgetOptions { MaxBytes = 1L << 30, MaxSmallBytes = 1 }).Of("acme").Begin();
+            using var mapped = await Store.ReadCodeAsync("acme/a", "c1", lease, Cancelled);
+            Assert.True(code.AsSpan().SequenceEqual(mapped!.GetSpan()));
+            Assert.Equal(bytes, lease.Bytes);
+        }
+    }
+
+    [Fact]
+    public async Task Long_code_that_was_deleted_or_that_a_kill_left_half_written_is_nowhere_any_more()
+    {
+        var long1 = new byte[3 * CodePiece.MostBytes];
+        var revision = await Store.PutAsync(Action("a", code: "c1"), long1, Cancelled);
+        await Store.PutAsync(Action("b", code: "c1"), long1, Cancelled);
+        Assert.True(await Store.DeleteAsync("acme/a", revision!, Cancelled));
+        await Store.PutAsync(Trigger("t"), null, Cancelled);
+        Assert.Equal(3L, Ask("SELECT COUNT(*) FROM pieces"));
+        Spoil("INSERT INTO pieces VALUES ('acme/b', 'c2', 0, x'00'), ('acme/new', 'c1', 0, x'00')");
+
+        using var left = _folder.CopyAsIfKilled();
+        await using var reopened = Open(left);
+
+        Assert.Equal(3L, Ask("SELECT COUNT(*) FROM pieces", left));
+        Assert.Equal(long1, await reopened.GetCodeAsync("acme/b", "c1", Cancelled));
+    }
+
+    [Fact]
+    public async Task A_file_of_the_first_version_is_read_and_written()
+    {
+        using var folder = new TemporaryFolder();
+        using (var connection = SqliteFile.OpenWriter(folder.File(SqliteEntityStore.FileName), EntitySchema.Steps[..1], "FULL"))
+        {
+            SqliteFile.Execute(connection, "INSERT INTO attachments (document, name, body) VALUES ('acme/a', 'c1', zeroblob(9000000))");
+            SqliteFile.Execute(connection, "INSERT INTO documents VALUES ('acme/a', 0, 'acme', NULL, 'a', 1, 0, 'c1', '1-a', '{}')");
+        }
+
+        await using var store = Open(folder);
+        Assert.Equal(9_000_000, (await store.GetCodeAsync("acme/a", "c1", Cancelled))!.Length);
+        Assert.NotNull(await store.PutAsync(Action("a", code: "c2") with { Revision = "1-a" }, new byte[10_000_000], Cancelled));
+        await store.PutAsync(Trigger("t"), null, Cancelled);
+
+        Assert.Null(await store.GetCodeAsync("acme/a", "c1", Cancelled));
+        Assert.Equal(10_000_000, (await store.GetCodeAsync("acme/a", "c2", Cancelled))!.Length);
+    }
+
     [Fact]
     public void A_newer_schema_is_refused_in_words()
     {
         using var folder = new TemporaryFolder();
-        using (var connection = SqliteFile.OpenWriter(folder.File(SqliteEntityStore.FileName), EntitySchema.Version, EntitySchema.Create, "FULL"))
+        using (var connection = SqliteFile.OpenWriter(folder.File(SqliteEntityStore.FileName), EntitySchema.Steps, "FULL"))
         {
             SqliteFile.Execute(connection, "PRAGMA user_version=99");
         }
@@ -242,10 +301,12 @@ public sealed class SqliteEntityStoreTests : EntityStoreSuite
         return process.ExitCode;
     }
 
-    private void Spoil(string statement)
+    private void Spoil(string statement) => Ask(statement);
+
+    private object? Ask(string statement, TemporaryFolder? folder = null)
     {
-        using var connection = new SqliteConnection($"Data Source={_folder.File(SqliteEntityStore.FileName)};Pooling=False");
+        using var connection = new SqliteConnection($"Data Source={(folder ?? _folder).File(SqliteEntityStore.FileName)};Pooling=False");
         connection.Open();
-        SqliteFile.Execute(connection, statement);
+        return SqliteFile.Scalar(connection, statement);
     }
 }
