@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
@@ -49,6 +50,12 @@ public sealed class KestrelTests : IAsyncLifetime
         await _server.DisposeAsync();
         _loops.Dispose();
     }
+
+    /// <summary>What the kernel holds to be sent on the connections of a port.</summary>
+    private static long UnsentBytes(int port) => File.ReadLines("/proc/net/tcp").Skip(1)
+        .Select(static line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries))
+        .Where(fields => fields[1].EndsWith(string.Create(CultureInfo.InvariantCulture, $":{port:X4}"), StringComparison.Ordinal))
+        .Sum(static fields => fields[3] is "01" ? Convert.ToInt64(fields[4].Split(':')[0], 16) : 0);
 
     private static TaskCompletionSource Waiting { get; } = new();
 
@@ -114,6 +121,31 @@ public sealed class KestrelTests : IAsyncLifetime
         }
 
         await Gone.Task.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+    }
+
+    [Fact]
+    public async Task Of_an_answer_that_its_client_does_not_read_the_kernel_holds_little()
+    {
+        using var client = new TcpClient();
+        await client.ConnectAsync(IPAddress.Loopback, Address.Port, TestContext.Current.CancellationToken);
+        var body = new byte[16 << 20];
+        await client.GetStream().WriteAsync(Encoding.ASCII.GetBytes($"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: {body.Length}\r\n\r\n"), TestContext.Current.CancellationToken);
+        using var over = new CancellationTokenSource();
+        var sending = client.GetStream().WriteAsync(body, over.Token);
+
+        using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(1));
+        var (unsent, looks) = (-1L, 0);
+        while (looks < 10)
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System, patience.Token);
+            var now = UnsentBytes(Address.Port);
+            looks = now > 0 && now == unsent ? looks + 1 : 0;
+            unsent = now;
+        }
+
+        Assert.InRange(unsent, 1, 256 * 1024);
+        await over.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => sending.AsTask());
     }
 
     [Fact]

@@ -43,7 +43,7 @@ public abstract record EntityDocument
         var bytes = 0L;
         foreach (var pair in pairs)
         {
-            bytes += PairBytes + (2 * pair.Key.Length) + pair.Value.Length;
+            bytes += PairBytes + (2 * pair.Key.Length) + pair.Value.Length + (2 * (pair.Encryption?.Length ?? 0));
         }
 
         return bytes;
@@ -79,7 +79,7 @@ public sealed record ActionDocument : EntityDocument
 
     public IReadOnlyList<KeyValue> Parameters { get; init; } = [];
 
-    public override long SizeBytes => base.SizeBytes + SizeOf(Parameters);
+    public override long SizeBytes => base.SizeBytes + SizeOf(Parameters) + (2L * ((Exec.Main?.Length ?? 0) + (Exec.Image?.Length ?? 0)));
 
     public ActionLimits Limits { get; init; } = new();
 }

@@ -6,7 +6,7 @@ public sealed class ByteBudgetOptions
     private const long LeastMaxBytes = 256L << 20;
     private const long GreatestMaxBytes = 1L << 40;
 
-    /// <summary>Bytes that are held at a time, in all; 0 takes an eighth of this machine's or container's memory, and 256 MiB at least. One namespace holds at most a quarter of them, callers without a key together at most a tenth. 0, or 64 MiB to 1 TiB.</summary>
+    /// <summary>Bytes that are held at a time, in all; 0 takes an eighth of this machine's or container's memory, and 256 MiB at least. One namespace holds at most a quarter of them, callers without a key together at most a tenth; under 200 MiB that quarter is too small for the largest actions. 0, or 64 MiB to 1 TiB.</summary>
     public long MaxBytes { get; set; }
 
     /// <summary>Bytes beside these for what is small, at most 64 KiB each, so that what is large never keeps it out; shared out alike. 1 MiB to 1 TiB.</summary>

@@ -14,6 +14,9 @@ internal sealed class EntityBody : IDisposable
     /// <summary>Parameters of so many times their bound, as text, are measured only: what they become is never made.</summary>
     private const long MeasuredOnly = 8;
 
+    /// <summary>Bytes of a version as it was sent; no version is longer.</summary>
+    private const int MostVersionBytes = 4096;
+
     private static readonly string[] Members =
         ["exec", "parameters", "annotations", "limits", "version", "publish", "trigger", "action", "binding", "delAnnotations"];
 
@@ -93,7 +96,7 @@ internal sealed class EntityBody : IDisposable
             return null;
         }
 
-        var text = value.ValueKind == JsonValueKind.String ? value.GetString() : "";
+        var text = value.ValueKind == JsonValueKind.String && value.Length <= MostVersionBytes ? value.GetString() : "";
         return SemanticVersion.Parse(text) ?? throw new MalformedContentException(EntityTexts.VersionMalformed);
     }
 
@@ -168,7 +171,7 @@ internal sealed class EntityBody : IDisposable
             pairs[key] = new KeyValue(key, pair.Value.Minify(), pair.Init, pair.Encryption);
         }
 
-        size = pairs.Values.Sum(pair => (long)Encoding.UTF8.GetByteCount(pair.Key) + pair.Value.Length);
+        size = pairs.Values.Sum(pair => (long)Encoding.UTF8.GetByteCount(pair.Key) + pair.Value.Length + (pair.Encryption?.Length ?? 0));
         return [.. pairs.Values];
     }
 

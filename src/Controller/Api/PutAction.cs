@@ -48,11 +48,19 @@ internal sealed record PutAction(
         };
     }
 
+    /// <summary>Bytes of the names of annotations that are to go: all annotations of an action have no more.</summary>
+    private const int MostRemovedBytes = 1 << 20;
+
     private static IReadOnlySet<string> ReadRemoved(EntityBody body)
     {
         if (!body.TryGet("delAnnotations", out var removed))
         {
             return FrozenSet<string>.Empty;
+        }
+
+        if (removed.Length > MostRemovedBytes)
+        {
+            throw new MalformedContentException($"delAnnotations has {removed.Length} bytes, and at most {MostRemovedBytes} are read");
         }
 
         var keys = new HashSet<string>(StringComparer.Ordinal);

@@ -8,7 +8,7 @@ internal static class SemanticVersion
     public const string First = "0.0.1";
 
     /// <summary><c>major.minor.patch</c> of the first three parts, absent ones 0; null when it is no version.</summary>
-    public static string? Parse(string text)
+    public static string? Parse(ReadOnlySpan<char> text)
     {
         var trimmed = text.TrimEnd('.');
         if (trimmed.Length == 0)
@@ -16,12 +16,17 @@ internal static class SemanticVersion
             return null;
         }
 
-        var parts = trimmed.Split('.');
         Span<int> numbers = stackalloc int[3];
         numbers.Clear();
-        for (var i = 0; i < Math.Min(parts.Length, 3); i++)
+        var count = 0;
+        foreach (var part in trimmed.Split('.')) // the parts behind the third are never made: there can be millions
         {
-            if (!int.TryParse(parts[i], NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out numbers[i]) || numbers[i] < 0)
+            if (count == numbers.Length)
+            {
+                break;
+            }
+
+            if (!int.TryParse(trimmed[part], NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out numbers[count]) || numbers[count++] < 0)
             {
                 return null;
             }

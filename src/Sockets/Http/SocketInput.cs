@@ -13,7 +13,7 @@ internal sealed class SocketInput(StreamSocket socket) : PipeReader, IValueTaskS
     private const int MostAtOnce = 64 * 1024;
 
     // What one client sends without end does not keep the loop from the others: after so many bytes it is their turn.
-    private const int MostInTurn = 256 * 1024;
+    private const int MostInTurn = 64 * 1024;
 
     private readonly Lock _gate = new(); // between what arrives and a reader that is completed meanwhile
     private byte[] _buffer = [];

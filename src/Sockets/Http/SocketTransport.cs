@@ -17,6 +17,10 @@ public sealed partial class SocketTransport(EventLoops loops, int maxConnections
 {
     private const int Backlog = 512;
 
+    // Bytes that the kernel takes of an answer before they are on their way. Without it these are up to 4 MB for each client that does not read, which nobody counts.
+    private const int MostUnsentBytes = 64 * 1024;
+    private const int TcpNotSentLowAt = 25;
+
     public ValueTask<IConnectionListener> BindAsync(EndPoint endpoint, CancellationToken cancellationToken = default)
     {
         var socket = new Socket(endpoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
@@ -27,6 +31,7 @@ public sealed partial class SocketTransport(EventLoops loops, int maxConnections
                 socket.DualMode = true;
             }
 
+            socket.SetRawSocketOption((int)ProtocolType.Tcp, TcpNotSentLowAt, BitConverter.GetBytes(MostUnsentBytes)); // its connections inherit it
             socket.Bind(endpoint);
             socket.Listen(Backlog);
         }
