@@ -40,6 +40,7 @@ public sealed class RefusalTests(IsolatedHost host) : IClassFixture<IsolatedHost
     [Theory]
     [InlineData("io_setup", "(206, 0), 1, 0", 38)]
     [InlineData("seccomp", "(317, 277), 1, 0, 0", 38)]
+    [InlineData("shmget(SHM_HUGETLB)", "(29, 194), 0, 1 << 21, 0xa80", 22)]
     [InlineData("prctl(PR_SET_SECCOMP)", "(157, 167), 22, 2, 0, 0, 0", 22)]
     public async Task The_call_is_refused(string what, string arguments, int error)
     {
