@@ -127,6 +127,8 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
     private static async Task<(EgressNetwork? Network, string Reason)> CreateAsync(
         SandboxesOptions options, InstanceFolder instance, Spawner spawner, TimeProvider time, ILogger log, CancellationToken cancellationToken)
     {
+        // Before anything is made: when it cannot be had there is nothing to give back.
+        using var alone = await PacketForwarding.TakeLockAsync(time, cancellationToken);
         if (AddressBlock.Claim(options, instance) is not { } block)
         {
             return (null, $"Every part of {SandboxNetworkOptions.Section}:{nameof(options.Network.Subnet)} {options.Network.Subnet} overlaps a route of this host.");
@@ -140,7 +142,6 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
             return (null, noBridge);
         }
 
-        using var alone = await PacketForwarding.TakeLockAsync(time, cancellationToken);
         instance.Note(Ledger.Table, TableName(instance));
         var unbounded = await LoadRulesAsync(countConnections: true);
         if (unbounded is not null && await LoadRulesAsync(countConnections: false) is { } noRules)
