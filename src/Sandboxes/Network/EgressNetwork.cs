@@ -54,6 +54,9 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
     /// <summary>Networks that sandboxes can have at a time: one for each address, less those that are made ahead.</summary>
     internal int Most => Math.Max(1, AddressBlock.Addresses - _options.Network.Ready);
 
+    /// <summary>False where the kernel does not bound the connections that a sandbox opens to itself.</summary>
+    internal bool BoundsLoopback { get; private init; }
+
     private string LinkPrefix => LinksOf(_instance);
 
     /// <summary>Sets up bridge, rules and pool. To be called under the run lock.</summary>
@@ -150,7 +153,8 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
         }
 
         PacketForwarding.TurnOn();
-        return (new EgressNetwork(options, instance, spawner, block, time, log), unbounded ?? "");
+        using var tried = NetworkSlot.Create("", options.Network.LoopbackConnectionsPerSecond);
+        return (new EgressNetwork(options, instance, spawner, block, time, log) { BoundsLoopback = tried.BoundsLoopback }, unbounded ?? "");
 
         Task<string?> LoadRulesAsync(bool countConnections) => RunBatchAsync(
             spawner,
