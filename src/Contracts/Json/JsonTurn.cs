@@ -93,7 +93,7 @@ public sealed class JsonTurn : SynchronizationContext, IValueTaskSource<JsonTurn
     ValueTaskSourceStatus IValueTaskSource<JsonTurn?>.GetStatus(short token) =>
         Volatile.Read(ref _begun) ? ValueTaskSourceStatus.Succeeded : ValueTaskSourceStatus.Pending;
 
-    /// <remarks>Only who is awaited waits for a thread, and goes on there whatever the context was before.</remarks>
+    /// <remarks>The turn is queued for a thread only now, when somebody awaits it. The caller goes on on that thread, whatever its context was.</remarks>
     void IValueTaskSource<JsonTurn?>.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags)
     {
         (_continuation, _state) = (continuation, state);
