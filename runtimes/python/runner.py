@@ -122,25 +122,30 @@ class Environment:
     """Sets the variables of a run, where user code reads them.
 
     They are not set through os.environ alone: setenv of the C library keeps every value that a variable ever had, so that a busy
-    action would end for want of memory. putenv takes our own memory instead, which is freed a run later.
+    action would end for want of memory. putenv takes our own memory instead, and looks at it until it is given other memory for the
+    same name: nothing is freed before that, also when user code raises something here.
     """
 
     def __init__(self):
         self._environ, self._environb = os.environ, os.environb
         self._data = os.environ._data  # of both
         self._variables = {}  # by member: name, name in bytes, text, value in bytes, and the memory that the C library was given
+        self._given = []  # those that the C library may have and that are not above yet
 
     def set_of_run(self, message):
         for member, text in message.items():
             variable = self._variables.get(member)
             if variable is None or variable[2] != text:
-                variable = self._variables[member] = self._variable(member, text)
+                variable = self._variable(member, text)
+                self._given.append(variable)
             name, encoded, _, value, line = variable
             if putenv:
                 putenv(line)  # also of a value that stays, for code that has set another in the C library
                 self._data[encoded] = value
             else:
                 self._environ[name] = text
+            self._variables[member] = variable
+        self._given.clear()
         if os.__dict__.get("environ") is not self._environ or self._environ._data is not self._data:
             self._environ._data = self._data
             self._set_in("environ", self._environ, {self._variables[member][0]: text for member, text in message.items()})

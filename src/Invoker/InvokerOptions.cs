@@ -94,7 +94,7 @@ public sealed class PoolOptions
     /// <summary>Percent of the memory of the machine or its cgroup that must be available: below it idle sandboxes are ended at once. 0 to 90; 0 looks at no memory.</summary>
     public int AvailablePercent { get; set; } = 5;
 
-    /// <summary>Milliseconds after which an idle sandbox is paused: nothing in it runs until the next call. One that used more than 50 ms of the cores in a second of idleness is paused at once, and ended where sandboxes cannot be paused. 0 to 86400000.</summary>
+    /// <summary>Milliseconds after which an idle sandbox is paused: nothing in it runs until the next call. One that used more than 50 ms of the cores in a second of idleness is paused within the two seconds that it takes to see that, and ended where sandboxes cannot be paused. 0 to 86400000.</summary>
     public int PauseGraceMs { get; set; } = 10_000;
 
     /// <summary>Percent of ten seconds in which something stood still for want of memory (Linux: pressure stall information), above which idle sandboxes are ended while less than a tenth of the machine's memory is available. 1 to 100.</summary>

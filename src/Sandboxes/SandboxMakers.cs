@@ -11,8 +11,24 @@ public static class SandboxMakers
 {
     /// <summary>Cleans up after killed servers, then makes the maker that the options name or, left to choose, the one that isolates best.</summary>
     /// <returns>The maker, and where the server must listen for calls of functions to the platform (null: functions have no network of their own).</returns>
-    /// <exception cref="InvalidOperationException">The options demand what this host cannot do.</exception>
+    /// <exception cref="InvalidOperationException">The options demand what this host cannot do, or a file of ours cannot be used; the message says which and what to do.</exception>
     public static async Task<(ISandboxMaker Maker, IPEndPoint? ApiEndpoint)> CreateAsync(
+        SandboxesOptions options, TimeProvider time, ILoggerFactory logs, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await ChooseAsync(options, time, logs, cancellationToken);
+        }
+        catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
+        {
+            throw new InvalidOperationException(
+                $"Sandboxes cannot be prepared: {refused.Message} Their files are in the run folder '{InstanceFolder.RunFolder(options)}'; "
+                + $"name another one with {SandboxesOptions.Section}:{nameof(options.RunFolder)} where that one cannot be used.",
+                refused);
+        }
+    }
+
+    private static async Task<(ISandboxMaker Maker, IPEndPoint? ApiEndpoint)> ChooseAsync(
         SandboxesOptions options, TimeProvider time, ILoggerFactory logs, CancellationToken cancellationToken)
     {
         await SandboxLeftovers.CleanAsync(options, time, logs.CreateLogger(typeof(SandboxLeftovers)), cancellationToken);

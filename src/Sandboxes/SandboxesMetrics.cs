@@ -6,7 +6,7 @@ namespace Frusta.Sandboxes;
 internal static class SandboxesMetrics
 {
     private static readonly Meter Meter = new("Frusta.Sandboxes");
-    private static readonly Histogram<double> StartDuration = Meter.CreateHistogram<double>("sandbox_start_seconds", "s", "From the order to the connection.");
+    private static readonly Histogram<double> StartDuration = Meter.CreateHistogram<double>("sandbox_start_seconds", "s", "From the order to the hello.");
     private static readonly Counter<long> StartFailures = Meter.CreateCounter<long>("sandbox_start_failures", description: "Sandboxes that did not come up.");
     private static readonly Counter<long> Stops = Meter.CreateCounter<long>("sandbox_stops", description: "Sandboxes that were ended and given back.");
     private static readonly UpDownCounter<long> Running = Meter.CreateUpDownCounter<long>("sandbox_running", description: "Sandboxes that run.");

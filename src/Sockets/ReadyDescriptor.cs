@@ -229,9 +229,6 @@ public abstract unsafe class ReadyDescriptor : IWatched, IDisposable
         }
     }
 
-    /// <summary>True while somebody waits for room to write.</summary>
-    private protected bool IsRoomAwaited => Volatile.Read(ref _writableAwaited) == 1;
-
     /// <summary>As <see cref="TryAwait"/>, when a report is sure to come.</summary>
     private protected void AwaitReport() => Interlocked.Exchange(ref _state, Awaited);
 

@@ -5,9 +5,9 @@ namespace Frusta.Sockets;
 
 /// <summary>Two pipes, one for each direction. Bytes are all that comes through them: a descriptor cannot be passed.</summary>
 /// <remarks>
-/// Whoever holds the other ends may do to them what he likes: enlarge or shrink the buffers (to 1 MiB and 4 KiB), make each write a packet, open
-/// the other direction of a pipe where he owns it. None of that makes a call here wait, since our ends are descriptions of their own, nor lets
-/// one copy more than a buffer holds. What is lost or doubled by it are the bytes of his own pipes.
+/// The process that holds the other ends may do anything to them: enlarge or shrink the buffers (to 1 MiB and 4 KiB), make each write a packet, open
+/// the other direction of a pipe where it owns it. None of that makes a call here wait, since our ends are descriptions of their own. None of it lets
+/// a call copy more than a buffer holds. Such a process loses or doubles only bytes of its own pipes.
 /// </remarks>
 public abstract unsafe partial class ReadyPipes : ReadyDescriptor
 {

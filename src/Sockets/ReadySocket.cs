@@ -13,6 +13,10 @@ public abstract unsafe partial class ReadySocket : ReadyDescriptor
     private readonly Socket _socket;
     private readonly SafeSocketHandle _handle;
 
+    // One watch is for what comes and for room: threads that change it for the one and for the other must know of each other.
+    private readonly Lock _watching = new();
+    private uint _room;
+
     /// <param name="socket">Connected; from now on this one's.</param>
     /// <param name="loops">One of them will watch it.</param>
     protected ReadySocket(Socket socket, EventLoops loops)
@@ -27,7 +31,10 @@ public abstract unsafe partial class ReadySocket : ReadyDescriptor
     {
         MayBeOutOfOrder();
         AwaitReport();
-        TryChangeWatch(_handle, WhileReading | (IsRoomAwaited ? Epoll.Writable : 0));
+        lock (_watching)
+        {
+            TryChangeWatch(_handle, WhileReading | _room);
+        }
     }
 
     protected override void Shut()
@@ -49,16 +56,20 @@ public abstract unsafe partial class ReadySocket : ReadyDescriptor
     private protected override void BeginWatch() => WatchAlso(_handle, WhileReading);
 
     /// <remarks>Room is watched for only then: a socket would report it each time that the other side has read.</remarks>
-    private protected override bool TryWatchRoom() => TryChangeBoth(WhileReading | Epoll.Writable);
+    private protected override bool TryWatchRoom() => TryWatchRoom(Epoll.Writable);
 
-    private protected override void RoomCame() => TryChangeBoth(WhileReading);
+    private protected override void RoomCame() => TryWatchRoom(0);
 
     private protected override void CloseEnds() => _socket.Dispose();
 
-    private bool TryChangeBoth(uint events)
+    private bool TryWatchRoom(uint room)
     {
         MayBeOutOfOrder();
-        return TryChangeWatch(_handle, events);
+        lock (_watching)
+        {
+            _room = room;
+            return TryChangeWatch(_handle, WhileReading | room);
+        }
     }
 
     [LibraryImport("libc", SetLastError = true)]

@@ -152,7 +152,7 @@ public sealed class NodeRunnerTests(RuntimeFixture runtimes)
         var said = await node.InitAndRunAsync(code);
 
         Assert.Equal(new Said(RuntimeAnswerKind.Closed, false, null, 0), said);
-        await node.Closed.Task.WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);
+        await node.ClosedAsync();
         Assert.Equal(RuntimeAnswerKind.Closed, (await node.RunAsync()).Kind);
     }
 
@@ -162,7 +162,7 @@ public sealed class NodeRunnerTests(RuntimeFixture runtimes)
         await using var node = await runtimes.StartNodeAsync();
         await node.InitAndRunAsync("function main() { setTimeout(() => process.exit(0), 20); return {}; }");
 
-        await node.Closed.Task.WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);
+        await node.ClosedAsync();
 
         Assert.True(node.Client.IsDead);
     }
@@ -223,7 +223,7 @@ public sealed class NodeRunnerTests(RuntimeFixture runtimes)
             }
             """);
 
-        await node.Closed.Task.WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);
+        await node.ClosedAsync();
 
         Assert.Equal(RuntimeAnswerKind.Closed, (await node.RunAsync()).Kind);
     }

@@ -247,7 +247,43 @@ public sealed class RunVariablesTests(RuntimeFixture runtimes)
     [InlineData("os.environ = os.environ.copy(); os.environ['__OW_ACTIVATION_ID'] = 'old'")]
     public async Task Each_run_of_Python_sees_its_own_values_whatever_an_earlier_one_did(string harm) => await AssertOwnValuesAsync("python:3.11", PythonHarmed, harm);
 
-    /// <summary>Whoever replaced the environment wanted what he put there.</summary>
+    /// <summary>
+    /// The C library compares the names of what it has with that of what it is given: it must find no memory there that another thread has taken since.
+    /// This one takes what was freed just before it compares.
+    /// </summary>
+    [Fact]
+    public async Task The_C_library_of_Python_never_looks_at_a_variable_that_was_freed()
+    {
+        const int Runs = 20;
+        const string Code = """
+            import ctypes, __main__ as runner
+            lines = ctypes.POINTER(ctypes.c_char_p).in_dll(ctypes.CDLL(None), 'environ')
+            put, taken = runner.putenv, []
+            def take_and_put(line):
+                taken.extend(b'%s' % (b'x' * len(line)) for _ in range(1000))
+                return put(line)
+            runner.putenv = take_and_put
+            def main(args):
+                at = 0
+                while lines[at]:
+                    at += 1
+                return {'count': at}
+            """;
+        await using var python = await runtimes.StartPythonAsync();
+        Assert.True((await python.InitAsync(Code)).Ok);
+
+        var counts = new List<int>();
+        for (var run = 0; run < Runs; run++)
+        {
+            var said = await python.RunAsync();
+            Assert.True(said.Ok, said.Body);
+            counts.Add(JsonNode.Parse(said.Body!)!["count"]!.GetValue<int>());
+        }
+
+        Assert.Single(counts.Distinct());
+    }
+
+    /// <summary>Code that replaced the environment wanted what it put there.</summary>
     [Theory]
     [InlineData("nodejs:20", "let n = 0; function main() { if (n++ === 0) process.env = Object.freeze({...process.env, MINE: 'x'}); return {mine: process.env.MINE}; }")]
     [InlineData("nodejs:20", "let n = 0; function main() { if (n++ === 0) process.env = {...process.env, MINE: 'x'}; return {mine: process.env.MINE}; }")]

@@ -67,7 +67,6 @@ public sealed class LiveRuntime : IAsyncDisposable
     {
         Sandbox = sandbox;
         Client = new FramesClient(sandbox.Channel, family, RuntimeFixture.MaxResultBytes, loops);
-        Client.Closed = _ => Closed.TrySetResult();
         Client.Start();
         _output = new OutputCollector(sandbox.StandardOutput, sandbox.StandardError, Client, pump, TimeProvider.System);
     }
@@ -76,7 +75,15 @@ public sealed class LiveRuntime : IAsyncDisposable
 
     public FramesClient Client { get; }
 
-    public TaskCompletionSource Closed { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    /// <summary>Waits until the client has seen that the channel is closed, or was violated.</summary>
+    public async Task ClosedAsync()
+    {
+        using var giveUp = new CancellationTokenSource(TimeSpan.FromMinutes(1));
+        while (!Client.IsDead)
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(5), TimeProvider.System, giveUp.Token);
+        }
+    }
 
     /// <summary>Log lines of the last activation without their time.</summary>
     public string[] Logs { get; private set; } = [];

@@ -64,7 +64,7 @@ internal sealed class ActionSlots
     /// <summary>True while one that is idle has not been measured since a run that may have changed what it uses.</summary>
     public bool HasUnseen => _idle.Unseen > 0;
 
-    /// <summary>True once the action has another revision, or none: what idles is to be ended, and what runs when nothing waits for it. Set by the room.</summary>
+    /// <summary>True once the action has another revision, or none, or the pool closes: what idles is to be ended, and what runs when nothing waits for it. Set by the room.</summary>
     public bool IsRetired
     {
         get => _retired;
@@ -396,6 +396,15 @@ internal sealed class ActionSlots
         }
     }
 
+    /// <summary>Takes the sandbox out when it is idle, and was seen to grow since its last run.</summary>
+    internal bool TakeIfGrown(Slot slot)
+    {
+        lock (_lock)
+        {
+            return slot.HasGrown && _idle.Remove(slot);
+        }
+    }
+
     /// <summary>Counts an idle sandbox by what it uses from now on; one that was taken meanwhile keeps its limit. True when it has been seen to grow while it was idle.</summary>
     internal bool Measured(Slot slot, long bytes, long nowUs)
     {
@@ -474,6 +483,7 @@ internal sealed class ActionSlots
         slot.Uses++;
         slot.WorthThen = _ledger.WorthOfLastEnded;
         slot.FirstIdleBytes = 0;
+        slot.HasGrown = false;
         _rule.RunBegan(slot);
     }
 

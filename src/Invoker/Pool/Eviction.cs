@@ -115,6 +115,7 @@ internal sealed class Eviction(RoomRules rules, RoomLedger ledger, StemCells cel
     public void Stop(Slot slot, List<PoolAction> actions)
     {
         slot.State = SlotState.Stopping;
+        holding.Forget(slot);
         _stoppingBytes += slot.ChargedBytes;
         _stopping++;
         actions.Add(new PoolAction(PoolActionKind.Stop, slot, null));

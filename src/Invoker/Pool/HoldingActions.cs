@@ -40,12 +40,26 @@ internal sealed class HoldingActions(RoomRules rules)
         }
     }
 
-    /// <summary>The sandbox was seen to grow while it was idle: it is the first that goes.</summary>
+    /// <summary>The sandbox was seen to grow while it was idle: it is the first that goes, unless it runs before.</summary>
     public void Grew(Slot slot)
     {
-        if (!_grown.Contains(slot))
+        if (slot.GrownAt < 0)
         {
+            slot.GrownAt = _grown.Count;
             _grown.Add(slot);
+        }
+    }
+
+    /// <summary>The sandbox is none of those that grew, any more: it is being ended, or was asked about.</summary>
+    public void Forget(Slot slot)
+    {
+        if (slot.GrownAt >= 0)
+        {
+            var last = _grown[^1];
+            _grown[slot.GrownAt] = last;
+            last.GrownAt = slot.GrownAt;
+            _grown.RemoveAt(_grown.Count - 1);
+            slot.GrownAt = -1;
         }
     }
 
@@ -66,8 +80,8 @@ internal sealed class HoldingActions(RoomRules rules)
         worth = 0;
         while (_grown is [.., var grown])
         {
-            _grown.RemoveAt(_grown.Count - 1);
-            if (grown.FirstIdleBytes > 0 && grown.Owner!.TakeIfIdle(grown))
+            Forget(grown);
+            if (grown.Owner!.TakeIfGrown(grown))
             {
                 return grown;
             }

@@ -117,7 +117,8 @@ internal sealed class IdleSlots(RoomRules rules, RoomLedger ledger, FamilyCost f
             slot.FirstIdleBytes = bytes;
         }
 
-        return bytes > slot.FirstIdleBytes + (slot.FirstIdleBytes / 4) + rules.GrownBytes;
+        slot.HasGrown |= bytes > slot.FirstIdleBytes + (slot.FirstIdleBytes / 4) + rules.GrownBytes;
+        return slot.HasGrown;
     }
 
     /// <summary>One that stands still does not grow: once it was measured after its grace nothing more is to be seen.</summary>

@@ -53,7 +53,7 @@ internal sealed class Room
 
             share.Actions++;
             var cost = CostOf(family);
-            var slots = new ActionSlots(key, share, _rules, Ledger, cost, family, limitBytes, maxInstances) { ColdStartUs = cost.ColdStartUs };
+            var slots = new ActionSlots(key, share, _rules, Ledger, cost, family, limitBytes, maxInstances) { ColdStartUs = cost.ColdStartUs, IsRetired = _closing };
             _actions.Add(slots);
             return slots;
         }
@@ -247,8 +247,8 @@ internal sealed class Room
     {
         lock (_lock)
         {
-            slots.IsRetired = retired;
-            EndIdleOf(slots, retired, actions);
+            slots.IsRetired = retired || _closing;
+            EndIdleOf(slots, slots.IsRetired, actions);
             Decide(nowUs, actions);
         }
     }
@@ -343,13 +343,17 @@ internal sealed class Room
         }
     }
 
-    /// <summary>From now on nothing starts for its own sake, what waits is refused, and all that idles is ended.</summary>
+    /// <summary>From now on nothing starts for its own sake, what waits is refused, and all that idles is ended: now, or when its start or its run has ended.</summary>
     public void Close(long nowUs, List<PoolAction> actions)
     {
         lock (_lock)
         {
             _closing = true;
-            _actions.ForEach(slots => slots.RefuseWaiting(nowUs, actions));
+            _actions.ForEach(slots =>
+            {
+                slots.IsRetired = true;
+                slots.RefuseWaiting(nowUs, actions);
+            });
             EndIdle(actions);
         }
     }

@@ -55,7 +55,10 @@ internal sealed class RoomLedger(RoomRules rules)
         set => Volatile.Write(ref _worthOfLastEnded, value);
     }
 
-    /// <summary>Says whether somebody waits. What is reserved is read behind it, as whoever releases looks behind that.</summary>
+    /// <summary>
+    /// Says whether an action waits. This is written before the bytes that are reserved are read; who releases bytes does so before reading this. So
+    /// either the bytes are seen or the wait is.
+    /// </summary>
     public void TellThatSomebodyWaits(bool waits) => Interlocked.Exchange(ref _somebodyWaits, waits ? 1 : 0);
 
     /// <summary>Counts an idle sandbox by these bytes from now on, though never by more than its limit.</summary>

@@ -50,6 +50,12 @@ internal sealed class Slot(int number, string family, long limitBytes)
     /// <summary>Bytes that it was seen to use when it was first measured after its last run; 0 before that.</summary>
     public long FirstIdleBytes { get; set; }
 
+    /// <summary>True when it was seen to grow while it was idle, and has not run since.</summary>
+    public bool HasGrown { get; set; }
+
+    /// <summary>Place among those that grew (<see cref="HoldingActions"/>); -1 when it is none of them. Guarded by the room's lock.</summary>
+    public int GrownAt { get; set; } = -1;
+
     /// <summary>Runs that it has begun.</summary>
     public int Uses { get; set; }
 

@@ -49,7 +49,6 @@ public sealed class FramesClient : ReadyPipes, IRuntimeClient, IValueTaskSource<
     private ActivationId _id;
     private bool _initializing;
     private int _state = Idle;
-    private int _told;
     private int _send = Sent;
     private RuntimeAnswer _early;
     private TaskCompletionSource? _room;
@@ -74,16 +73,13 @@ public sealed class FramesClient : ReadyPipes, IRuntimeClient, IValueTaskSource<
         _maxResultBytes = maxResultBytes;
     }
 
-    /// <summary>Called once, when the channel is closed or was violated, from the thread that saw it; not after <see cref="Abort"/> or disposal.</summary>
-    public Action<FramesClient>? Closed { get; set; }
-
     /// <summary>What the runner said in its hello, such as <c>{"family":"nodejs","version":"20.1.0"}</c>; empty before.</summary>
     public string Hello { get; private set; } = "";
 
-    /// <summary>True when no exchange is possible any more.</summary>
+    /// <summary>True when no exchange is possible any more: the channel is closed, or was violated.</summary>
     public bool IsDead => Volatile.Read(ref _state) == Dead;
 
-    /// <summary>Begins to receive. Call it once, after <see cref="Closed"/> is set.</summary>
+    /// <summary>Begins to receive. Call it once.</summary>
     public void Start()
     {
         Watch();
@@ -161,10 +157,9 @@ public sealed class FramesClient : ReadyPipes, IRuntimeClient, IValueTaskSource<
         }
     }
 
-    /// <summary>Makes the client useless without telling <see cref="Closed"/>; true when an exchange was in flight, which the caller then completes.</summary>
+    /// <summary>Makes the client useless; true when an exchange was in flight, which the caller then completes.</summary>
     private bool End()
     {
-        Interlocked.Exchange(ref _told, 1);
         var inFlight = Interlocked.Exchange(ref _state, Dead) == InFlight;
         Shut(); // no byte of the request is sent from here on, so that its memory may be used for others' requests
         return inFlight;
@@ -434,11 +429,6 @@ public sealed class FramesClient : ReadyPipes, IRuntimeClient, IValueTaskSource<
     {
         var inFlight = Interlocked.Exchange(ref _state, Dead) == InFlight;
         Shut();
-        if (Interlocked.Exchange(ref _told, 1) == 0)
-        {
-            Closed?.Invoke(this);
-        }
-
         if (inFlight && Interlocked.Exchange(ref _send, Sent) == AnswerWaits)
         {
             Complete(_early); // it came before the end did

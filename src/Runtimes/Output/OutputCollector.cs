@@ -171,8 +171,8 @@ public sealed class OutputCollector : IDisposable
     }
 
     /// <summary>
-    /// Reads, and has the pipes watched when nothing came for long; true when more is left. Only here, where no activation runs: one that wrote and
-    /// answered while the watch began would have its answer reported before its output.
+    /// Reads, and has the pipes watched when nothing came for long; true when more is left. The watch begins only here, where no activation runs: if it
+    /// began during a run, the kernel could report the answer of that run before its output.
     /// </summary>
     private bool Look(int most)
     {

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Frusta.Sockets;
 using Microsoft.Win32.SafeHandles;
 
@@ -104,14 +105,16 @@ public sealed class OutputPump : IDisposable
     {
         Span<EpollEvent> events = stackalloc EpollEvent[EventsAtOnce];
         var idleTicks = 0;
+        var tickBegan = Stopwatch.GetTimestamp();
         while (!Volatile.Read(ref _stopped))
         {
-            var timeout = _again.Count > 0 ? 0 : _tickMs;
+            var leftMs = (int)Math.Ceiling(Math.Max(0, _tickMs - Stopwatch.GetElapsedTime(tickBegan).TotalMilliseconds));
+            var timeout = _again.Count > 0 ? 0 : leftMs;
             if (idleTicks >= _idleTicksBeforeSleep)
             {
                 // Asleep is said first and the numbers are looked at again: whoever notes one after that look signals.
                 Interlocked.Exchange(ref _asleep, 1);
-                timeout = AnyInFlight() ? _tickMs : -1;
+                timeout = AnyInFlight() ? leftMs : -1;
             }
 
             var count = Epoll.Wait(_epoll, events, timeout);
@@ -124,8 +127,13 @@ public sealed class OutputPump : IDisposable
                 ReadAlong(happened.Data);
             }
 
-            Volatile.Write(ref _tick, _tick + 1);
-            idleTicks = WatchLongRunning() ? 0 : idleTicks + 1;
+            // By the clock, not by the rounds, of which there are thousands a second while an action writes without end.
+            if (Stopwatch.GetElapsedTime(tickBegan).TotalMilliseconds >= _tickMs)
+            {
+                tickBegan = Stopwatch.GetTimestamp();
+                Volatile.Write(ref _tick, _tick + 1);
+                idleTicks = WatchLongRunning() ? 0 : idleTicks + 1;
+            }
         }
     }
 

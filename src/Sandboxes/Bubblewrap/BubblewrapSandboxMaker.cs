@@ -212,6 +212,11 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
         if (_network is not null)
         {
             Say(networkReason.Length == 0, limits, $"{_options.Network.Connections} connections", $"Connections of a sandbox are not counted. {networkReason}");
+            Say(
+                _network.BoundsLoopback,
+                limits,
+                $"{_options.Network.LoopbackConnectionsPerSecond} connections a second to itself",
+                "Connections of a sandbox to itself are not bounded by a rate: the kernel has no such rule. Load its modules nf_tables and nft_limit, or take a kernel that has them.");
         }
 
         Say(_cgroups is { Freezes: true }, limits, $"idle ones stand still ({_cgroups?.FreezerWords})", "An idle sandbox is not paused; one that uses a core while idle is ended.");

@@ -32,6 +32,7 @@ internal static class SystemCallFilter
     private const uint SameProcess = 0x10000;
     private const uint MapHugePages = 0x40000;
     private const uint FileOfHugePages = 4;
+    private const uint SharedHugePages = 0x800;
     private const uint FirstX32Call = 0x40000000;
 
     private const int NumberOffset = 0;
@@ -48,6 +49,7 @@ internal static class SystemCallFilter
     private static readonly Call Socket = new("socket", 41, 198);
     private static readonly Call Map = new("mmap", 9, 222);
     private static readonly Call MemoryFile = new("memfd_create", 319, 279);
+    private static readonly Call SharedMemory = new("shmget", 29, 194);
     private static readonly Call SetSocketOption = new("setsockopt", 54, 208);
 
     private static readonly Call[] Missing = [new("clone3", 435, 435), new("io_setup", 206, 0), new("seccomp", 317, 277)];
@@ -112,6 +114,7 @@ internal static class SystemCallFilter
             .. When(NumbersOf([SetSocketOption])[0], SocketOptionRules()),
             .. When(NumbersOf([Map])[0], HugePageRules(FourthArgument, MapHugePages)),
             .. When(NumbersOf([MemoryFile])[0], HugePageRules(SecondArgument, FileOfHugePages)),
+            .. When(NumbersOf([SharedMemory])[0], HugePageRules(ThirdArgument, SharedHugePages)),
             Return(Allow),
         ];
 

@@ -52,7 +52,7 @@ internal abstract class Cgroup(Freezer? freezer)
         }
     }
 
-    /// <summary>Kills everything inside, frozen or not. True when it was frozen.</summary>
+    /// <summary>Kills everything inside, frozen or not. True when a pause ends with that.</summary>
     internal bool Kill()
     {
         KillAll();

@@ -4,7 +4,10 @@ namespace Frusta.Sandboxes.Cgroups;
 internal abstract class Freezer
 {
     private readonly Lock _lock = new();
-    private bool _frozen;
+
+    // The kernel was asked to freeze, and may have done so in part although it then refused.
+    private bool _isToBeThawed;
+    private bool _paused;
     private bool _ending;
 
     /// <summary>True where a process that was killed while it was frozen ends only when it is thawed.</summary>
@@ -16,51 +19,52 @@ internal abstract class Freezer
     /// <summary>Removes the group, when it is one of its own; false while something is in it.</summary>
     internal abstract bool TryRemove();
 
-    /// <summary>From now on nothing in it runs. False when that was so before, or when the sandbox is being ended.</summary>
+    /// <summary>From now on nothing in it runs: a pause has begun. False when that was so before, or when the sandbox is being ended.</summary>
     /// <exception cref="IOException">The kernel refused.</exception>
     internal bool Freeze()
     {
         lock (_lock)
         {
-            if (_frozen || _ending)
+            if (_paused || _ending)
             {
                 return false;
             }
 
-            // Before the write: one that fails half way is to be thawed as well.
-            _frozen = true;
+            _isToBeThawed = true;
             Set(frozen: true);
+            _paused = true;
             return true;
         }
     }
 
-    /// <summary>Lets it go on where it stood. False when it was not frozen.</summary>
+    /// <summary>Lets it go on where it stood. True when a pause ends with that.</summary>
     /// <exception cref="IOException">The kernel refused.</exception>
     internal bool Thaw()
     {
         lock (_lock)
         {
-            if (!_frozen)
+            if (!_isToBeThawed)
             {
                 return false;
             }
 
             Set(frozen: false);
-            _frozen = false;
-            return true;
+            var was = _paused;
+            (_isToBeThawed, _paused) = (false, false);
+            return was;
         }
     }
 
-    /// <summary>To be called when all in it has been killed: lets that end, and freezes nothing any more. False when it was not frozen.</summary>
+    /// <summary>To be called when all in it has been killed: lets that end, and freezes nothing any more. True when a pause ends with that.</summary>
     internal bool Release()
     {
         lock (_lock)
         {
-            var was = _frozen;
-            (_frozen, _ending) = (false, true);
+            var (was, isToBeThawed) = (_paused, _isToBeThawed);
+            (_paused, _isToBeThawed, _ending) = (false, false, true);
             try
             {
-                if (was && KeepsTheKilled)
+                if (isToBeThawed && KeepsTheKilled)
                 {
                     Set(frozen: false);
                 }

@@ -54,6 +54,9 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
     /// <summary>Networks that sandboxes can have at a time: one for each address, less those that are made ahead.</summary>
     internal int Most => Math.Max(1, AddressBlock.Addresses - _options.Network.Ready);
 
+    /// <summary>False where the kernel does not bound the connections that a sandbox opens to itself.</summary>
+    internal bool BoundsLoopback { get; private init; }
+
     private string LinkPrefix => LinksOf(_instance);
 
     /// <summary>Sets up bridge, rules and pool. To be called under the run lock.</summary>
@@ -127,6 +130,8 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
     private static async Task<(EgressNetwork? Network, string Reason)> CreateAsync(
         SandboxesOptions options, InstanceFolder instance, Spawner spawner, TimeProvider time, ILogger log, CancellationToken cancellationToken)
     {
+        // Before anything is made: when it cannot be had there is nothing to give back.
+        using var alone = await PacketForwarding.TakeLockAsync(time, cancellationToken);
         if (AddressBlock.Claim(options, instance) is not { } block)
         {
             return (null, $"Every part of {SandboxNetworkOptions.Section}:{nameof(options.Network.Subnet)} {options.Network.Subnet} overlaps a route of this host.");
@@ -140,7 +145,6 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
             return (null, noBridge);
         }
 
-        using var alone = await PacketForwarding.TakeLockAsync(time, cancellationToken);
         instance.Note(Ledger.Table, TableName(instance));
         var unbounded = await LoadRulesAsync(countConnections: true);
         if (unbounded is not null && await LoadRulesAsync(countConnections: false) is { } noRules)
@@ -149,7 +153,8 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
         }
 
         PacketForwarding.TurnOn();
-        return (new EgressNetwork(options, instance, spawner, block, time, log), unbounded ?? "");
+        using var tried = NetworkSlot.Create("", options.Network.LoopbackConnectionsPerSecond);
+        return (new EgressNetwork(options, instance, spawner, block, time, log) { BoundsLoopback = tried.BoundsLoopback }, unbounded ?? "");
 
         Task<string?> LoadRulesAsync(bool countConnections) => RunBatchAsync(
             spawner,

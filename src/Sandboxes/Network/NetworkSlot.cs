@@ -57,6 +57,9 @@ internal sealed class NetworkSlot : IDisposable
     /// <summary>Name of the link's end on the host.</summary>
     internal string HostLink { get; init; } = "";
 
+    /// <summary>False where the kernel does not bound the connections that a sandbox opens to itself.</summary>
+    internal bool BoundsLoopback { get; private init; }
+
     /// <summary>The sandbox's address, as a number.</summary>
     internal uint Address { get; private set; }
 
@@ -121,12 +124,12 @@ internal sealed class NetworkSlot : IDisposable
             }
         }
 
-        // Where the kernel cannot, connections that nobody accepts are bounded only by those who look for them.
-        _ = LoopbackLimit.TrySet(loopbackConnectionsPerSecond);
+        // Where the kernel cannot, connections that nobody accepts are bounded only by those who look for them, and the report says so.
+        var bounds = LoopbackLimit.TrySet(loopbackConnectionsPerSecond);
         var control = new SafeFileHandle(Libc.OpenSocket(InterNetwork, Datagram, 0), ownsHandle: true);
         return control.IsInvalid
             ? throw Libc.Failure("socket")
-            : new NetworkSlot(File.OpenHandle("/proc/thread-self/ns/net"), control) { HostLink = hostLink };
+            : new NetworkSlot(File.OpenHandle("/proc/thread-self/ns/net"), control) { HostLink = hostLink, BoundsLoopback = bounds };
     }
 
     private static void WriteAddress(Span<byte> place, uint address)

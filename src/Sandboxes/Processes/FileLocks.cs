@@ -24,4 +24,32 @@ internal static class FileLocks
 
         return held;
     }
+
+    /// <summary>The process that has locked the file as a whole (<c>flock</c>); null when there is none, or we may not look at its open files.</summary>
+    internal static int? HolderOf(string path)
+    {
+        foreach (var line in File.ReadLines("/proc/locks"))
+        {
+            if (line.Split(' ', StringSplitOptions.RemoveEmptyEntries) is [_, "FLOCK", _, _, var word, ..]
+                && int.TryParse(word, NumberStyles.None, CultureInfo.InvariantCulture, out var pid) && HasOpen(pid, path))
+            {
+                return pid;
+            }
+        }
+
+        return null;
+    }
+
+    private static bool HasOpen(int pid, string path)
+    {
+        try
+        {
+            return Directory.EnumerateFiles(string.Create(CultureInfo.InvariantCulture, $"/proc/{pid}/fd"))
+                .Any(open => string.Equals(new FileInfo(open).LinkTarget, path, StringComparison.Ordinal));
+        }
+        catch (Exception unknown) when (unknown is IOException or UnauthorizedAccessException)
+        {
+            return false; // it is another user's, or it has ended
+        }
+    }
 }

@@ -38,6 +38,19 @@ internal sealed class ProcessTable
             CollectionsMarshal.GetValueRefOrAddDefault(groups, key, out _) ??= [];
     }
 
+    /// <summary>Name of a process's program, as the kernel knows it; null when there is no such process.</summary>
+    internal static string? NameOf(int pid)
+    {
+        try
+        {
+            return File.ReadAllText(string.Create(CultureInfo.InvariantCulture, $"/proc/{pid}/comm")).Trim();
+        }
+        catch (IOException)
+        {
+            return null;
+        }
+    }
+
     /// <summary>The process, its descendants, and whoever is still in the session that it leads, with theirs.</summary>
     internal List<int> Tree(int root)
     {

@@ -10,16 +10,11 @@ namespace Frusta.Server.Standalone;
 /// </remarks>
 internal sealed partial class MemoryTrim : IDisposable
 {
-    private const long Much = 128L << 20;
-    private const long Little = 32L << 20;
-    private const int Times = 4;
-
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(10);
 
+    private readonly TrimRule _rule = new();
     private readonly ITimer _timer;
     private long _allocated;
-    private long _sinceTrim;
-    private int _timesLeft;
 
     public MemoryTrim(TimeProvider clock)
     {
@@ -33,20 +28,11 @@ internal sealed partial class MemoryTrim : IDisposable
     {
         var before = _allocated;
         _allocated = GC.GetTotalAllocatedBytes();
-        var lately = _allocated - before;
-        _sinceTrim += lately;
-        if (_sinceTrim > Much)
-        {
-            _timesLeft = Times;
-        }
-
-        if (lately > Little || _timesLeft == 0)
+        if (!_rule.IsTimeToTrim(_allocated - before))
         {
             return;
         }
 
-        _timesLeft--;
-        _sinceTrim = 0;
         GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
         _ = malloc_trim(0);
     }

@@ -30,8 +30,9 @@ public sealed record EntityChange
 /// <summary>Documents that change together, such as a rule and its trigger. No document is in a unit twice.</summary>
 /// <remarks>
 /// The order is for stores that have no transactions. Such a store stops at the first change that meets another writer, and a crash may stop it
-/// anywhere. So whoever makes a unit puts before its deciding change only what counts for nobody without it, and behind it only what counts for
-/// nobody any more. Readers pass over both. Of a rule and its trigger: the link first, then the rule; or the rule's deletion first, then the link's.
+/// between any two changes. One change decides: the unit has happened once that one is written. Changes before it must have no effect without it;
+/// changes after it only remove documents that have no effect any more. Readers ignore both kinds. For a rule and its trigger this means: to make
+/// them, first the link, then the rule; to delete them, first the rule, then the link.
 /// </remarks>
 /// <param name="Changes">All of them, in the order in which a store without transactions writes them.</param>
 /// <param name="Deciding">Index of the change that makes the unit happen.</param>

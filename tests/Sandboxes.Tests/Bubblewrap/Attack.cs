@@ -1,8 +1,12 @@
+using System.Globalization;
 using System.Text;
 
 namespace Frusta.Sandboxes.Tests.Bubblewrap;
 
-/// <summary>Python programs that have the kernel hold something for them, as much as they get in a few seconds, and then keep it.</summary>
+/// <summary>
+/// Python programs that have the kernel hold something for them, as much as they get in a few seconds, and then keep it. Each process of an attack
+/// answers how much it got, or what refused it.
+/// </summary>
 internal static class Attack
 {
     private const string Prelude = """
@@ -35,9 +39,9 @@ internal static class Attack
 
         """;
 
-    private static readonly Dictionary<string, string> Programs = new(StringComparer.Ordinal)
+    private static readonly Dictionary<string, Program> Programs = new(StringComparer.Ordinal)
     {
-        ["netlink sockets that nobody reads"] = """
+        ["netlink sockets that nobody reads"] = Refused("OSError(97,", """
             def body(i):
                 while not late():
                     kept.append(socket.socket(16, socket.SOCK_RAW, 0)); grow(kept[-1]); kept[-1].setblocking(False)
@@ -45,8 +49,8 @@ internal static class Attack
                         for k in range(500): kept[-1].send(struct.pack('=IHHIIBxxx', 20, 26, 0x301, k, 0, 2))
                     except OSError: pass
             answer = many(3, body)
-            """,
-        ["connections that nobody accepts"] = """
+            """),
+        ["connections that nobody accepts"] = Gets(1000, """
             def body(i):
                 made = 0
                 while not late() and len(kept) < 1000:
@@ -60,8 +64,8 @@ internal static class Attack
                     except OSError: pass
                 return made
             answer = many(3, body)
-            """,
-        ["connections that nobody reads"] = """
+            """),
+        ["connections that nobody reads"] = Gets(100, """
             def body(i):
                 listener = socket.create_server(('127.0.0.1', 0), backlog=100)
                 while not late() and len(kept) < 1000:
@@ -69,24 +73,24 @@ internal static class Attack
                     for end in (one, other): grow(end); fill(end)
                 return len(kept)
             answer = many(12, body)
-            """,
-        ["datagrams that nobody reads"] = """
+            """),
+        ["datagrams that nobody reads"] = Gets(200, """
             def body(i):
                 while not late() and len(kept) < 1000:
                     one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); one.bind(('127.0.0.1', 0)); kept.append(one); grow(one)
                     sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); sender.connect(one.getsockname()); fill(sender, 60000)
                 return len(kept)
             answer = many(12, body)
-            """,
-        ["unix sockets that nobody reads"] = """
+            """),
+        ["unix sockets that nobody reads"] = Gets(100, """
             def body(i):
                 while not late() and len(kept) < 1000:
                     one, other = socket.socketpair(); kept.extend((one, other))
                     for end in (one, other): grow(end); fill(end)
                 return len(kept)
             answer = many(12, body)
-            """,
-        ["record locks"] = """
+            """),
+        ["record locks"] = Gets(5000, """
             until += 8
             def body(i):
                 made = 0
@@ -97,8 +101,8 @@ internal static class Attack
                         fcntl.lockf(kept[-1], fcntl.LOCK_EX, 1, 2 * k); made += 1
                 return made
             answer = many(6, body)
-            """,
-        ["memory policies"] = """
+            """),
+        ["memory policies"] = Refused("(0, 1)", """
             until += 8
             number = {'x86_64': 237, 'aarch64': 235}[os.uname().machine]
             def body(i):
@@ -111,8 +115,8 @@ internal static class Attack
                         made += 1
                     libc.munmap(ctypes.c_void_p(at), ctypes.c_size_t(width))
             answer = many(4, body)
-            """,
-        ["multicast groups"] = """
+            """),
+        ["multicast groups"] = Refused("OSError(19,", """
             def body(i):
                 made = 0
                 while not late() and len(kept) < 1000:
@@ -121,8 +125,8 @@ internal static class Attack
                         kept[-1].setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, struct.pack('>I', 0xe4000000 + ((i * 1000) + len(kept)) * 20 + k) + socket.inet_aton('127.0.0.1')); made += 1
                 return made
             answer = many(12, body)
-            """,
-        ["watches of files"] = """
+            """),
+        ["watches of files"] = Gets(1000, """
             def body(i):
                 made = 0
                 for _ in range(20):
@@ -132,8 +136,8 @@ internal static class Attack
                         for file in files: made += libc.inotify_add_watch(kept[-1], os.path.join(folder, file).encode(), 0xfff) >= 0
                 return made
             answer = many(3, body)
-            """,
-        ["timers and signals"] = """
+            """),
+        ["timers and signals"] = Gets(10_000, """
             def body(i):
                 timer, made = ctypes.c_int(), 0
                 number = {'x86_64': 222, 'aarch64': 107}[os.uname().machine]
@@ -142,8 +146,8 @@ internal static class Attack
                 while not late() and libc.sigqueue(os.getpid(), 35, ctypes.c_void_p(1)) == 0: made += 1
                 return made
             answer = many(4, body)
-            """,
-        ["pipes and polls"] = """
+            """),
+        ["pipes and polls"] = Gets(200, """
             import select
             def body(i):
                 for _ in range(200):
@@ -160,21 +164,59 @@ internal static class Attack
                         poll.register(end, 1)
                 return len(kept)
             answer = many(12, body)
-            """,
-        ["threads"] = """
+            """),
+        ["threads"] = Gets(500, """
             def body(i):
+                made = 0
                 threading.stack_size(65536)
-                while not late(): threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()
+                try:
+                    while not late(): threading.Thread(target=time.sleep, args=(1000,), daemon=True).start(); made += 1
+                except RuntimeError: pass
+                return made
             answer = many(3, body)
-            """,
+            """),
     };
 
     internal static IEnumerable<string> Names => Programs.Keys;
 
-    /// <summary>Runs one in a sandbox until it has what it could get; what it answers is for the eye.</summary>
+    /// <summary>Runs one in a sandbox until it has what it could get. <see cref="WhyInVain"/> judges the answer.</summary>
     internal static Task<string> PlayAsync(ISandbox sandbox, string name)
     {
-        var code = Convert.ToBase64String(Encoding.UTF8.GetBytes(Prelude + Programs[name]));
+        var code = Convert.ToBase64String(Encoding.UTF8.GetBytes(Prelude + Programs[name].Code));
         return sandbox.AskAsync($"(exec(__import__('base64').b64decode('{code}').decode(), globals()), answer)[1]");
     }
+
+    /// <summary>
+    /// Why an attack proves nothing; null when it got much, met the refusal that is to keep it from that, or its sandbox was ended for what it took.
+    /// </summary>
+    /// <param name="name">Which attack.</param>
+    /// <param name="answer">What it answered.</param>
+    /// <param name="endedForMemory">Whether the sandbox was ended since it took too much.</param>
+    /// <param name="share">What part of the usual it must have got.</param>
+    internal static string? WhyInVain(string name, string answer, bool endedForMemory, double share = 1)
+    {
+        var program = Programs[name];
+        if (program.Refusal is { } refusal)
+        {
+            var processes = int.Parse(program.Code[(program.Code.LastIndexOf("many(", StringComparison.Ordinal) + 5)..].Split(',')[0], CultureInfo.InvariantCulture);
+            return answer.Split(refusal).Length - 1 == processes ? null : $"{name}: {processes} processes were to meet {refusal}, but they said: {answer}";
+        }
+
+        if (answer is "CLOSED")
+        {
+            return endedForMemory ? null : $"{name}: its sandbox has ended, but not for memory";
+        }
+
+        // A process that the kernel killed for want of memory says nothing.
+        var least = program.Least * share;
+        var got = answer.Split(' ').Sum(static word => int.TryParse(word, NumberStyles.None, CultureInfo.InvariantCulture, out var one) ? one : 0);
+        return got >= least ? null : $"{name}: it was to get {least} at least, and got {got}: {answer}";
+    }
+
+    private static Program Refused(string words, string code) => new(code, words, 0);
+
+    private static Program Gets(int least, string code) => new(code, null, least);
+
+    /// <summary>What is run, and what proves that it did something: words that each of its processes is refused with, or how much they get together.</summary>
+    private sealed record Program(string Code, string? Refusal, int Least);
 }

@@ -24,6 +24,7 @@ public sealed class HostMemoryTests(IsolatedHost host) : IClassFixture<IsolatedH
             await using var sandbox = await host.StartAsync(Workload.Python(MemoryMb));
             (taken, var answer) = await MeasureAsync(Attack.PlayAsync(sandbox, attack));
             TestContext.Current.TestOutputHelper!.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{attack}: {taken} MB; it says {answer}"));
+            Assert.Null(Attack.WhyInVain(attack, answer, await WasEndedForMemoryAsync(sandbox, answer)));
         }
 
         Assert.InRange(taken, long.MinValue, MemoryMb + MarginMb);
@@ -47,14 +48,40 @@ public sealed class HostMemoryTests(IsolatedHost host) : IClassFixture<IsolatedH
             Assert.Equal("2", await neighbour.AskAsync("1 + 1"));
         }
 
-        var (taken, _) = await measuring;
+        var (taken, answers) = await measuring;
         TestContext.Current.TestOutputHelper!.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{sandboxes.Count} attacks together: {taken} MB"));
-        foreach (var sandbox in sandboxes)
+        foreach (var (attack, sandbox, answer) in Attack.Names.Zip(sandboxes, answers))
         {
+            // They had to share the cores.
+            Assert.Null(Attack.WhyInVain(attack, answer, await WasEndedForMemoryAsync(sandbox, answer), share: 0.01));
             await sandbox.StopAsync();
         }
 
         Assert.InRange(taken, long.MinValue, (MemoryMb + MarginMb) * sandboxes.Count);
+    }
+
+    /// <summary>Else the tests above would pass with a program that has a syntax error, or is refused by mistake.</summary>
+    [Theory]
+    [MemberData(nameof(Attacks))]
+    public void An_attack_that_does_nothing_is_found_out(string attack)
+    {
+        foreach (var answer in (string[])["", "None", "0 0 0 0 0 0 0 0 0 0 0 0", "SyntaxError('invalid syntax')", "PermissionError(1, 'Operation not permitted')", "NameError(\"name 'libc' is not defined\")"])
+        {
+            Assert.NotNull(Attack.WhyInVain(attack, answer, endedForMemory: false));
+        }
+
+        Assert.NotNull(Attack.WhyInVain(attack, "CLOSED", endedForMemory: false));
+    }
+
+    private static async Task<bool> WasEndedForMemoryAsync(ISandbox sandbox, string answer)
+    {
+        if (answer is not "CLOSED")
+        {
+            return false;
+        }
+
+        await sandbox.Exited;
+        return sandbox.MemoryExhausted;
     }
 
     /// <summary>The most by which the host's figure was above what it is now until the attack has ended: what took too much is ended and has given it back by then.</summary>

@@ -40,6 +40,7 @@ public sealed class RefusalTests(IsolatedHost host) : IClassFixture<IsolatedHost
     [Theory]
     [InlineData("io_setup", "(206, 0), 1, 0", 38)]
     [InlineData("seccomp", "(317, 277), 1, 0, 0", 38)]
+    [InlineData("shmget(SHM_HUGETLB)", "(29, 194), 0, 1 << 21, 0xa80", 22)]
     [InlineData("prctl(PR_SET_SECCOMP)", "(157, 167), 22, 2, 0, 0, 0", 22)]
     public async Task The_call_is_refused(string what, string arguments, int error)
     {
@@ -88,6 +89,22 @@ public sealed class RefusalTests(IsolatedHost host) : IClassFixture<IsolatedHost
         await sandbox.AskAsync("globals().update(connect=lambda many: (time.monotonic(), [kept.append((socket.create_connection(listener.getsockname()), listener.accept())) for _ in range(many)], time.monotonic()))");
         Assert.Equal("True", await sandbox.AskAsync("(lambda began, made, ended: ended - began > 0.9)(*connect(40))"));
         Assert.Equal("40", await sandbox.AskAsync("len(kept)"));
+    }
+
+    /// <summary>A rate of 0 is one that no kernel takes, as one without such rules takes none.</summary>
+    [Theory]
+    [InlineData(0)]
+    [InlineData(16)]
+    public async Task Where_the_kernel_does_not_bound_connections_of_a_sandbox_to_itself_the_report_says_so(int rate)
+    {
+        host.RequireMaker();
+        using var folder = new RunFolder();
+        (folder.Options.Network.Subnet, folder.Options.Network.LoopbackConnectionsPerSecond, folder.Options.Network.Ready) = ("10.97.0.0/16", rate, 1);
+        var (maker, _) = await BubblewrapSandboxMaker.TryCreateAsync(folder.Options, TimeProvider.System, NullLogger<BubblewrapSandboxMaker>.Instance, TestContext.Current.CancellationToken);
+        await using var made = maker!;
+        Assert.SkipWhen(made.ApiEndpoint is null, string.Join(' ', made.Report.Missing));
+        Assert.Equal(rate == 0, made.Report.Missing.Any(static words => words.StartsWith("Connections of a sandbox to itself are not bounded by a rate", StringComparison.Ordinal)));
+        Assert.Equal(rate > 0, made.Report.Limits.Any(static words => words.Contains("16 connections a second to itself", StringComparison.Ordinal)));
     }
 
     [Fact]

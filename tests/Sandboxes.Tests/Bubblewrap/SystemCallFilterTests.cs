@@ -55,6 +55,8 @@ public sealed class SystemCallFilterTests
     [InlineData("mmap of huge pages", 9, 222, new uint[] { 0, 4096, 3, 0x40022 }, Error | 22)]
     [InlineData("memfd_create", 319, 279, new uint[] { 0, 1 }, Allowed)]
     [InlineData("memfd_create of huge pages", 319, 279, new uint[] { 0, 5 }, Error | 22)]
+    [InlineData("shmget", 29, 194, new uint[] { 0, 4096, 0x380 }, Allowed)]
+    [InlineData("shmget of huge pages", 29, 194, new uint[] { 0, 4096, 0xb80 }, Error | 22)]
     public void A_call_has_the_same_answer_on_each_architecture(string what, int x64, int arm64, uint[] arguments, uint answer)
     {
         Assert.Equal((what, answer), (what, Run(Architecture.X64, 0xc000003e, (uint)x64, arguments)));
