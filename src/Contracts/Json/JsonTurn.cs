@@ -4,13 +4,15 @@ namespace Frusta.Contracts.Json;
 
 /// <summary>One request's way through <see cref="JsonWorkers"/>: on the thread pool until it enters, on their threads from then on.</summary>
 /// <remarks>
-/// It is the synchronization context of the request, so that all of its methods move with it, whichever of them enters. Whoever called the request from
+/// It is the synchronization context of the request, so that all of its methods move with it, whichever of them enters. For that each of them must wait
+/// when the one that entered goes on: it goes on only once the piece of the request in which it entered is over. Whoever called the request from
 /// outside of it goes on on the thread pool.
 /// </remarks>
 public sealed class JsonTurn : SynchronizationContext, IValueTaskSource<bool>, IDisposable
 {
     private readonly JsonWorkers _workers;
     private readonly string _namespaceUuid;
+    private (SendOrPostCallback Callback, object? State)? _entering;
     private bool _isOver;
 
     internal JsonTurn(JsonWorkers workers, string namespaceUuid)
@@ -28,7 +30,7 @@ public sealed class JsonTurn : SynchronizationContext, IValueTaskSource<bool>, I
     /// <param name="bytes">Of JSON that is about to be read, merged or written.</param>
     /// <returns>False when too many requests have entered already: this one is to be refused.</returns>
     public static ValueTask<bool> EnterForAsync(long bytes) =>
-        Current is JsonTurn turn && turn._workers.IsLarge(bytes) ? turn.EnterAsync() : new ValueTask<bool>(true);
+        Current is JsonTurn turn && turn._workers.IsLarge(bytes) ? EnterAsync() : new ValueTask<bool>(true);
 
     /// <summary>Ends the turn. What its methods do after that is done on the thread pool.</summary>
     public void Dispose()
@@ -50,6 +52,7 @@ public sealed class JsonTurn : SynchronizationContext, IValueTaskSource<bool>, I
                 SetSynchronizationContext(Volatile.Read(ref piece.turn._isOver) ? null : piece.turn);
                 piece.d(piece.state);
                 SetSynchronizationContext(null);
+                piece.turn.PieceIsOver();
             },
             (turn: this, d, state),
             preferLocal: false);
@@ -61,16 +64,28 @@ public sealed class JsonTurn : SynchronizationContext, IValueTaskSource<bool>, I
 
     internal bool IsOf(JsonWorkers workers) => _workers == workers;
 
-    /// <summary>To be awaited at once. False when too many requests have entered already.</summary>
-    internal ValueTask<bool> EnterAsync()
+    /// <summary>A piece of the request that ran elsewhere is over, all of its methods wait, and the one that has entered goes on.</summary>
+    internal void PieceIsOver()
     {
-        if (HasEntered || Volatile.Read(ref _isOver))
+        if (_entering is var (callback, state))
+        {
+            _entering = null;
+            _workers.TryEnqueue(this, callback, state);
+        }
+    }
+
+    /// <summary>The request that runs now goes on on the threads. To be awaited at once.</summary>
+    /// <returns>False when too many requests have entered already.</returns>
+    internal static ValueTask<bool> EnterAsync()
+    {
+        var turn = (JsonTurn)Current!;
+        if (turn.HasEntered || Volatile.Read(ref turn._isOver))
         {
             return new ValueTask<bool>(true);
         }
 
-        Line = _workers.TryEnter(_namespaceUuid);
-        return HasEntered ? new ValueTask<bool>(this, 0) : new ValueTask<bool>(false);
+        turn.Line = turn._workers.TryEnter(turn._namespaceUuid);
+        return turn.HasEntered ? new ValueTask<bool>(turn, 0) : new ValueTask<bool>(false);
     }
 
     bool IValueTaskSource<bool>.GetResult(short token) => true;
@@ -79,5 +94,5 @@ public sealed class JsonTurn : SynchronizationContext, IValueTaskSource<bool>, I
     ValueTaskSourceStatus IValueTaskSource<bool>.GetStatus(short token) => ValueTaskSourceStatus.Pending;
 
     void IValueTaskSource<bool>.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
-        _workers.TryEnqueue(this, new SendOrPostCallback(continuation), state);
+        _entering = (new SendOrPostCallback(continuation), state);
 }

@@ -52,7 +52,9 @@ public sealed class JsonWorkers : IDisposable
     {
         using var turn = new JsonTurn(this, namespaceUuid);
         SynchronizationContext.SetSynchronizationContext(turn);
-        return await request();
+        var running = request();
+        turn.PieceIsOver();
+        return await running;
     }
 
     /// <summary>Runs work that is large from its start on the threads. Within a turn it is part of that one.</summary>
@@ -66,9 +68,7 @@ public sealed class JsonWorkers : IDisposable
             return await work();
         }
 
-        using var turn = new JsonTurn(this, namespaceUuid);
-        SynchronizationContext.SetSynchronizationContext(turn);
-        return await turn.EnterAsync() ? await work() : full;
+        return await RunAsync(namespaceUuid, async () => await JsonTurn.EnterAsync() ? await work() : full);
     }
 
     /// <summary>Ends the threads once nothing waits; who comes later is refused.</summary>

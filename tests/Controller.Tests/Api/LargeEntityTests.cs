@@ -25,7 +25,6 @@ public sealed class LargeEntityTests
         { "PUT", "triggers/t?overwrite=true", "{}" },
         { "DELETE", "triggers/t", null },
         { "POST", "rules/r", """{"status": "inactive"}""" },
-        { "PUT", "rules/r?overwrite=true", "{}" },
         { "DELETE", "rules/r", null },
     };
 
