@@ -4,6 +4,7 @@ namespace Frusta.Sandboxes.Cgroups;
 internal abstract class Freezer
 {
     private readonly Lock _lock = new();
+    private bool _mayStand; // also after a freeze that failed half way
     private bool _frozen;
     private bool _ending;
 
@@ -27,40 +28,41 @@ internal abstract class Freezer
                 return false;
             }
 
-            // Before the write: one that fails half way is to be thawed as well.
-            _frozen = true;
+            _mayStand = true;
             Set(frozen: true);
+            _frozen = true;
             return true;
         }
     }
 
-    /// <summary>Lets it go on where it stood. False when it was not frozen.</summary>
+    /// <summary>Lets it go on where it stood, also where <see cref="Freeze"/> failed half way. True for each <see cref="Freeze"/> that was true, once.</summary>
     /// <exception cref="IOException">The kernel refused.</exception>
     internal bool Thaw()
     {
         lock (_lock)
         {
-            if (!_frozen)
+            if (!_mayStand)
             {
                 return false;
             }
 
             Set(frozen: false);
-            _frozen = false;
-            return true;
+            var was = _frozen;
+            _mayStand = _frozen = false;
+            return was;
         }
     }
 
-    /// <summary>To be called when all in it has been killed: lets that end, and freezes nothing any more. False when it was not frozen.</summary>
+    /// <summary>To be called when all in it has been killed: lets that end, and freezes nothing any more. True as of <see cref="Thaw"/>.</summary>
     internal bool Release()
     {
         lock (_lock)
         {
-            var was = _frozen;
-            (_frozen, _ending) = (false, true);
+            var (was, mayStand) = (_frozen, _mayStand);
+            (_frozen, _mayStand, _ending) = (false, false, true);
             try
             {
-                if (was && KeepsTheKilled)
+                if (mayStand && KeepsTheKilled)
                 {
                     Set(frozen: false);
                 }
