@@ -49,9 +49,8 @@ public sealed class JsonWorkers : IDisposable
 
     /// <summary>Goes on on one of the threads. Within a turn it is part of that one.</summary>
     /// <param name="namespaceUuid">Whose work it is.</param>
-    /// <param name="mustWait">True to wait however many do: for work that is bounded elsewhere and cannot be given up.</param>
     /// <returns>The turn, to be awaited at once and disposed after the work; null when too many wait.</returns>
-    public ValueTask<JsonTurn?> EnterAsync(string namespaceUuid, bool mustWait = false)
+    public ValueTask<JsonTurn?> EnterAsync(string namespaceUuid)
     {
         if (SynchronizationContext.Current is JsonTurn { IsOver: false } current && current.IsOf(this))
         {
@@ -61,7 +60,7 @@ public sealed class JsonWorkers : IDisposable
         lock (_gate)
         {
             var line = _lines.GetValueOrDefault(namespaceUuid);
-            if (!mustWait && (_stopped || _waiting >= _options.MaxWaiting || line?.Entered - line?.Running >= _mostWaiting))
+            if (_stopped || _waiting >= _options.MaxWaiting || line?.Entered - line?.Running >= _mostWaiting)
             {
                 return new ValueTask<JsonTurn?>((JsonTurn?)null);
             }
