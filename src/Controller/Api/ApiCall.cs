@@ -24,9 +24,10 @@ public sealed class ApiCall(
 
     public CancellationToken Aborted => Context.RequestAborted;
 
-    /// <summary>Holds bytes for an answer before it is made; null with the refusal where there is no room, and null for so few that nobody counts them.</summary>
-    /// <param name="bytes">What the answer will hold while the client reads it.</param>
-    /// <param name="lease">Goes with the answer.</param>
+    /// <summary>Holds bytes for an answer before it is made.</summary>
+    /// <param name="bytes">Bytes that the answer will hold while the client reads it.</param>
+    /// <param name="lease">Goes with the answer. It is null for so few bytes that nobody counts them, and where there is no room.</param>
+    /// <returns>Null when the answer may be made, or the refusal where there is no room.</returns>
     public ApiAnswer? TryHold(long bytes, out ByteLease? lease)
     {
         lease = null;
