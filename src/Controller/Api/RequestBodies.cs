@@ -60,8 +60,16 @@ public sealed class RequestBodies(ByteBudget budget, JsonWorkers workers)
             var read = await reader.ReadAsync(context.RequestAborted);
             var arrived = read.Buffer;
             var size = body.Length + arrived.Length;
-            var isAdded = size <= limitBytes && body.TryAdd(arrived, limitBytes);
-            reader.AdvanceTo(arrived.End);
+            var isAdded = false;
+            try
+            {
+                isAdded = size <= limitBytes && body.TryAdd(arrived, limitBytes);
+            }
+            finally
+            {
+                reader.AdvanceTo(arrived.End); // or the connection would break behind the answer that says why
+            }
+
             if (!isAdded)
             {
                 return size > limitBytes ? ApiAnswer.Error(413, ApiTexts.PayloadTooLarge(size, limitBytes)) : ApiAnswer.Error(503);
