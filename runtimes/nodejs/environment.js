@@ -18,12 +18,12 @@ const environment = new Proxy(mirror, {
     }
 
     native[name] = value; // makes text of it, or throws
-    put(name, native[name]);
+    take(name);
     return true;
   },
   defineProperty(target, name, descriptor) {
     defineProperty(native, name, descriptor);
-    put(name, native[name]);
+    take(name);
     return true;
   },
   deleteProperty(target, name) {
@@ -36,6 +36,14 @@ const environment = new Proxy(mirror, {
 });
 
 process.env = environment;
+
+/** Takes over what the environment of the process has; what differs from run to run does not stay there, where a Worker would find that of another run. */
+function take(name) {
+  put(name, native[name]);
+  if (name === '__OW_ACTIVATION_ID' || name === '__OW_TRANSACTION_ID' || name === '__OW_DEADLINE') {
+    delete native[name];
+  }
+}
 
 /** Sets a member of its own, whatever the object inherits by that name. */
 function put(name, value) {

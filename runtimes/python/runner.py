@@ -483,4 +483,5 @@ def main():
         channel.send(RESULT, identity, flags, body)
 
 
-main()
+if __name__ == "__main__":  # and not in a child of multiprocessing, which reads this file anew
+    main()

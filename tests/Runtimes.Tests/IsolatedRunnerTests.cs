@@ -16,6 +16,7 @@ public sealed class IsolatedRunnerTests(RuntimeFixture runtimes)
           const assert = require('assert');
           const found = await require('dns').promises.lookup('localhost', {family: 4, hints: require('dns').ADDRCONFIG});
           assert.equal(found.address, '127.0.0.1');
+          assert.ok((await require('dns').promises.lookup(require('os').hostname())).address);
           const http = require('http');
           const server = http.createServer((q, a) => a.end('served')).listen(0);
           await once(server, 'listening');
@@ -68,12 +69,15 @@ public sealed class IsolatedRunnerTests(RuntimeFixture runtimes)
         def main(args):
             assert ('127.0.0.1', 80) in [one[4] for one in socket.getaddrinfo('localhost', 80, socket.AF_INET, flags=socket.AI_ADDRCONFIG)]
             assert socket.getaddrinfo('localhost', 80, type=socket.SOCK_STREAM)
+            assert socket.gethostbyname(socket.gethostname())
+            assert socket.getservbyname('https') == 443
             server = http.server.ThreadingHTTPServer(('', 0), Handler)
             threading.Thread(target=server.serve_forever, daemon=True).start()
             assert urllib.request.urlopen('http://localhost:%d/' % server.server_port).read() == b'served'
             server.shutdown()
             asyncio.run(talk())
             with concurrent.futures.ProcessPoolExecutor(2) as pool: assert list(pool.map(square, [1, 2])) == [1, 4]
+            fresh = multiprocessing.get_context('spawn').Process(target=print, args=('fresh',)); fresh.start(); fresh.join(); assert fresh.exitcode == 0
             with multiprocessing.Manager() as manager: assert list(manager.list([1])) == [1]
             assert subprocess.run('echo a | cat', shell=True, capture_output=True, text=True).stdout == 'a\n'
             with tempfile.TemporaryDirectory() as folder:

@@ -70,6 +70,27 @@ public sealed class RunVariablesTests(RuntimeFixture runtimes)
     }
 
     [Theory]
+    [InlineData("{}", "none")]
+    [InlineData("{ env: SHARE_ENV }", "none")]
+    [InlineData("{ env: process.env }", "own")]
+    public async Task A_worker_sees_the_values_of_the_run_that_made_it_or_none(string options, string expected)
+    {
+        await using var runtime = await runtimes.StartAsync(runtimes.Recipe("nodejs:20"));
+        await runtime.InitAsync(
+            "const { Worker, SHARE_ENV } = require('worker_threads');\n"
+            + "const code = \"const { __OW_ACTIVATION_ID: a, __OW_TRANSACTION_ID: t, __OW_DEADLINE: d } = process.env; require('worker_threads').parentPort.postMessage(a ?? t ?? d ?? 'none')\";\n"
+            + $"async function main(a) {{ const id = process.env.__OW_ACTIVATION_ID; if (a.set) process.env.__OW_ACTIVATION_ID = 5; return {{seen: await new Promise(r => new Worker(code, {{eval: true, ...{options}}}).on('message', r))}}; }}",
+            env: new JsonObject { ["__OW_ACTIVATION_ID"] = "first", ["__OW_TRANSACTION_ID"] = "first", ["__OW_DEADLINE"] = "first" });
+
+        foreach (var set in (bool[])[true, false, false])
+        {
+            var id = ActivationId.New(TimeProvider.System);
+            var seen = JsonNode.Parse((await runtime.RunAsync(new JsonObject { ["set"] = set }, id: id)).Body!)!["seen"]!.GetValue<string>();
+            Assert.Equal(expected is "none" ? "none" : set ? "5" : id.ToString(), seen);
+        }
+    }
+
+    [Theory]
     [InlineData("nodejs:20", NodeMemory)]
     [InlineData("python:3.11", PythonMemory)]
     public async Task The_values_of_earlier_runs_do_not_stay_in_memory(string kind, string code)

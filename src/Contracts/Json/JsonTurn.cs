@@ -2,63 +2,57 @@ using System.Threading.Tasks.Sources;
 
 namespace Frusta.Contracts.Json;
 
-/// <summary>One turn on a thread of <see cref="JsonWorkers"/>, from its await to its disposal.</summary>
+/// <summary>One request's way through <see cref="JsonWorkers"/>: on the thread pool until it enters, on their threads from then on.</summary>
 /// <remarks>
-/// It is the synchronization context of the method that entered, so that this method is back on its thread behind each wait, and no other turn has
-/// that thread meanwhile. Callers of that method, and all after the disposal, go on on the thread pool.
+/// It is the synchronization context of the request, so that all of its methods move with it, whichever of them enters. Whoever called the request from
+/// outside of it goes on on the thread pool.
 /// </remarks>
-public sealed class JsonTurn : SynchronizationContext, IValueTaskSource<JsonTurn?>, IDisposable
+public sealed class JsonTurn : SynchronizationContext, IValueTaskSource<bool>, IDisposable
 {
     private readonly JsonWorkers _workers;
-    private readonly object _gate = new();
-    private readonly Queue<(SendOrPostCallback Callback, object? State)> _posted = new();
-    private Action<object?>? _continuation;
-    private object? _state;
-    private int _depth = 1;
-    private bool _begun;
+    private readonly string _namespaceUuid;
+    private bool _isOver;
 
-    internal JsonTurn(JsonWorkers workers, JsonWorkers.Line line)
+    internal JsonTurn(JsonWorkers workers, string namespaceUuid)
     {
         _workers = workers;
-        Line = line;
+        _namespaceUuid = namespaceUuid;
     }
 
-    internal JsonWorkers.Line Line { get; }
+    internal bool HasEntered => Line is not null;
 
-    internal bool IsOver => Volatile.Read(ref _depth) == 0;
+    /// <summary>Where it stands; null before it enters and when it is over. Changed by <see cref="JsonWorkers"/> under its lock.</summary>
+    internal JsonWorkers.Line? Line { get; set; }
 
-    /// <summary>Ends the turn, or the part of it that was entered last.</summary>
+    /// <summary>Where so many bytes are too many for an event loop, the request that runs now goes on on the threads for such things. Outside of a turn nothing happens.</summary>
+    /// <param name="bytes">Of JSON that is about to be read, merged or written.</param>
+    /// <returns>False when too many requests have entered already: this one is to be refused.</returns>
+    public static ValueTask<bool> EnterForAsync(long bytes) =>
+        Current is JsonTurn turn && turn._workers.IsLarge(bytes) ? turn.EnterAsync() : new ValueTask<bool>(true);
+
+    /// <summary>Ends the turn. What its methods do after that is done on the thread pool.</summary>
     public void Dispose()
     {
-        if (Interlocked.Decrement(ref _depth) != 0)
-        {
-            return;
-        }
-
-        if (Current == this)
-        {
-            SetSynchronizationContext(null);
-        }
-
-        lock (_gate)
-        {
-            Monitor.PulseAll(_gate);
-        }
+        Volatile.Write(ref _isOver, true);
+        _workers.Leave(this);
     }
 
     public override void Post(SendOrPostCallback d, object? state)
     {
-        lock (_gate)
+        if (_workers.TryEnqueue(this, d, state))
         {
-            if (!IsOver)
-            {
-                _posted.Enqueue((d, state));
-                Monitor.PulseAll(_gate);
-                return;
-            }
+            return;
         }
 
-        ThreadPool.UnsafeQueueUserWorkItem(static work => work.d(work.state), (d, state), preferLocal: false);
+        ThreadPool.UnsafeQueueUserWorkItem(
+            static piece =>
+            {
+                SetSynchronizationContext(Volatile.Read(ref piece.turn._isOver) ? null : piece.turn);
+                piece.d(piece.state);
+                SetSynchronizationContext(null);
+            },
+            (turn: this, d, state),
+            preferLocal: false);
     }
 
     public override void Send(SendOrPostCallback d, object? state) => throw new NotSupportedException("Nobody waits for a turn while holding a thread.");
@@ -67,54 +61,23 @@ public sealed class JsonTurn : SynchronizationContext, IValueTaskSource<JsonTurn
 
     internal bool IsOf(JsonWorkers workers) => _workers == workers;
 
-    internal JsonTurn Again()
+    /// <summary>To be awaited at once. False when too many requests have entered already.</summary>
+    internal ValueTask<bool> EnterAsync()
     {
-        Interlocked.Increment(ref _depth);
-        return this;
-    }
-
-    /// <summary>Runs the code that has the turn, on this thread, until it has disposed it.</summary>
-    internal void Run()
-    {
-        SetSynchronizationContext(this);
-        Volatile.Write(ref _begun, true);
-        _continuation!(_state);
-        while (TryNext(out var next))
+        if (HasEntered || Volatile.Read(ref _isOver))
         {
-            SetSynchronizationContext(this);
-            next.Callback(next.State);
+            return new ValueTask<bool>(true);
         }
 
-        SetSynchronizationContext(null);
+        Line = _workers.TryEnter(_namespaceUuid);
+        return HasEntered ? new ValueTask<bool>(this, 0) : new ValueTask<bool>(false);
     }
 
-    JsonTurn? IValueTaskSource<JsonTurn?>.GetResult(short token) => this;
+    bool IValueTaskSource<bool>.GetResult(short token) => true;
 
-    ValueTaskSourceStatus IValueTaskSource<JsonTurn?>.GetStatus(short token) =>
-        Volatile.Read(ref _begun) ? ValueTaskSourceStatus.Succeeded : ValueTaskSourceStatus.Pending;
+    /// <remarks>Never done before it is awaited: it is the wait that changes the thread.</remarks>
+    ValueTaskSourceStatus IValueTaskSource<bool>.GetStatus(short token) => ValueTaskSourceStatus.Pending;
 
-    /// <remarks>Only who is awaited waits for a thread, and goes on there whatever the context was before.</remarks>
-    void IValueTaskSource<JsonTurn?>.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags)
-    {
-        (_continuation, _state) = (continuation, state);
-        _workers.Enqueue(this);
-    }
-
-    private bool TryNext(out (SendOrPostCallback Callback, object? State) next)
-    {
-        lock (_gate)
-        {
-            while (!_posted.TryDequeue(out next))
-            {
-                if (IsOver)
-                {
-                    return false;
-                }
-
-                Monitor.Wait(_gate);
-            }
-
-            return true;
-        }
-    }
+    void IValueTaskSource<bool>.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+        _workers.TryEnqueue(this, new SendOrPostCallback(continuation), state);
 }

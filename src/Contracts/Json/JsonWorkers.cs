@@ -1,10 +1,10 @@
 namespace Frusta.Contracts.Json;
 
-/// <summary>The threads on which JSON is read that is too large for an event loop: a bounded number of them, with a bounded number of turns that wait.</summary>
+/// <summary>The threads on which JSON is read, merged and written that is too large for an event loop: a bounded number of them, for a bounded number of requests.</summary>
 /// <remarks>
-/// Whoever has something large to read, merge or write enters. The method that entered goes on on one of these threads, also behind each of its
-/// waits. A caller that waited for that method goes on on the thread pool; the turn and its thread stay taken until the turn is disposed, so that
-/// the number of threads bounds how much is worked on at a time. Namespaces take turns; one alone never has all threads, so that a client that sends the worst body again and again leaves one to the others.
+/// A request gets a <see cref="JsonTurn"/>. Once it has entered, each piece of it, from one wait to the next, runs on one of these threads; while it
+/// waits it holds none. The pieces of one namespace stand in one line, the lines take turns, and one alone never has all threads: a client that sends
+/// the worst body again and again leaves one to the others.
 /// </remarks>
 public sealed class JsonWorkers : IDisposable
 {
@@ -12,11 +12,10 @@ public sealed class JsonWorkers : IDisposable
 
     private readonly LargeJsonOptions _options;
     private readonly int _mostRunning;
-    private readonly int _mostWaiting;
     private readonly object _gate = new(); // with a condition, which a Lock has not
     private readonly Dictionary<string, Line> _lines = new(StringComparer.Ordinal);
     private readonly LinkedList<Line> _inOrder = new();
-    private int _waiting;
+    private int _entered;
     private bool _stopped;
 
     /// <param name="options">Bounds.</param>
@@ -25,21 +24,20 @@ public sealed class JsonWorkers : IDisposable
     {
         _options = options;
         _mostRunning = Math.Max(1, options.Threads - 1);
-        _mostWaiting = options.MaxWaiting / NamespaceFraction;
         for (var i = 0; i < options.Threads; i++)
         {
             new Thread(Work) { IsBackground = true, Name = $"{name} {i}" }.Start();
         }
     }
 
-    /// <summary>Turns that wait.</summary>
-    public int Waiting
+    /// <summary>Requests that have entered and are not over.</summary>
+    public int Entered
     {
         get
         {
             lock (_gate)
             {
-                return _waiting;
+                return _entered;
             }
         }
     }
@@ -47,35 +45,30 @@ public sealed class JsonWorkers : IDisposable
     /// <summary>True when so many bytes are too many for an event loop.</summary>
     public bool IsLarge(long bytes) => bytes > _options.InlineBytes;
 
-    /// <summary>Goes on on one of the threads. Within a turn it is part of that one.</summary>
-    /// <param name="namespaceUuid">Whose work it is.</param>
-    /// <returns>The turn, to be awaited at once and disposed after the work; null when too many wait.</returns>
-    public ValueTask<JsonTurn?> EnterAsync(string namespaceUuid)
+    /// <summary>Runs a request that may find on its way that it has something large before it: <see cref="JsonTurn.EnterForAsync"/> takes it to the threads.</summary>
+    /// <param name="namespaceUuid">Whose request it is.</param>
+    /// <param name="request">The request. Each of its waits ends on the thread pool until it has entered.</param>
+    public async ValueTask<T> RunAsync<T>(string namespaceUuid, Func<ValueTask<T>> request)
     {
-        if (SynchronizationContext.Current is JsonTurn { IsOver: false } current && current.IsOf(this))
+        using var turn = new JsonTurn(this, namespaceUuid);
+        SynchronizationContext.SetSynchronizationContext(turn);
+        return await request();
+    }
+
+    /// <summary>Runs work that is large from its start on the threads. Within a turn it is part of that one.</summary>
+    /// <param name="namespaceUuid">Whose work it is.</param>
+    /// <param name="work">The work.</param>
+    /// <param name="full">The result where too many requests have entered already.</param>
+    public async ValueTask<T> RunLargeAsync<T>(string namespaceUuid, Func<ValueTask<T>> work, T full)
+    {
+        if (SynchronizationContext.Current is JsonTurn { HasEntered: true } current && current.IsOf(this))
         {
-            return new ValueTask<JsonTurn?>(current.Again());
+            return await work();
         }
 
-        lock (_gate)
-        {
-            var line = _lines.GetValueOrDefault(namespaceUuid);
-            if (_stopped || _waiting >= _options.MaxWaiting || line?.Entered - line?.Running >= _mostWaiting)
-            {
-                return new ValueTask<JsonTurn?>((JsonTurn?)null);
-            }
-
-            if (line is null)
-            {
-                line = new Line(namespaceUuid);
-                _lines.Add(namespaceUuid, line);
-                _inOrder.AddLast(line);
-            }
-
-            line.Entered++;
-            _waiting++;
-            return new ValueTask<JsonTurn?>(new JsonTurn(this, line), 0);
-        }
+        using var turn = new JsonTurn(this, namespaceUuid);
+        SynchronizationContext.SetSynchronizationContext(turn);
+        return await turn.EnterAsync() ? await work() : full;
     }
 
     /// <summary>Ends the threads once nothing waits; who comes later is refused.</summary>
@@ -88,25 +81,73 @@ public sealed class JsonWorkers : IDisposable
         }
     }
 
-    internal void Enqueue(JsonTurn turn)
+    /// <summary>Gives a request a place in its namespace's line; null when there is none.</summary>
+    internal Line? TryEnter(string namespaceUuid)
     {
         lock (_gate)
         {
-            turn.Line.Waiting.Enqueue(turn);
+            var line = _lines.GetValueOrDefault(namespaceUuid);
+            if (_stopped || _entered >= _options.MaxWaiting || line?.Entered >= _options.MaxWaiting / NamespaceFraction)
+            {
+                return null;
+            }
+
+            if (line is null)
+            {
+                line = new Line(namespaceUuid);
+                _lines.Add(namespaceUuid, line);
+                _inOrder.AddLast(line);
+            }
+
+            line.Entered++;
+            _entered++;
+            return line;
+        }
+    }
+
+    /// <summary>Has a piece of a request run in its line; false when the request is over.</summary>
+    internal bool TryEnqueue(JsonTurn turn, SendOrPostCallback callback, object? state)
+    {
+        lock (_gate)
+        {
+            if (turn.Line is not { } line)
+            {
+                return false;
+            }
+
+            line.Waiting.Enqueue((turn, callback, state));
             Monitor.Pulse(_gate);
+            return true;
+        }
+    }
+
+    /// <summary>Takes a request out of its line. Pieces that it has left there still run.</summary>
+    internal void Leave(JsonTurn turn)
+    {
+        lock (_gate)
+        {
+            if (turn.Line is { } line)
+            {
+                turn.Line = null;
+                line.Entered--;
+                _entered--;
+                RemoveIfEmpty(line);
+            }
         }
     }
 
     private void Work()
     {
-        while (Take() is { } turn)
+        while (Take() is var (line, (turn, callback, state)))
         {
-            turn.Run();
-            Leave(turn.Line);
+            SynchronizationContext.SetSynchronizationContext(turn);
+            callback(state);
+            SynchronizationContext.SetSynchronizationContext(null);
+            Finished(line);
         }
     }
 
-    private JsonTurn? Take()
+    private (Line Line, (JsonTurn Turn, SendOrPostCallback Callback, object? State) Piece)? Take()
     {
         lock (_gate)
         {
@@ -115,17 +156,16 @@ public sealed class JsonWorkers : IDisposable
                 for (var node = _inOrder.First; node is not null; node = node.Next)
                 {
                     var line = node.Value;
-                    if (line.Running < _mostRunning && line.Waiting.TryDequeue(out var turn))
+                    if (line.Running < _mostRunning && line.Waiting.TryDequeue(out var piece))
                     {
                         line.Running++;
-                        _waiting--;
                         _inOrder.Remove(node);
                         _inOrder.AddLast(node);
-                        return turn;
+                        return (line, piece);
                     }
                 }
 
-                if (_stopped && _waiting == 0)
+                if (_stopped && _lines.Count == 0)
                 {
                     return null;
                 }
@@ -135,30 +175,34 @@ public sealed class JsonWorkers : IDisposable
         }
     }
 
-    private void Leave(Line line)
+    private void Finished(Line line)
     {
         lock (_gate)
         {
             line.Running--;
-            line.Entered--;
-            if (line.Entered == 0)
-            {
-                _lines.Remove(line.NamespaceUuid);
-                _inOrder.Remove(line);
-            }
-
+            RemoveIfEmpty(line);
             Monitor.PulseAll(_gate); // another of this namespace's may run now
         }
     }
 
-    /// <summary>The turns of one namespace.</summary>
+    private void RemoveIfEmpty(Line line)
+    {
+        if (line.Entered == 0 && line.Running == 0 && line.Waiting.Count == 0)
+        {
+            _lines.Remove(line.NamespaceUuid);
+            _inOrder.Remove(line);
+            Monitor.PulseAll(_gate);
+        }
+    }
+
+    /// <summary>The requests of one namespace that have entered.</summary>
     internal sealed class Line(string namespaceUuid)
     {
         public string NamespaceUuid => namespaceUuid;
 
-        public Queue<JsonTurn> Waiting { get; } = new();
+        /// <summary>Pieces that may run now.</summary>
+        public Queue<(JsonTurn Turn, SendOrPostCallback Callback, object? State)> Waiting { get; } = new();
 
-        /// <summary>Turns that wait or run.</summary>
         public int Entered { get; set; }
 
         public int Running { get; set; }

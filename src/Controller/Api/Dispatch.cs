@@ -44,10 +44,19 @@ public sealed class Dispatch(
         return route.Collection switch
         {
             Collection.Actions when HttpMethods.IsPost(method) => invoke.InvokeAsync(call, name),
+            Collection.Triggers when HttpMethods.IsPost(method) => fire.FireAsync(call, name),
+            _ => call.Bodies.Workers.RunAsync(call.Caller.NamespaceUuid, () => EntityAsync(call, route.Collection, method, name)),
+        };
+    }
+
+    /// <summary>One entity is read or written, which may be too large for an event loop.</summary>
+    private ValueTask<ApiAnswer> EntityAsync(ApiCall call, Collection collection, string method, FullyQualifiedName name)
+    {
+        return collection switch
+        {
             Collection.Actions when HttpMethods.IsGet(method) => actions.GetAsync(call, name),
             Collection.Actions when HttpMethods.IsPut(method) => actions.PutAsync(call, name),
             Collection.Actions when HttpMethods.IsDelete(method) => actions.DeleteAsync(call, name),
-            Collection.Triggers when HttpMethods.IsPost(method) => fire.FireAsync(call, name),
             Collection.Triggers when HttpMethods.IsGet(method) => triggers.GetAsync(call, name),
             Collection.Triggers when HttpMethods.IsPut(method) => triggers.PutAsync(call, name),
             Collection.Triggers when HttpMethods.IsDelete(method) => triggers.DeleteAsync(call, name),

@@ -8,7 +8,7 @@ using Frusta.Contracts.Names;
 namespace Frusta.Controller.Api;
 
 /// <summary>The body of a PUT, with the members that all entities have. Numbers keep their text; of a member given twice the last counts.</summary>
-/// <remarks>A large one is read on a thread for such bodies; its turn there lasts as long as the body is kept, until the answer is made.</remarks>
+/// <remarks>A large one takes its request to the threads for such bodies.</remarks>
 internal sealed class EntityBody : IDisposable
 {
     /// <summary>Parameters of so many times their bound, as text, are measured only: what they become is never made.</summary>
@@ -18,14 +18,9 @@ internal sealed class EntityBody : IDisposable
         ["exec", "parameters", "annotations", "limits", "version", "publish", "trigger", "action", "binding", "delAnnotations"];
 
     private readonly BodyBytes _bytes;
-    private readonly JsonTurn? _turn;
     private readonly Dictionary<string, JsonSlice> _members = new(StringComparer.Ordinal);
 
-    private EntityBody(BodyBytes bytes, JsonTurn? turn)
-    {
-        _bytes = bytes;
-        _turn = turn;
-    }
+    private EntityBody(BodyBytes bytes) => _bytes = bytes;
 
     /// <summary>Null when absent.</summary>
     public IReadOnlyList<KeyValue>? Parameters { get; private set; }
@@ -45,14 +40,13 @@ internal sealed class EntityBody : IDisposable
             return (null, refusal);
         }
 
-        JsonTurn? turn = null;
-        if (call.Bodies.Workers.IsLarge(bytes!.Length) && (turn = await call.Bodies.Workers.EnterAsync(call.Caller.NamespaceUuid)) is null)
+        if (!await JsonTurn.EnterForAsync(bytes!.Length))
         {
             bytes.Dispose();
             return (null, ApiAnswer.Error(503));
         }
 
-        var body = new EntityBody(bytes, turn);
+        var body = new EntityBody(bytes);
         var isRead = false;
         try
         {
@@ -90,11 +84,7 @@ internal sealed class EntityBody : IDisposable
     /// <summary>Gives the text back, of which everything was read, and counts what was made of it instead.</summary>
     public void LetTextGo() => _bytes.Keep(Exec?.Code?.Length ?? 0);
 
-    public void Dispose()
-    {
-        _bytes.Dispose();
-        _turn?.Dispose();
-    }
+    public void Dispose() => _bytes.Dispose();
 
     /// <summary>The member; false when it is absent.</summary>
     public bool TryGetEvenNull(string name, out JsonSlice value) => _members.TryGetValue(name, out value);

@@ -8,13 +8,13 @@ namespace Frusta.Controller.Api;
 
 /// <summary>Reads request bodies, each with a bound of its own and all together within the budget.</summary>
 /// <param name="budget">Bytes that all bodies may hold. They are taken as they arrive, not as they are announced.</param>
-/// <param name="workers">Where bodies are read that are too large for an event loop.</param>
+/// <param name="workers">Where JSON is worked on that is too large for an event loop.</param>
 public sealed class RequestBodies(ByteBudget budget, JsonWorkers workers)
 {
     /// <summary>OpenWhisk refuses more, whatever it is for.</summary>
     public const int MaxBytes = 50 * 1024 * 1024;
 
-    /// <summary>Where bodies are read that are too large for an event loop.</summary>
+    /// <summary>Where JSON is worked on that is too large for an event loop.</summary>
     public JsonWorkers Workers => workers;
 
     /// <summary>
@@ -27,6 +27,7 @@ public sealed class RequestBodies(ByteBudget budget, JsonWorkers workers)
     /// <param name="required">True where an empty body is malformed: a media type other than JSON then counts before that.</param>
     public async ValueTask<BodyReading> ReadAsync(HttpContext context, string namespaceUuid, long limitBytes, bool required)
     {
+        SynchronizationContext.SetSynchronizationContext(null); // bytes are taken where they arrive
         var request = context.Request;
         limitBytes = Math.Min(limitBytes, MaxBytes);
         if (request.ContentLength > limitBytes)

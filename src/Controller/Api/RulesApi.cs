@@ -105,8 +105,7 @@ public sealed class RulesApi(EntityWrites entities)
         bool active;
         using (body)
         {
-            using var turn = call.Bodies.Workers.IsLarge(body!.Length) ? await call.Bodies.Workers.EnterAsync(call.Caller.NamespaceUuid) : null;
-            if (turn is null && call.Bodies.Workers.IsLarge(body.Length))
+            if (!await JsonTurn.EnterForAsync(body!.Length))
             {
                 return ApiAnswer.Error(503);
             }

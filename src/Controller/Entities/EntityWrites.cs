@@ -1,5 +1,6 @@
 using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Entities;
+using Frusta.Contracts.Json;
 using Frusta.Contracts.Limits;
 using Frusta.Contracts.Names;
 using Frusta.Controller.Api;
@@ -45,7 +46,7 @@ public sealed class EntityWrites(IEntityStore store, Entitle entitle, RuntimesMa
         }
     }
 
-    /// <summary>Finds an entity of one kind.</summary>
+    /// <summary>Finds an entity of one kind. One that is too large for an event loop takes its request to the threads for such things.</summary>
     /// <returns>The document; or null with null when there is none; or null with what is wrong.</returns>
     internal async ValueTask<(T? Document, ApiAnswer? Refusal)> FindAsync<T>(string documentId, CancellationToken cancellationToken)
         where T : EntityDocument
@@ -55,7 +56,7 @@ public sealed class EntityWrites(IEntityStore store, Entitle entitle, RuntimesMa
             return await store.GetAsync(documentId, cancellationToken) switch
             {
                 null => (null, null),
-                T document => (document, null),
+                T document => await JsonTurn.EnterForAsync(document.SizeBytes) ? (document, null) : (null, ApiAnswer.Error(503)),
                 _ => (null, ApiAnswer.Error(409, ApiTexts.OtherCollection)),
             };
         }

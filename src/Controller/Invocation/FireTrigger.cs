@@ -33,7 +33,7 @@ public readonly record struct FireAnswer(InvokeOutcome Outcome, ActivationId Id)
 
 /// <summary>Fires a trigger: one record for it and one activation for each active rule, all of them durable as one entry.</summary>
 /// <remarks>
-/// 1 read the event   2 find the trigger and its active rules   3 compose each rule's activation, as a call of its
+/// 1 find the trigger and its active rules   2 read the event   3 compose each rule's activation, as a call of its
 /// action with trigger parameters, headers and event merged     4 write down what became of each rule
 /// 5 send all at once. A rule that is refused costs the others nothing: its line in the trigger's logs says why.
 /// </remarks>
@@ -49,46 +49,69 @@ public sealed class FireTrigger(
 {
     private static readonly JsonWriterOptions Options = new() { Encoder = LeastEscaping.Instance };
 
-    /// <summary>Fires. An event that is too large for an event loop is read, and all that is made of it written, on a thread for such things.</summary>
+    /// <summary>Fires. Where event and trigger are too large for an event loop, all is made of them on a thread for such things.</summary>
     public async ValueTask<FireAnswer> RunAsync(FireRequest request, CancellationToken cancellationToken)
     {
-        if (!workers.IsLarge(request.Body.Length))
+        // 1 Find the trigger.
+        var (problem, trigger) = await FindAsync(request.Trigger, cancellationToken);
+
+        // 2 Read the event, 3 compose and 4 write down.
+        var fire = !workers.IsLarge(request.Body.Length + (trigger?.SizeBytes ?? 0))
+            ? await MakeAsync(request, problem, trigger, cancellationToken)
+            : await workers.RunLargeAsync(request.Caller.NamespaceUuid, () => MakeAsync(request, problem, trigger, cancellationToken), new Fire(InvokeOutcome.Full));
+        if (fire.Record is not { } record)
         {
-            return await FireAsync(request, cancellationToken);
+            return new FireAnswer(fire.Outcome, default);
         }
 
-        using var turn = await workers.EnterAsync(request.Caller.NamespaceUuid);
-        return turn is null ? new FireAnswer(InvokeOutcome.Full, default) : await FireAsync(request, cancellationToken);
+        // 5 Send.
+        var isSent = false;
+        try
+        {
+            var outcome = await bus.FireAsync(record, fire.Messages!, CancellationToken.None);
+            isSent = outcome == SendOutcome.Sent;
+            if (isSent)
+            {
+                return new FireAnswer(InvokeOutcome.Accepted, record.Id);
+            }
+
+            record.Record.Dispose();
+            return new FireAnswer(InvokeAction.Refusal(outcome), default);
+        }
+        finally
+        {
+            if (!isSent)
+            {
+                fire.Messages!.ForEach(InvokeAction.Withdraw);
+            }
+        }
     }
 
-    private async ValueTask<FireAnswer> FireAsync(FireRequest request, CancellationToken cancellationToken)
+    /// <summary>What is sent of a fire; or, without a record, its outcome. What is wrong with the event is said first.</summary>
+    private async ValueTask<Fire> MakeAsync(FireRequest request, InvokeOutcome problem, TriggerDocument? trigger, CancellationToken cancellationToken)
     {
-        // 1 Read the event.
         using var payload = PooledBuffer.Rent(request.Body.Length + 2);
         var readable = MergeArguments.Merge(request.Body.Span, ParameterLayer.Empty, refuseFinal: false, payload);
         if (readable != MergeOutcome.Merged)
         {
-            return new FireAnswer(readable == MergeOutcome.NotAnObject ? InvokeOutcome.NotAnObject : InvokeOutcome.Malformed, default);
+            return new Fire(readable == MergeOutcome.NotAnObject ? InvokeOutcome.NotAnObject : InvokeOutcome.Malformed);
         }
 
-        // 2 Find the trigger.
-        var (problem, trigger) = await FindAsync(request.Trigger, cancellationToken);
         if (trigger is null)
         {
-            return new FireAnswer(problem, default);
+            return new Fire(problem);
         }
 
         if (trigger.Rules is null || !trigger.Rules.Values.Any(static rule => rule.Active))
         {
-            return new FireAnswer(InvokeOutcome.Finished, default);
+            return new Fire(InvokeOutcome.Finished);
         }
 
-        // 3 Compose and 4 write down.
         var startMs = clock.GetUtcNow().ToUnixTimeMilliseconds();
         using var arguments = Arguments(request, trigger, payload);
         using var logs = PooledBuffer.Rent();
         var messages = new List<ActivationMessage>(trigger.Rules.Count);
-        var sent = false;
+        var isMade = false;
         try
         {
             await ComposeAsync(request, trigger, arguments, messages, logs, cancellationToken);
@@ -109,20 +132,12 @@ public sealed class FireTrigger(
                 trigger.Name.Name,
                 request.Caller.Limits.StoreActivations ?? true);
 
-            // 5 Send.
-            var outcome = await bus.FireAsync(record, messages, CancellationToken.None);
-            sent = outcome == SendOutcome.Sent;
-            if (!sent)
-            {
-                record.Record.Dispose();
-                return new FireAnswer(InvokeAction.Refusal(outcome), default);
-            }
-
-            return new FireAnswer(InvokeOutcome.Accepted, record.Id);
+            isMade = true;
+            return new Fire(InvokeOutcome.Accepted, record, messages);
         }
         finally
         {
-            if (!sent)
+            if (!isMade)
             {
                 messages.ForEach(InvokeAction.Withdraw);
             }
@@ -250,4 +265,7 @@ public sealed class FireTrigger(
 
         JsonText.WriteString(logs, Encoding.UTF8.GetString(line.Span));
     }
+
+    /// <summary>A fire that is to be sent; without a record, how it came out.</summary>
+    private readonly record struct Fire(InvokeOutcome Outcome, FinishedActivation? Record = null, List<ActivationMessage>? Messages = null);
 }

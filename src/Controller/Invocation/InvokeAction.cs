@@ -191,11 +191,8 @@ public sealed partial class InvokeAction : IDisposable
             ? PrepareApartAsync(request, found, action)
             : new(Prepare(found, action, request.Body.Span));
 
-    private async ValueTask<(InvokeOutcome Refusal, PooledBuffer? Content)> PrepareApartAsync(InvokeRequest request, ResolveOutcome found, ResolvedAction? action)
-    {
-        using var turn = await _workers.EnterAsync(request.Caller.NamespaceUuid);
-        return turn is null ? (InvokeOutcome.Full, null) : Prepare(found, action, request.Body.Span);
-    }
+    private ValueTask<(InvokeOutcome Refusal, PooledBuffer? Content)> PrepareApartAsync(InvokeRequest request, ResolveOutcome found, ResolvedAction? action) =>
+        _workers.RunLargeAsync(request.Caller.NamespaceUuid, () => new(Prepare(found, action, request.Body.Span)), (InvokeOutcome.Full, (PooledBuffer?)null));
 
     private (InvokeOutcome Refusal, PooledBuffer? Content) Prepare(ResolveOutcome found, ResolvedAction? action, ReadOnlySpan<byte> body)
     {

@@ -31,6 +31,9 @@ public enum ResolveOutcome : byte
 /// </remarks>
 public sealed class ResolveAction(ReadEntity read, InvocationOptions options)
 {
+    // Larger documents are merged on a thread for which nobody else waits.
+    private const int MergedHereBytes = 64 * 1024;
+
     private readonly ConcurrentDictionary<FullyQualifiedName, Known> _known = new();
 
     // Of all that were kept since nothing was: what was replaced meanwhile is counted too, which drops all a little early.
@@ -102,7 +105,7 @@ public sealed class ResolveAction(ReadEntity read, InvocationOptions options)
             return document switch
             {
                 null => (ResolveOutcome.NotFound, null),
-                ActionDocument action => (ResolveOutcome.Found, Keep(name, package, provider, action, known)),
+                ActionDocument action => (ResolveOutcome.Found, await KeepAsync(name, package, provider, action, known)),
                 _ => (ResolveOutcome.OtherCollection, null),
             };
         }
@@ -112,11 +115,16 @@ public sealed class ResolveAction(ReadEntity read, InvocationOptions options)
         }
     }
 
-    private ResolvedAction Keep(FullyQualifiedName name, PackageDocument? package, PackageDocument? provider, ActionDocument action, Known? known)
+    private async ValueTask<ResolvedAction> KeepAsync(FullyQualifiedName name, PackageDocument? package, PackageDocument? provider, ActionDocument action, Known? known)
     {
         if (known is { Action: var kept } && IsSame(action, kept.Action) && IsSame(package, kept.Package) && IsSame(provider, kept.Provider))
         {
             return kept;
+        }
+
+        if (action.SizeBytes + (package?.SizeBytes ?? 0) + (provider?.SizeBytes ?? 0) > MergedHereBytes)
+        {
+            await Task.Yield();
         }
 
         var resolved = new ResolvedAction(name, package, provider, action);

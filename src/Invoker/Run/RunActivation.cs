@@ -45,6 +45,9 @@ internal sealed partial class RunActivation(IEntityStore store, LimitsOptions li
     // To ask the kernel what it ended costs as much as a short run; to fill the memory takes longer than this.
     private static readonly TimeSpan FillsMemory = TimeSpan.FromMilliseconds(10);
 
+    // Longer arguments and code go into their frame on a thread for which nobody else waits.
+    private const int LongBytes = 64 * 1024;
+
     /// <summary>True once the server breaks off what still runs.</summary>
     public bool Interrupting { get; set; }
 
@@ -101,6 +104,11 @@ internal sealed partial class RunActivation(IEntityStore store, LimitsOptions li
 
             // Run.
             InvokerMetrics.RunBegan(warm: times.InitMs is null);
+            if (IsLongHere(message.Content.Length))
+            {
+                await Task.Yield();
+            }
+
             var request = RunRequest.Compose(message, activation.Entry, clock.NowMs + activation.Action.Limits.TimeoutMs);
             var began = clock.Time.GetTimestamp();
             timer.Limit(live, activation.Action.Limits.TimeoutMs);
@@ -144,6 +152,11 @@ internal sealed partial class RunActivation(IEntityStore store, LimitsOptions li
     {
         var timeoutMs = activation.Action.Limits.TimeoutMs;
         InvokerMetrics.InitBegan(live.StemCell);
+        if (IsLongHere(activation.Message.Content.Length + (code?.Length ?? 0)))
+        {
+            await Task.Yield();
+        }
+
         using var request = InitRequest.Compose(activation.Message, activation.Action, code, clock.NowMs + timeoutMs);
         var began = clock.Time.GetTimestamp();
         timer.Limit(live, timeoutMs);
@@ -166,6 +179,9 @@ internal sealed partial class RunActivation(IEntityStore store, LimitsOptions li
         answer.Body?.Dispose();
         return (verdict, tookMs);
     }
+
+    /// <summary>True for so many bytes on a thread for which others wait.</summary>
+    private static bool IsLongHere(long bytes) => bytes > LongBytes && !Thread.CurrentThread.IsThreadPoolThread;
 
     /// <summary>The action's limit in milliseconds when it was hit: the clock decides, whatever the answer.</summary>
     private static int? Timeout(QueuedActivation activation, TimeSpan took, bool inTime)

@@ -10,6 +10,9 @@ internal static class RunRequest
 {
     private const int Envelope = 512;
 
+    // More names than this are looked up in a set: an action can have thousands, and its calls as many members.
+    private const int FewNames = 8;
+
     public static PooledBuffer Compose(ActivationMessage message, ActionEntry entry, long deadlineMs)
     {
         var buffer = PooledBuffer.Rent(message.Content.Length + Envelope + entry.RunMembers.Length);
@@ -43,13 +46,14 @@ internal static class RunRequest
             return;
         }
 
+        var many = message.InitArguments.Count > FewNames ? message.InitArguments.ToHashSet(StringComparer.Ordinal) : null;
         var reader = new Utf8JsonReader(content, JsonBounds.Value);
         reader.Read();
         var separator = (byte)'{';
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
             var start = (int)reader.TokenStartIndex;
-            var isInit = IsOneOf(ref reader, message.InitArguments);
+            var isInit = many?.Contains(JsonText.Decode(reader.ValueSpan)) ?? IsOneOf(ref reader, message.InitArguments);
             reader.Skip();
             if (!isInit)
             {

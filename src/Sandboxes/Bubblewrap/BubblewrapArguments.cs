@@ -25,7 +25,7 @@ internal sealed class BubblewrapArguments
         _before =
         [
             "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup", "--disable-userns",
-            "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--uid", user, "--gid", user, "--hostname", "sandbox",
+            "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--uid", user, "--gid", user, "--hostname", SystemFiles.HostName,
             .. SystemFiles.Arguments(settings),
             "--proc", "/proc",
 

@@ -7,11 +7,14 @@ internal static class SystemFiles
 {
     internal const int InsideUser = 1000;
 
+    /// <summary>What a sandbox is called inside.</summary>
+    internal const string HostName = "sandbox";
+
     // Folders of the host that are seen as they are. A link stays a link: most systems have /lib as one into /usr.
     private static readonly string[] ProgramFolders = ["/usr", "/bin", "/sbin", "/lib", "/lib64", "/lib32"];
 
-    // What programs need of /etc and what holds nothing private: certificates, which library lies where, which version is the default.
-    private static readonly string[] HostSettings = ["ssl", "pki", "ca-certificates", "ld.so.cache", "alternatives"];
+    // What programs need of /etc and what holds nothing private: certificates, which library lies where, which version is the default, the numbers of services.
+    private static readonly string[] HostSettings = ["ssl", "pki", "ca-certificates", "ld.so.cache", "alternatives", "services", "protocols"];
 
     /// <summary>Writes the /etc that all sandboxes of an instance share.</summary>
     /// <returns>Its folder on the host.</returns>
@@ -21,7 +24,7 @@ internal static class SystemFiles
         Directory.CreateDirectory(folder);
         Write("passwd", $"root:x:0:0:root:/:/bin/false\naction:x:{InsideUser}:{InsideUser}:action:/tmp:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n");
         Write("group", $"root:x:0:\naction:x:{InsideUser}:\nnogroup:x:65534:\n");
-        Write("hosts", "127.0.0.1 localhost\n::1 localhost\n");
+        Write("hosts", $"127.0.0.1 localhost\n::1 localhost\n127.0.1.1 {HostName}\n");
         Write("nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n");
         Write("resolv.conf", nameServer is null ? "" : $"nameserver {nameServer}\noptions timeout:2 attempts:2\n");
         foreach (var name in HostSettings)

@@ -24,15 +24,18 @@ public sealed class EntityBodyTests : IDisposable
         var body = """{"exec":{"kind":"nodejs:20","code":"CODE"}}""".Replace("CODE", new string('x', 200_000), StringComparison.Ordinal);
         for (var i = 0; i < 3; i++)
         {
-            var reading = EntityBody.ReadAsync(Call(body), new LimitsOptions(), manifest: null!).AsTask();
+            var reading = ReadAsync(manifest: null!).AsTask();
             await Assert.ThrowsAsync<NullReferenceException>(() => reading.WaitAsync(TimeSpan.FromSeconds(30), TimeProvider.System, TestContext.Current.CancellationToken));
             Assert.Equal(0, _budget.HeldBytes);
         }
 
-        var (read, refusal) = await EntityBody.ReadAsync(Call(body), new LimitsOptions(), RuntimesManifest.Stock);
+        var (read, refusal) = await ReadAsync(RuntimesManifest.Stock);
         Assert.Null(refusal);
         read!.Dispose();
         Assert.Equal(0, _budget.HeldBytes);
+
+        ValueTask<(EntityBody? Body, ApiAnswer? Refusal)> ReadAsync(RuntimesManifest manifest) =>
+            _workers.RunAsync("acme", () => EntityBody.ReadAsync(Call(body), new LimitsOptions(), manifest));
     }
 
     private ApiCall Call(string body)
