@@ -71,7 +71,6 @@ public sealed class BodiesTests
         using var refused = await PutAsync("while");
         Assert.Equal(HttpStatusCode.ServiceUnavailable, refused.StatusCode);
         Assert.Equal("1", refused.Headers.RetryAfter?.ToString());
-        Assert.Contains("has no memory for it", server.Output, StringComparison.Ordinal);
 
         await LimitAddressesAsync(server.ProcessId, "unlimited");
         Assert.Equal(HttpStatusCode.OK, (await PutAsync("after")).StatusCode);
