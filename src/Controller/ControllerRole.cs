@@ -23,6 +23,7 @@ public sealed class ControllerRole : IDisposable
     private readonly RequestBodies _bodies;
     private readonly ByteBudget _answers;
     private readonly ControllerOptions _options;
+    private readonly TimeProvider _clock;
     private readonly ILogger<RestApi> _log;
 
     public ControllerRole(
@@ -39,7 +40,7 @@ public sealed class ControllerRole : IDisposable
     {
         _info = new InfoApi(limits, manifest, options.Info, operations);
         _workers = new JsonWorkers(options.LargeJson, "large bodies");
-        _bodies = new RequestBodies(new ByteBudget(options.Bodies), _workers, options.Invocation.RetryAfterSeconds);
+        _bodies = new RequestBodies(new ByteBudget(options.Bodies), _workers);
         var admit = new Admit(limits, clock);
         var entitle = new Entitle(documents);
         var entities = new EntityWrites(documents, entitle, manifest, limits, clock);
@@ -53,11 +54,12 @@ public sealed class ControllerRole : IDisposable
             new TriggersApi(entities),
             new RulesApi(entities),
             new LimitsApi(limits),
-            new InvokeApi(admit, entitle.CheckActivateAsync, _invoke, limits, options.Invocation),
-            new FireApi(admit, entitle.CheckActivateAsync, fire, limits, options.Invocation),
+            new InvokeApi(admit, entitle.CheckActivateAsync, _invoke, limits),
+            new FireApi(admit, entitle.CheckActivateAsync, fire, limits),
             new ActivationsApi(activations, limits));
         _answers = new ByteBudget(options.Answers);
         _options = options;
+        _clock = clock;
         _log = loggers.CreateLogger<RestApi>();
         Api = ApiFor(subjects);
     }
@@ -66,7 +68,7 @@ public sealed class ControllerRole : IDisposable
     public RestApi Api { get; }
 
     /// <summary>The same for a door that lets in others.</summary>
-    public RestApi ApiFor(Subjects subjects) => new(_info, new Authenticate(subjects), _dispatch, _bodies, _answers, _options, _log);
+    public RestApi ApiFor(Subjects subjects) => new(_info, new Authenticate(subjects), _dispatch, _bodies, _answers, _options, _clock, _log);
 
     public void Dispose()
     {

@@ -61,6 +61,29 @@ public sealed class BodiesTests
     }
 
     [Fact]
+    public async Task A_body_that_the_host_has_no_memory_for_is_told_to_come_again()
+    {
+        using var folder = new TemporaryFolder();
+        await using var server = await ServerProcess.StartAsync(folder.Sub("data"), ["--Invoker:StemCells:nodejs:Count=0"]);
+        Assert.Equal(HttpStatusCode.OK, (await PutAsync("before")).StatusCode);
+        await LimitAddressesAsync(server.ProcessId, (AddressBytes(server.ProcessId) + (45L << 20)).ToString(System.Globalization.CultureInfo.InvariantCulture));
+
+        using var refused = await PutAsync("while");
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, refused.StatusCode);
+        Assert.Equal("1", refused.Headers.RetryAfter?.ToString());
+
+        await LimitAddressesAsync(server.ProcessId, "unlimited");
+        Assert.Equal(HttpStatusCode.OK, (await PutAsync("after")).StatusCode);
+
+        async Task<HttpResponseMessage> PutAsync(string name)
+        {
+            using var body = new ByteArrayContent(Encoding.ASCII.GetBytes("{\"exec\": {\"kind\": \"nodejs:20\", \"code\": \"" + new string('x', 200_000) + "\"}}"));
+            body.Headers.ContentType = new("application/json");
+            return await server.Http.PutAsync($"actions/{name}", body, Cancelled);
+        }
+    }
+
+    [Fact]
     public async Task A_minute_after_many_large_bodies_the_server_is_as_small_as_before()
     {
         Assert.SkipUnless(Tree.LongTestsToo, "Takes more than a minute: ./test --all runs it.");
@@ -85,6 +108,16 @@ public sealed class BodiesTests
             Assert.True(TimeProvider.System.GetElapsedTime(began) < TimeSpan.FromSeconds(60), $"{OwnMegabytes(server.ProcessId) - before} MB more are held than before.");
             await Task.Delay(TimeSpan.FromSeconds(1), TimeProvider.System, Cancelled);
         }
+    }
+
+    private static long AddressBytes(int processId) =>
+        long.Parse(File.ReadAllText($"/proc/{processId}/statm").Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture) * Environment.SystemPageSize;
+
+    private static async Task LimitAddressesAsync(int processId, string bytes)
+    {
+        using var prlimit = System.Diagnostics.Process.Start("prlimit", [$"--pid={processId}", $"--as={bytes}:unlimited"]);
+        await prlimit.WaitForExitAsync(Cancelled);
+        Assert.Equal(0, prlimit.ExitCode);
     }
 
     private static long OwnMegabytes(int processId) => long.Parse(

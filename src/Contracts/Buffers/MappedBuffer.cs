@@ -32,13 +32,13 @@ public sealed unsafe partial class MappedBuffer : MemoryManager<byte>
     public override Memory<byte> Memory => CreateMemory(_length);
 
     /// <summary>Addresses for so many bytes; memory comes as they are written.</summary>
-    /// <exception cref="IOException">The host has no more.</exception>
+    /// <exception cref="HostMemoryException">The host has no more.</exception>
     public static MappedBuffer Reserve(int capacity)
     {
         var first = mmap(null, (nuint)capacity, ReadAndWrite, PrivateUnreserved, -1, 0);
         if (first == (void*)-1)
         {
-            throw new IOException($"The host has no addresses for {capacity} bytes.");
+            throw new HostMemoryException($"The host has no addresses for {capacity} bytes.");
         }
 
         _ = madvise(first, (nuint)capacity, NoHugePages); // or a few bytes would take 2 MiB

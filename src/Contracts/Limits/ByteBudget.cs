@@ -85,18 +85,14 @@ public sealed class ByteLease : IDisposable
     {
         ArgumentOutOfRangeException.ThrowIfNegative(bytes);
         ObjectDisposedException.ThrowIf(_bytes < 0, this);
-        if (_room is { } room && (bytes <= _bytes || _share.Belongs(bytes, room)))
+        if (_room is { } room && (bytes <= _bytes || (_share.Belongs(bytes, room) && room.TryTake(bytes - _bytes))))
         {
-            if (bytes > _bytes && !room.TryTake(bytes - _bytes))
-            {
-                return false;
-            }
-
             room.GiveBack(Math.Max(0, _bytes - bytes));
             _bytes = bytes;
             return true;
         }
 
+        // It moves to the room where it belongs, or out of a small one that is full.
         if (_share.Take(bytes) is not { } taken)
         {
             return false;

@@ -77,8 +77,8 @@ public sealed class ActionsApi(EntityWrites entities)
             return refused;
         }
 
-        var code = withCode ? await entities.CodeOfAsync(call, action!) : default;
         var parameters = EntityWrites.Merge(packageParameters, action!.Parameters);
+        var code = withCode ? await entities.CodeOfAsync(call, action) : default;
         return EntityJson.Action(action, code, parameters, withCode ? null : binding);
     }
 
@@ -200,9 +200,15 @@ public sealed class ActionsApi(EntityWrites entities)
             action, new AnsweredCode(code, null, lease), async () => await entities.Store.PutAsync(action, code, call.Aborted) is not null);
     }
 
-    /// <summary>Writes, and answers with the action and its code, which is held already: nothing is written that cannot be answered.</summary>
+    /// <summary>Writes, and answers with the action and its code. The answer is made before: nothing is written that cannot be answered.</summary>
     private static async ValueTask<ApiAnswer> AnswerAsync(ActionDocument action, AnsweredCode code, Func<ValueTask<bool>> writeAsync)
     {
+        var answer = EntityJson.Action(action, code, action.Parameters, binding: null);
+        if (answer.Status == 503)
+        {
+            return answer;
+        }
+
         var written = false;
         try
         {
@@ -212,11 +218,11 @@ public sealed class ActionsApi(EntityWrites entities)
         {
             if (!written)
             {
-                code.Discard();
+                answer.Discard();
             }
         }
 
-        return written ? EntityJson.Action(action, code, action.Parameters, binding: null) : ApiAnswer.Error(409, ApiTexts.Conflict);
+        return written ? answer : ApiAnswer.Error(409, ApiTexts.Conflict);
     }
 
     private static FullyQualifiedName PackageOf(FullyQualifiedName action) => new(action.Namespace, null, action.Package!);

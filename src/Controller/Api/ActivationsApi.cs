@@ -83,25 +83,22 @@ public sealed class ActivationsApi(IActivationStore store, LimitsOptions limits)
             return full;
         }
 
-        RecordPage page;
+        RecordPage? page = null;
+        ApiAnswer? answer = null;
         try
         {
             page = await store.ReadAsync([location], call.Aborted);
+            answer = page.Count == 1 ? ApiAnswer.Ok(show(page), lease) : null;
+            return answer ?? ApiAnswer.Error(404);
         }
-        catch
+        finally
         {
-            lease?.Dispose();
-            throw;
+            if (answer is null)
+            {
+                page?.Dispose();
+                lease?.Dispose();
+            }
         }
-
-        if (page.Count == 1)
-        {
-            return ApiAnswer.Ok(show(page), lease);
-        }
-
-        page.Dispose();
-        lease?.Dispose();
-        return ApiAnswer.Error(404);
     }
 
     private static int BytesOf(RecordLocation location) => location.Bytes;

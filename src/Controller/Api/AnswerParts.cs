@@ -9,6 +9,9 @@ public abstract class AnswerParts : IDisposable
     /// <summary>Length of the whole in bytes; null when it is known only at its end.</summary>
     public virtual long? Length => null;
 
+    /// <summary>Bytes that it keeps in memory until its end, beside what is in the window.</summary>
+    public virtual long HeldBytes => Length ?? 0;
+
     /// <summary>The next part.</summary>
     /// <param name="window">Takes what is short.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
@@ -96,6 +99,8 @@ internal sealed class Joined(AnswerParts first, AnswerParts second) : AnswerPart
 internal sealed class EntityWithCode(PooledBuffer entity, int codeAt, ReadOnlyMemory<byte> code, IDisposable? owner) : AnswerParts
 {
     private int _part;
+
+    public override long HeldBytes => (long)entity.Length + code.Length;
 
     public override ValueTask<AnswerPart> NextAsync(PooledBuffer window, CancellationToken cancellationToken) => new(_part++ switch
     {

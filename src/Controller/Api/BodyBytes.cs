@@ -29,7 +29,7 @@ public sealed class BodyBytes : IDisposable
     /// <summary>Adds bytes. False when there is no room for them; then it holds what it held.</summary>
     /// <param name="arrived">The bytes.</param>
     /// <param name="mostBytes">Bytes that the whole body has at most.</param>
-    /// <exception cref="IOException">The host has no more memory.</exception>
+    /// <exception cref="HostMemoryException">The host has no more memory.</exception>
     internal bool TryAdd(in ReadOnlySequence<byte> arrived, int mostBytes)
     {
         var length = Length + (int)arrived.Length;
@@ -40,8 +40,8 @@ public sealed class BodyBytes : IDisposable
 
         if (length > ByteBudget.SmallBytes && _large is null)
         {
-            var small = Interlocked.Exchange(ref _small, null);
             _large = MappedBuffer.Reserve(mostBytes);
+            var small = Interlocked.Exchange(ref _small, null);
             _large.Write(small is null ? [] : small.Span);
             small?.Dispose();
         }

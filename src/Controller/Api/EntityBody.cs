@@ -46,17 +46,24 @@ internal sealed class EntityBody : IDisposable
         if (!await JsonTurn.EnterForAsync(bytes!.Length))
         {
             bytes.Dispose();
-            return (null, call.Bodies.Full());
+            return (null, ApiAnswer.Error(503));
         }
 
         var body = new EntityBody(bytes);
-        if (Guard(() => body.ReadCommon(call.Caller, limits, manifest)) is not { } answer)
+        var isRead = false;
+        try
         {
-            return (body, null);
+            var answer = Guard(() => body.ReadCommon(call.Caller, limits, manifest));
+            isRead = answer is null;
+            return isRead ? (body, null) : (null, answer);
         }
-
-        body.Dispose();
-        return (null, answer);
+        finally
+        {
+            if (!isRead)
+            {
+                body.Dispose();
+            }
+        }
     }
 
     /// <summary>Runs a reading and gives back the answer to a malformed body.</summary>

@@ -43,23 +43,41 @@ internal static class EntityJson
         json.WriteEndObject();
     });
 
-    /// <summary>A whole action.</summary>
+    /// <summary>A whole action; 503 where there is no room for what stands around its code.</summary>
     /// <param name="action">The document.</param>
-    /// <param name="code">Its code, which goes with the answer; one that is not there is not shown.</param>
+    /// <param name="code">Its code, which goes with the answer; one that is not there is not shown. What holds it holds all of the answer.</param>
     /// <param name="parameters">The merged ones where it is read, else its own.</param>
     /// <param name="binding"><c>ns/binding</c> when it was read through one and without code.</param>
     public static ApiAnswer Action(ActionDocument action, AnsweredCode code, IReadOnlyList<KeyValue> parameters, string? binding)
     {
         var body = PooledBuffer.Rent();
-        var codeAt = 0;
-        using (var json = new Utf8JsonWriter(body, Options))
+        var answered = false;
+        try
         {
-            codeAt = Write(json, action, code.Bytes is not null, parameters, binding);
-        }
+            var codeAt = 0;
+            using (var json = new Utf8JsonWriter(body, Options))
+            {
+                codeAt = Write(json, action, code.Bytes is not null, parameters, binding);
+            }
 
-        return code.Bytes is { } bytes
-            ? ApiAnswer.Ok(new EntityWithCode(body, codeAt, bytes, code.Owner), code.Lease)
-            : ApiAnswer.Ok(body) with { Lease = code.Lease };
+            if (code.Lease?.TryHold(code.Lease.Bytes + body.Length) == false)
+            {
+                return ApiAnswer.Error(503);
+            }
+
+            answered = true;
+            return code.Bytes is { } bytes
+                ? ApiAnswer.Ok(new EntityWithCode(body, codeAt, bytes, code.Owner), code.Lease)
+                : ApiAnswer.Ok(body) with { Lease = code.Lease };
+        }
+        finally
+        {
+            if (!answered)
+            {
+                body.Dispose();
+                code.Discard();
+            }
+        }
     }
 
     /// <summary>Writes an action, with an empty string for the code where it has some.</summary>

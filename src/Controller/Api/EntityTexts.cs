@@ -3,6 +3,9 @@ namespace Frusta.Controller.Api;
 /// <summary>Texts of the entities' API, known to OpenWhisk's clients.</summary>
 public static class EntityTexts
 {
+    /// <summary>Characters of what a client sent that it is shown again at most.</summary>
+    internal const int MostShown = 4096;
+
     public const string ObjectExpected = "JSON object expected";
     public const string ParametersMalformed = "parameters malformed!";
     public const string VersionMalformed = "semantic version malformed";
@@ -27,6 +30,9 @@ public static class EntityTexts
     public const string FeedMalformed = "Feed name is not valid";
     public const string RuleIncomplete = "rule requires a valid trigger and a valid action";
     public const string RuleWithoutTrigger = "Only rules with existing triggers can be activated";
+
+    /// <summary>A text that a client sent, or the beginning of it.</summary>
+    internal static string Shown(string sent) => sent.Length <= MostShown ? sent : sent[..MostShown];
 
     public static string NotAuthorized(string name) => $"The supplied authentication is not authorized to access '{name}'.";
 

@@ -22,9 +22,6 @@ internal sealed record PutExec(ActionExec Exec, byte[]? Code)
 /// <summary>Reads the member <c>exec</c> of an action.</summary>
 internal static partial class ExecReading
 {
-    /// <summary>Characters of what a client sent that it is shown again at most.</summary>
-    private const int MostShown = 4096;
-
     private static readonly SearchValues<byte> Base64 =
         SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"u8);
 
@@ -130,7 +127,7 @@ internal static partial class ExecReading
         if (!manifest.TryResolve(kind, out var runtime))
         {
             var valid = string.Join(", ", manifest.Kinds.Select(one => one.Kind).Append(ActionExec.Sequence).Append(ActionExec.BlackBox).Select(one => $"'{one}'"));
-            throw new MalformedContentException($"The specified runtime '{(kind.Length <= MostShown ? kind : kind[..MostShown])}' is not supported by this platform. Valid values are: {valid}.");
+            throw new MalformedContentException($"The specified runtime '{EntityTexts.Shown(kind)}' is not supported by this platform. Valid values are: {valid}.");
         }
 
         if (!exec.TryGetProperty("code", out var value) && !(runtime.Attached && exec.TryGetProperty("jar", out value)))
@@ -154,7 +151,7 @@ internal static partial class ExecReading
         : throw new MalformedContentException($"Could not deserialize as attachment record: {Shown(code)}");
 
     /// <summary>What a client sent, or the beginning of it.</summary>
-    private static string Shown(JsonSlice sent) => sent.Length <= MostShown ? Encoding.UTF8.GetString(sent.Minify()) : sent.GetRawText(MostShown);
+    private static string Shown(JsonSlice sent) => sent.Length <= EntityTexts.MostShown ? Encoding.UTF8.GetString(sent.Minify()) : sent.GetRawText(EntityTexts.MostShown);
 
     private static string? Main(JsonSlice exec, string kind)
     {

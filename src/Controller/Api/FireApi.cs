@@ -11,7 +11,7 @@ using Microsoft.AspNetCore.Http;
 namespace Frusta.Controller.Api;
 
 /// <summary><c>POST .../triggers/name</c>.</summary>
-public sealed class FireApi(Admit admit, CheckActivate check, FireTrigger fire, LimitsOptions limits, InvocationOptions options)
+public sealed class FireApi(Admit admit, CheckActivate check, FireTrigger fire, LimitsOptions limits)
 {
     private static readonly JsonWriterOptions Options = new() { Encoder = LeastEscaping.Instance };
 
@@ -44,8 +44,8 @@ public sealed class FireApi(Admit admit, CheckActivate check, FireTrigger fire, 
             {
                 InvokeOutcome.Accepted => InvokeApi.Accepted(answer.Id),
                 InvokeOutcome.Finished => ApiAnswer.NoContent(),
-                InvokeOutcome.NamespaceFull => InvokeApi.Refusal(answer.Outcome, null, admit.NamespaceFull(caller), options),
-                _ => InvokeApi.Refusal(answer.Outcome, null, default, options),
+                InvokeOutcome.NamespaceFull => InvokeApi.Refusal(answer.Outcome, null, admit.NamespaceFull(caller)),
+                _ => InvokeApi.Refusal(answer.Outcome, null, default),
             };
         }
     }

@@ -15,8 +15,7 @@ public sealed class InvokeApi(
     Admit admit,
     CheckActivate check,
     InvokeAction invoke,
-    LimitsOptions limits,
-    InvocationOptions options)
+    LimitsOptions limits)
 {
     /// <summary>
     /// Answers a call in OpenWhisk's order: throttles, entitlement, size, query, body, existence, components, final
@@ -79,10 +78,10 @@ public sealed class InvokeApi(
     }
 
     /// <summary>What is answered when there is no activation.</summary>
-    internal static ApiAnswer Refusal(InvokeOutcome outcome, string? kind, Admission load, InvocationOptions options)
+    internal static ApiAnswer Refusal(InvokeOutcome outcome, string? kind, Admission load)
     {
         var (status, text) = InvokeRefusal.Of(outcome, kind, load);
-        return ApiAnswer.Error(status, text) with { RetryAfterSeconds = status == 503 ? options.RetryAfterSeconds : 0 };
+        return ApiAnswer.Error(status, text);
     }
 
     private ApiAnswer? ReadQuery(QueryParameters query, out bool blocking, out bool resultOnly, out int waitMs)
@@ -114,14 +113,14 @@ public sealed class InvokeApi(
             case InvokeOutcome.Finished:
                 return Finished(call, answer.Finished!, resultOnly);
             case InvokeOutcome.NamespaceFull:
-                return Refusal(answer.Outcome, null, admit.NamespaceFull(call.Caller), options);
+                return Refusal(answer.Outcome, null, admit.NamespaceFull(call.Caller));
             default:
-                return Refusal(answer.Outcome, answer.Action?.Executable.Kind, default, options);
+                return Refusal(answer.Outcome, answer.Action?.Executable.Kind, default);
         }
     }
 
     /// <summary>What ended; a long end is sent from the record itself, and where there is no room for it the client gets the id, under which the record is.</summary>
-    private ApiAnswer Finished(ApiCall call, FinishedActivation finished, bool resultOnly)
+    private static ApiAnswer Finished(ApiCall call, FinishedActivation finished, bool resultOnly)
     {
         var status = FinishedAnswer.StatusCode(finished.Status);
         var length = FinishedAnswer.Length(finished, resultOnly);
@@ -129,7 +128,7 @@ public sealed class InvokeApi(
         {
             return call.TryHold(finished.Record.Length, out var lease) is null
                 ? new ApiAnswer { Status = status, Parts = FinishedAnswer.Parts(finished, resultOnly), Lease = lease, ActivationId = finished.Id }
-                : finished.Store ? Accepted(finished.Id) : ApiAnswer.Error(503) with { ActivationId = finished.Id, RetryAfterSeconds = options.RetryAfterSeconds };
+                : finished.Store ? Accepted(finished.Id) : ApiAnswer.Error(503) with { ActivationId = finished.Id };
         }
 
         var body = PooledBuffer.Rent(length);

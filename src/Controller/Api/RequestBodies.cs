@@ -9,17 +9,13 @@ namespace Frusta.Controller.Api;
 /// <summary>Reads request bodies, each with a bound of its own and all together within the budget.</summary>
 /// <param name="budget">Bytes that all bodies may hold. They are taken as they arrive, not as they are announced.</param>
 /// <param name="workers">Where JSON is worked on that is too large for an event loop.</param>
-/// <param name="retryAfterSeconds">What a client is told that finds no room.</param>
-public sealed class RequestBodies(ByteBudget budget, JsonWorkers workers, int retryAfterSeconds)
+public sealed class RequestBodies(ByteBudget budget, JsonWorkers workers)
 {
     /// <summary>OpenWhisk refuses more, whatever it is for.</summary>
     public const int MaxBytes = 50 * 1024 * 1024;
 
     /// <summary>Where JSON is worked on that is too large for an event loop.</summary>
     public JsonWorkers Workers => workers;
-
-    /// <summary>503 with <c>Retry-After</c>.</summary>
-    public ApiAnswer Full() => ApiAnswer.Error(503) with { RetryAfterSeconds = retryAfterSeconds };
 
     /// <summary>
     /// Reads the whole body. One over <paramref name="limitBytes"/> is refused with 413, one that there is no room for with 503, a media type other
@@ -57,7 +53,7 @@ public sealed class RequestBodies(ByteBudget budget, JsonWorkers workers, int re
         }
     }
 
-    private async ValueTask<ApiAnswer?> ReceiveAsync(HttpContext context, BodyBytes body, int limitBytes)
+    private static async ValueTask<ApiAnswer?> ReceiveAsync(HttpContext context, BodyBytes body, int limitBytes)
     {
         var reader = context.Request.BodyReader;
         while (true)
@@ -65,11 +61,19 @@ public sealed class RequestBodies(ByteBudget budget, JsonWorkers workers, int re
             var read = await reader.ReadAsync(context.RequestAborted);
             var arrived = read.Buffer;
             var size = body.Length + arrived.Length;
-            var isAdded = size <= limitBytes && body.TryAdd(arrived, limitBytes);
-            reader.AdvanceTo(arrived.End);
+            var isAdded = false;
+            try
+            {
+                isAdded = size <= limitBytes && body.TryAdd(arrived, limitBytes);
+            }
+            finally
+            {
+                reader.AdvanceTo(arrived.End); // or the connection would break behind the answer that says why
+            }
+
             if (!isAdded)
             {
-                return size > limitBytes ? ApiAnswer.Error(413, ApiTexts.PayloadTooLarge(size, limitBytes)) : Full();
+                return size > limitBytes ? ApiAnswer.Error(413, ApiTexts.PayloadTooLarge(size, limitBytes)) : ApiAnswer.Error(503);
             }
 
             if (read.IsCompleted)

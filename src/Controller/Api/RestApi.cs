@@ -1,3 +1,4 @@
+using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Limits;
 using Frusta.Controller.Identity;
 using Frusta.Store;
@@ -15,7 +16,8 @@ namespace Frusta.Controller.Api;
 /// would take an escaped slash for a real one.
 /// </remarks>
 public sealed partial class RestApi(
-    InfoApi info, Authenticate authenticate, Dispatch dispatch, RequestBodies bodies, ByteBudget answers, ControllerOptions options, ILogger<RestApi> log)
+    InfoApi info, Authenticate authenticate, Dispatch dispatch, RequestBodies bodies, ByteBudget answers, ControllerOptions options, TimeProvider clock,
+    ILogger<RestApi> log)
 {
     private const string Root = RequestPath.Root;
     private const string Namespaces = Root + "/namespaces";
@@ -51,20 +53,9 @@ public sealed partial class RestApi(
         {
             return;
         }
-        catch (Exception refused) when (refused is StoreFullException or StoreOverloadedException)
-        {
-            // As a call is refused that cannot be written. The store has said why.
-            answer = ApiAnswer.Error(503);
-        }
         catch (Exception exception)
         {
-            LogErrorUnexpected(exception, context.Request.Method, path, transactionId);
-            answer = ApiAnswer.Error(500);
-        }
-
-        if (answer.Status == 503)
-        {
-            answer = answer with { RetryAfterSeconds = options.Invocation.RetryAfterSeconds };
+            answer = Failed(exception, context.Request.Method, path, transactionId);
         }
 
         // 6 The answer.
@@ -72,7 +63,7 @@ public sealed partial class RestApi(
         var cors = inApi ? WriteAnswer.ApiMethods : asksForOptions || InfoApi.IsOperators(path) ? WriteAnswer.OtherMethods : null;
         try
         {
-            await WriteAnswer.WriteAsync(context, answer, transactionId, cors, new AnswerRoom(share, _patience));
+            await WriteAsync(context, answer, transactionId, cors, share);
         }
         catch (Exception exception)
         {
@@ -85,20 +76,40 @@ public sealed partial class RestApi(
     /// <summary>An answer could not be made to its end. What the client has of it is not to look whole.</summary>
     private async Task FailAsync(HttpContext context, Exception exception, string path, string transactionId, string? cors)
     {
-        if (!context.RequestAborted.IsCancellationRequested && exception is not OperationCanceledException)
-        {
-            LogErrorUnexpected(exception, context.Request.Method, path, transactionId);
-        }
-
-        if (context.Response.HasStarted || context.RequestAborted.IsCancellationRequested)
+        var isGone = context.RequestAborted.IsCancellationRequested;
+        var answer = isGone || exception is OperationCanceledException ? ApiAnswer.Error(500) : Failed(exception, context.Request.Method, path, transactionId);
+        if (context.Response.HasStarted || isGone)
         {
             context.Abort();
             return;
         }
 
         context.Response.Clear();
-        await WriteAnswer.WriteAsync(context, ApiAnswer.Error(500), transactionId, cors, new AnswerRoom(answers.WithoutKey, _patience));
+        await WriteAsync(context, answer, transactionId, cors, answers.WithoutKey);
     }
+
+    /// <summary>The answer to a request that could not be carried out: 503 where something had no room, which there may be in a while.</summary>
+    private ApiAnswer Failed(Exception exception, string method, string path, string transactionId)
+    {
+        switch (exception)
+        {
+            case StoreFullException or StoreOverloadedException:
+                return ApiAnswer.Error(503); // as a call is refused that cannot be written; the store has said why
+            case HostMemoryException or OutOfMemoryException:
+                LogWarningNoMemory(exception, method, path, transactionId);
+                return ApiAnswer.Error(503);
+            default:
+                LogErrorUnexpected(exception, method, path, transactionId);
+                return ApiAnswer.Error(500);
+        }
+    }
+
+    private Task WriteAsync(HttpContext context, ApiAnswer answer, string transactionId, string? cors, ByteShare share) => WriteAnswer.WriteAsync(
+        context,
+        answer.Status == 503 ? answer with { RetryAfterSeconds = options.Invocation.RetryAfterSeconds } : answer,
+        transactionId,
+        cors,
+        new AnswerRoom(share, _patience, clock));
 
     /// <summary>Methods are told apart by case.</summary>
     private static bool IsMethod(string method) => method is "GET" or "POST" or "PUT" or "DELETE" or "HEAD" or "OPTIONS" or "PATCH" or "TRACE" or "CONNECT";
@@ -136,6 +147,9 @@ public sealed partial class RestApi(
             ? new ValueTask<ApiAnswer>(illegal)
             : dispatch.AnswerAsync(call, route); // 5 The handler.
     }
+
+    [LoggerMessage(EventId = 8002, Level = LogLevel.Warning, Message = "{Method} {Path} was refused: the host has no memory for it (transaction {TransactionId})")]
+    private partial void LogWarningNoMemory(Exception exception, string method, string path, string transactionId);
 
     [LoggerMessage(EventId = 8001, Level = LogLevel.Error, Message = "{Method} {Path} failed unexpectedly (transaction {TransactionId})")]
     private partial void LogErrorUnexpected(Exception exception, string method, string path, string transactionId);

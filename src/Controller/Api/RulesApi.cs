@@ -12,9 +12,6 @@ namespace Frusta.Controller.Api;
 /// <summary><c>.../rules</c>. Whether a rule is active is kept in its trigger, and nowhere else.</summary>
 public sealed class RulesApi(EntityWrites entities)
 {
-    /// <summary>Characters of what a client sent that it is shown again at most.</summary>
-    private const int MostShown = 4096;
-
     private static readonly byte[] Ok = [.. "OK"u8];
 
     public ValueTask<ApiAnswer> ListAsync(ApiCall call, string namespaceName) =>
@@ -110,7 +107,7 @@ public sealed class RulesApi(EntityWrites entities)
         {
             if (!await JsonTurn.EnterForAsync(body!.Length))
             {
-                return call.Bodies.Full();
+                return ApiAnswer.Error(503);
             }
 
             var read = false;
@@ -150,7 +147,7 @@ public sealed class RulesApi(EntityWrites entities)
             "active" => true,
             "inactive" => false,
             "" => throw new MalformedContentException("requirement failed: argument undefined"),
-            _ => throw new MalformedContentException($"requirement failed: {(text.Length <= MostShown ? text : text[..MostShown])} is not a recognized rule state"),
+            _ => throw new MalformedContentException($"requirement failed: {EntityTexts.Shown(text)} is not a recognized rule state"),
         };
         return null;
     }

@@ -5,11 +5,14 @@ using Microsoft.AspNetCore.Http;
 
 namespace Frusta.Controller.Api;
 
-/// <summary>Sends a body: a short one in one piece and with its length, a long one a window at a time, each when the client has taken the one before.</summary>
+/// <summary>Sends a body: a short one in one piece and with its length, a long one in pieces of 64 KiB, each when the client has taken the one before.</summary>
 internal static class SendAnswer
 {
-    private const int WindowBytes = ByteBudget.SmallBytes;
+    private const int PieceBytes = ByteBudget.SmallBytes;
     private const int SliceBytes = 16 * 1024;
+
+    // A client that takes all at once does not keep an event loop from the others: after so many bytes a thread of the pool goes on.
+    private const int MostInTurn = 4 * PieceBytes;
 
     /// <summary>Sends bytes that are there already.</summary>
     /// <param name="context">The request, whose answer has its headers.</param>
@@ -18,15 +21,25 @@ internal static class SendAnswer
     /// <param name="room">It is asked only when the client does not take all at once.</param>
     public static Task SendAsync(HttpContext context, ReadOnlyMemory<byte> bytes, PooledBuffer? owner, AnswerRoom room)
     {
-        if (bytes.Length > WindowBytes)
+        if (bytes.Length > PieceBytes)
         {
             return SendAsync(context, new WholeBytes(default, bytes, default, owner), lease: null, room);
         }
 
-        context.Response.ContentLength = bytes.Length;
+        ValueTask<FlushResult> writing;
+        try
+        {
+            context.Response.ContentLength = bytes.Length;
 
-        // Headers and body leave in one piece; the bytes are copied before the write completes.
-        var writing = context.Response.BodyWriter.WriteAsync(bytes, context.RequestAborted);
+            // Headers and body leave in one piece; the bytes are copied before the write completes.
+            writing = context.Response.BodyWriter.WriteAsync(bytes, context.RequestAborted);
+        }
+        catch
+        {
+            owner?.Dispose();
+            throw;
+        }
+
         if (!writing.IsCompletedSuccessfully)
         {
             return FinishAsync(context, writing, bytes.Length, owner, room);
@@ -39,87 +52,111 @@ internal static class SendAnswer
     /// <summary>Sends a body that is made while it is sent, and gives it and the lease back.</summary>
     public static async Task SendAsync(HttpContext context, AnswerParts parts, ByteLease? lease, AnswerRoom room)
     {
-        var held = lease;
-        using var window = PooledBuffer.Rent(WindowBytes + SliceBytes);
-        try
+        using var body = parts;
+        using var sending = new Sending(context, room, lease);
+        using var window = PooledBuffer.Rent(PieceBytes + SliceBytes);
+        context.Response.ContentLength = parts.Length;
+        AnswerPart part;
+        do
         {
-            context.Response.ContentLength = parts.Length;
-            AnswerPart part;
-            do
+            part = await parts.NextAsync(window, context.RequestAborted);
+            for (var start = 0; start < part.Bytes.Length; start += SliceBytes)
             {
-                part = await parts.NextAsync(window, context.RequestAborted);
-                for (var start = 0; start < part.Bytes.Length; start += SliceBytes)
+                part.WriteSlice(window, start, Math.Min(SliceBytes, part.Bytes.Length - start));
+                if (window.Length >= PieceBytes)
                 {
-                    part.WriteSlice(window, start, Math.Min(SliceBytes, part.Bytes.Length - start));
-                    held = window.Length >= WindowBytes ? await SendAsync(context, window, held, room) : held;
+                    await sending.SendAsync(window, parts.HeldBytes);
                 }
-
-                held = window.Length >= WindowBytes ? await SendAsync(context, window, held, room) : held;
             }
-            while (!part.IsLast);
 
-            if (!context.Response.HasStarted)
+            if (window.Length >= PieceBytes)
             {
-                context.Response.ContentLength = window.Length;
-            }
-
-            held = await SendAsync(context, window, held, room);
-        }
-        finally
-        {
-            parts.Dispose();
-            held?.Dispose();
-        }
-    }
-
-    /// <summary>Sends what is in the window and empties it.</summary>
-    /// <returns>The lease that holds the answer, which is taken now where there was none and the client does not keep up.</returns>
-    private static async ValueTask<ByteLease?> SendAsync(HttpContext context, PooledBuffer window, ByteLease? lease, AnswerRoom room)
-    {
-        var writing = context.Response.BodyWriter.WriteAsync(window.Memory, context.RequestAborted);
-        if (!writing.IsCompleted && lease is null)
-        {
-            lease = room.Share.Begin();
-            if (!lease.TryHold(Math.Max(window.Length, context.Response.ContentLength ?? 0)))
-            {
-                context.Abort(); // there is no room for what this client does not read
+                await sending.SendAsync(window, parts.HeldBytes);
             }
         }
+        while (!part.IsLast);
 
-        var flushed = writing.IsCompleted ? await writing : await TakenAsync(context, writing, room);
-        window.Truncate(0);
-        return flushed.IsCompleted ? throw new OperationCanceledException("The client has gone.") : lease;
+        if (!context.Response.HasStarted)
+        {
+            context.Response.ContentLength = window.Length;
+        }
+
+        await sending.SendAsync(window, parts.HeldBytes);
     }
 
     private static async Task FinishAsync(HttpContext context, ValueTask<FlushResult> writing, int bytes, PooledBuffer? owner, AnswerRoom room)
     {
         using var body = owner;
-        using var lease = room.Share.Begin();
-        if (!lease.TryHold(bytes))
-        {
-            context.Abort(); // there is no room for what this client does not read
-        }
-
-        await TakenAsync(context, writing, room);
+        using var sending = new Sending(context, room, lease: null);
+        await sending.TakenAsync(writing, bytes);
     }
 
-    /// <summary>Waits until the client has taken what was written, and cuts it off when it does not.</summary>
-    private static async ValueTask<FlushResult> TakenAsync(HttpContext context, ValueTask<FlushResult> writing, AnswerRoom room)
+    /// <summary>One answer on its way: what it holds, and how much of it has left in this turn.</summary>
+    /// <param name="context">The request.</param>
+    /// <param name="room">What the caller's answers may take.</param>
+    /// <param name="lease">What holds the answer; null where nothing does before the client is too slow for it.</param>
+    private sealed class Sending(HttpContext context, AnswerRoom room, ByteLease? lease) : IDisposable
     {
-        var taken = writing.AsTask();
-        try
+        private ByteLease? _lease = lease;
+        private int _inTurn;
+
+        /// <summary>Sends what is in the window, and empties it.</summary>
+        /// <param name="window">The bytes.</param>
+        /// <param name="heldBytes">Bytes that the answer keeps in memory beside them.</param>
+        public async ValueTask SendAsync(PooledBuffer window, long heldBytes)
         {
-            return await taken.WaitAsync(room.Patience, TimeProvider.System, context.RequestAborted);
+            for (var start = 0; start < window.Length; start += PieceBytes)
+            {
+                var piece = window.Memory.Slice(start, Math.Min(PieceBytes, window.Length - start));
+                if (_inTurn >= MostInTurn)
+                {
+                    _inTurn = 0;
+                    await Task.Yield();
+                }
+
+                _inTurn += piece.Length;
+                var writing = context.Response.BodyWriter.WriteAsync(piece, context.RequestAborted);
+                var flushed = writing.IsCompleted ? await writing : await TakenAsync(writing, Math.Max(window.Length, heldBytes));
+                if (flushed.IsCompleted)
+                {
+                    throw new OperationCanceledException("The client has gone.");
+                }
+            }
+
+            window.Truncate(0);
         }
-        catch (TimeoutException)
+
+        /// <summary>Waits until the client has taken what was written, and cuts it off when it does not, or when there is no room for what waits.</summary>
+        public async ValueTask<FlushResult> TakenAsync(ValueTask<FlushResult> writing, long heldBytes)
         {
-            context.Abort();
-            return await taken;
+            _inTurn = 0;
+            if (_lease is null)
+            {
+                _lease = room.Share.Begin();
+                if (!_lease.TryHold(heldBytes))
+                {
+                    context.Abort();
+                }
+            }
+
+            var taken = writing.AsTask();
+            try
+            {
+                return await taken.WaitAsync(room.Patience, room.Clock, context.RequestAborted);
+            }
+            catch (TimeoutException)
+            {
+                context.Abort();
+                return await taken;
+            }
         }
+
+        public void Dispose() => _lease?.Dispose();
     }
 }
 
 /// <summary>What one caller's answers may take.</summary>
 /// <param name="Share">Bytes that they may hold.</param>
 /// <param name="Patience">Time that a client gets to take 64 KiB.</param>
-internal readonly record struct AnswerRoom(ByteShare Share, TimeSpan Patience);
+/// <param name="Clock">Measures that time.</param>
+internal readonly record struct AnswerRoom(ByteShare Share, TimeSpan Patience, TimeProvider Clock);

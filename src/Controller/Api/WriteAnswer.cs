@@ -34,6 +34,40 @@ internal static class WriteAnswer
             answer = ApiAnswer.Error(406, $"Resource representation is only available with these types:\n{type}") with { ActivationId = answer.ActivationId };
         }
 
+        try
+        {
+            WriteHead(context, answer, transactionId, corsMethods);
+        }
+        catch
+        {
+            answer.Discard();
+            throw;
+        }
+
+        if (answer.Status == 204)
+        {
+            return Task.CompletedTask;
+        }
+
+        if (HttpMethods.IsHead(context.Request.Method))
+        {
+            answer.Discard();
+            return Task.CompletedTask;
+        }
+
+        if (answer.Parts is { } parts)
+        {
+            return SendAnswer.SendAsync(context, parts, answer.Lease, room);
+        }
+
+        var body = answer.ErrorText is { } text ? ErrorBody(text, transactionId) : answer.Body;
+        return answer.Lease is null || body is null
+            ? SendAnswer.SendAsync(context, body?.Memory ?? answer.Static, body, room)
+            : SendAnswer.SendAsync(context, new WholeBytes(default, body.Memory, default, body), answer.Lease, room);
+    }
+
+    private static void WriteHead(HttpContext context, ApiAnswer answer, string transactionId, string? corsMethods)
+    {
         var response = context.Response;
         var headers = response.Headers;
         response.StatusCode = answer.Status;
@@ -66,27 +100,10 @@ internal static class WriteAnswer
             headers[header.Name] = header.Value;
         }
 
-        if (answer.Status == 204)
+        if (answer.Status != 204)
         {
-            return Task.CompletedTask;
+            headers.ContentType = answer.ContentType;
         }
-
-        headers.ContentType = answer.ContentType;
-        if (HttpMethods.IsHead(context.Request.Method))
-        {
-            answer.Discard();
-            return Task.CompletedTask;
-        }
-
-        if (answer.Parts is { } parts)
-        {
-            return SendAnswer.SendAsync(context, parts, answer.Lease, room);
-        }
-
-        var body = answer.ErrorText is { } text ? ErrorBody(text, transactionId) : answer.Body;
-        return answer.Lease is null || body is null
-            ? SendAnswer.SendAsync(context, body?.Memory ?? answer.Static, body, room)
-            : SendAnswer.SendAsync(context, new WholeBytes(default, body.Memory, default, body), answer.Lease, room);
     }
 
     private static PooledBuffer ErrorBody(string text, string transactionId)

@@ -139,14 +139,9 @@ public sealed class EntityWrites(IEntityStore store, Entitle entitle, RuntimesMa
         EntityJson.Append(own, json => EntityJson.WritePackage(json, package, parameters));
         own.Truncate(own.Length - 1); // what follows goes before the closing brace
         own.Write(",\"actions\":["u8);
-        if (call.TryHold(own.Length + ListPages.Largest(pages, BytesOf), out var lease) is { } full)
-        {
-            return full;
-        }
-
         var actions = new EntityList(store, pages, own.Span.ToArray(), FeedsStart, static (window, action) => WriteMember(window, action, isFeed: false));
         var feeds = new EntityList(store, pages, default, FeedsEnd, static (window, action) => WriteMember(window, action, isFeed: true));
-        return ApiAnswer.Ok(new Joined(actions, feeds), lease);
+        return call.TryHold(own.Length + ListPages.Largest(pages, BytesOf), out var lease) ?? ApiAnswer.Ok(new Joined(actions, feeds), lease);
     }
 
     /// <summary>The code of an action for an answer, which holds its bytes; it is the caller's to discard where there is no answer.</summary>

@@ -62,13 +62,19 @@ internal sealed class EntityReader : IDisposable
     public MappedBuffer? ReadAttachment(string documentId, string name, int length)
     {
         var attachment = MappedBuffer.Reserve(Math.Max(length, 1));
-        if (TryReadAttachment(documentId, name, attachment.Extend(length)))
+        var isRead = false;
+        try
         {
-            return attachment;
+            isRead = TryReadAttachment(documentId, name, attachment.Extend(length));
+            return isRead ? attachment : null;
         }
-
-        attachment.Dispose();
-        return null;
+        finally
+        {
+            if (!isRead)
+            {
+                attachment.Dispose();
+            }
+        }
     }
 
     /// <summary>Lengths only: no body is read, and the code stands in another table.</summary>

@@ -69,6 +69,32 @@ public sealed class ByteBudgetTests
     }
 
     [Fact]
+    public void What_comes_in_pieces_moves_to_the_other_room_when_the_small_one_is_full()
+    {
+        using var pieces = _budget.Of("a").Begin();
+        Assert.True(pieces.TryHold(4096));
+        var others = new List<ByteLease>();
+        while (_budget.HeldBytes < Mebibyte)
+        {
+            var lease = _budget.Of("a").Begin();
+            others.Add(lease);
+            Assert.True(lease.TryHold(Math.Min(ByteBudget.SmallBytes, Mebibyte - _budget.HeldBytes)));
+        }
+
+        Assert.True(pieces.TryHold(20 * 1024));
+        Assert.Equal(20 * 1024, pieces.Bytes);
+        Assert.Equal(Mebibyte + (16 * 1024), _budget.HeldBytes);
+
+        // Now in the large room, it grows there, and what it left in the small one is free.
+        Assert.True(pieces.TryHold(60 * 1024));
+        using var late = _budget.Of("a").Begin();
+        Assert.True(late.TryHold(4096));
+        others.ForEach(lease => lease.Dispose());
+        pieces.Dispose();
+        Assert.Equal(4096, _budget.HeldBytes);
+    }
+
+    [Fact]
     public void A_lease_that_outgrows_the_small_room_gives_it_back()
     {
         using var lease = _budget.Of("a").Begin();

@@ -43,6 +43,23 @@ public sealed class RestApiTests
         Assert.Equal(0, said.Count);
     }
 
+    /// <summary>The second is refused while its answer is made, when the status could still be another.</summary>
+    [Theory]
+    [InlineData("GET", "triggers/paid")]
+    [InlineData("GET", "triggers")]
+    public async Task A_read_that_there_is_no_room_for_is_answered_as_a_call_is(string method, string target)
+    {
+        foreach (var refusal in new Exception[] { new HostMemoryException("No addresses."), new StoreOverloadedException("Too many."), new InsufficientMemoryException() })
+        {
+            using var said = new CountingLoggers();
+            var context = await AnswerAsync(method, new RefusingStore(refusal) { IsRead = false }, said, target);
+
+            Assert.Equal(503, context.Response.StatusCode);
+            Assert.Equal("7", context.Response.Headers.RetryAfter);
+            Assert.Contains("The server is currently unavailable", Body(context), StringComparison.Ordinal);
+        }
+    }
+
     [Theory]
     [InlineData("actions/hello", "{", 400)]
     [InlineData("actions/hello", "[]", 400)]
@@ -91,7 +108,8 @@ public sealed class RestApiTests
         return context;
     }
 
-    private static async Task<HttpContext> AnswerAsync(string method, IEntityStore store, ILoggerFactory loggers)
+    private static async Task<HttpContext> AnswerAsync(
+        string method, IEntityStore store, ILoggerFactory loggers, string target = "triggers/paid?overwrite=true")
     {
         Assert.Null(Subjects.Read(new Dictionary<string, string>(StringComparer.Ordinal) { ["acme"] = Key }, withStock: false, out var subjects));
         var options = new ControllerOptions();
@@ -100,7 +118,7 @@ public sealed class RestApiTests
         using var controller = new ControllerRole(
             options, new LimitsOptions(), RuntimesManifest.Stock, subjects!, store, null!, new FakeBus(), operations, TimeProvider.System, loggers);
 
-        var context = Request(method, "triggers/paid?overwrite=true", "{}");
+        var context = Request(method, target, "{}");
         await controller.Api.HandleAsync(context);
         return context;
     }
@@ -110,13 +128,16 @@ public sealed class RestApiTests
     /// <summary>Holds one trigger and takes no write.</summary>
     private sealed class RefusingStore(Exception refusal) : IEntityStore
     {
-        public ValueTask<EntityDocument?> GetAsync(string documentId, CancellationToken cancellationToken) => new(new TriggerDocument
+        /// <summary>False for one that cannot be read either.</summary>
+        public bool IsRead { get; init; } = true;
+
+        public ValueTask<EntityDocument?> GetAsync(string documentId, CancellationToken cancellationToken) => IsRead ? new(new TriggerDocument
         {
             Name = new Contracts.Names.FullyQualifiedName("acme", null, "paid"),
             Version = "0.0.1",
             UpdatedMs = 1,
             Revision = "1-a",
-        });
+        }) : ValueTask.FromException<EntityDocument?>(refusal);
 
         public ValueTask<string?> PutAsync(EntityDocument document, ReadOnlyMemory<byte>? code, CancellationToken cancellationToken) =>
             ValueTask.FromException<string?>(refusal);
@@ -124,9 +145,11 @@ public sealed class RestApiTests
         public ValueTask<bool> DeleteAsync(string documentId, string revision, CancellationToken cancellationToken) =>
             ValueTask.FromException<bool>(refusal);
 
-        public ValueTask<IReadOnlyList<ListedEntity>> ListAsync(EntityQuery query, CancellationToken cancellationToken) => new([]);
+        public ValueTask<IReadOnlyList<ListedEntity>> ListAsync(EntityQuery query, CancellationToken cancellationToken) =>
+            new([new ListedEntity("acme/paid", "1-a", 100)]);
 
-        public ValueTask<IReadOnlyList<EntityDocument>> GetSummariesAsync(IReadOnlyList<ListedEntity> page, CancellationToken cancellationToken) => new([]);
+        public ValueTask<IReadOnlyList<EntityDocument>> GetSummariesAsync(IReadOnlyList<ListedEntity> page, CancellationToken cancellationToken) =>
+            ValueTask.FromException<IReadOnlyList<EntityDocument>>(refusal);
 
         public ValueTask<MappedBuffer?> ReadCodeAsync(string documentId, string attachment, ByteLease lease, CancellationToken cancellationToken) => throw new NotSupportedException();
 

@@ -21,13 +21,15 @@ internal sealed class TestApi : IDisposable
     private readonly FakeBus _bus = new();
     private readonly ControllerRole _controller;
 
-    public TestApi(IEntityStore store)
+    /// <param name="store">What there is.</param>
+    /// <param name="options">Bounds other than the usual ones.</param>
+    public TestApi(IEntityStore store, ControllerOptions? options = null)
     {
         Assert.Null(Subjects.Read(new Dictionary<string, string>(StringComparer.Ordinal) { ["acme"] = Key }, withStock: false, out var subjects));
         var operations = new Operations(() => "", () => (1, 1), () => 0, () => { });
         var limits = new LimitsOptions { FiresPerMinute = int.MaxValue, InvocationsPerMinute = int.MaxValue, ConcurrentInvocations = int.MaxValue };
         _controller = new ControllerRole(
-            new ControllerOptions(), limits, RuntimesManifest.Stock, subjects!, store, null!, _bus, operations, TimeProvider.System, NullLoggerFactory.Instance);
+            options ?? new ControllerOptions(), limits, RuntimesManifest.Stock, subjects!, store, null!, _bus, operations, TimeProvider.System, NullLoggerFactory.Instance);
     }
 
     public void Dispose() => _controller.Dispose();
