@@ -57,7 +57,7 @@ public sealed class WaitingWritesTests
             AddAll();
         }
 
-        Assert.All(sizes.Chunk(2), static turns => Assert.Equal(["large", "small small small"], turns.Order(StringComparer.Ordinal)));
+        Assert.All(sizes.Chunk(2), static turns => Assert.Equal(["large", "small small small"], turns.Order(StringComparer.Ordinal), StringComparer.Ordinal));
 
         void AddAll()
         {
