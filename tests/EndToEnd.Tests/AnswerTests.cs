@@ -203,8 +203,10 @@ public sealed class AnswerTests : IDisposable
 
     private static async Task<HttpResponseMessage> WaitAsync(ServerProcess server, string path, int status)
     {
+        var began = TimeProvider.System.GetTimestamp();
         while (true)
         {
+            Assert.True(TimeProvider.System.GetElapsedTime(began) < TimeSpan.FromMinutes(1), $"{path} was never answered with {status}.");
             var answer = await server.Http.GetAsync(path, HttpCompletionOption.ResponseHeadersRead, Cancelled);
             if ((int)answer.StatusCode == status)
             {

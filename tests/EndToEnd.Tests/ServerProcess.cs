@@ -98,7 +98,9 @@ internal sealed class ServerProcess : IAsyncDisposable
     {
         await using var server = new ServerProcess(FreePort(), dataFolder, flags, environment, shell);
         server.Launch();
-        await server._process.WaitForExitAsync();
+        var exited = server._process.WaitForExitAsync();
+        Assert.True(await Task.WhenAny(server._ready.Task, exited) == exited, $"The server was to refuse and has started:\n{server.Output}");
+        await exited;
         return (server._process.ExitCode, server.Output);
     }
 

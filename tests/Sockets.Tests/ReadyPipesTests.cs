@@ -153,8 +153,10 @@ public sealed class ReadyPipesTests : IDisposable
         }, TestContext.Current.CancellationToken);
 
         var answered = 0;
+        var began = TimeProvider.System.GetTimestamp();
         while (!flooding.IsCompleted)
         {
+            Assert.True(TimeProvider.System.GetElapsedTime(began) < TimeSpan.FromMinutes(1), "What is written is not received any more.");
             quiet.Write("?"u8);
             Assert.Equal("?", await neighbour.TextAsync(1));
             answered++;
@@ -213,7 +215,7 @@ public sealed class ReadyPipesTests : IDisposable
         {
             _room = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             AwaitWritable();
-            return _room.Task;
+            return _room.Task.WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);
         }
 
         public void ShutNow() => Shut();

@@ -58,6 +58,7 @@ public sealed class CachedEntityStoreTests
         Assert.Equal(1, await ReadsAsync("guest/a", "guest/a"));
         Assert.Equal(1, await ReadsAsync("guest/b", "guest/a"));
         Assert.Equal(3, await ReadsAsync("guest/c", "guest/a", "guest/b"));
+        Assert.Equal(1, await ReadsAsync("guest/a", "guest/b")); // what is dropped counts no more
 
         async Task<int> ReadsAsync(params string[] documentIds)
         {
@@ -69,6 +70,22 @@ public sealed class CachedEntityStoreTests
 
             return store.Reads - before;
         }
+    }
+
+    [Fact]
+    public async Task A_read_that_a_whole_write_overtook_is_not_kept()
+    {
+        var store = new SlowStore();
+        var cache = new CachedEntityStore(store, new CachedEntityOptions(), new EmbeddedCacheInvalidation());
+        store.ReadGate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var overtaken = cache.GetAsync("guest/hello", Cancellation).AsTask();
+
+        store.Write();
+        await cache.PutAsync(Document("2-b"), null, Cancellation);
+        store.ReadGate.SetResult();
+        Assert.Equal("1-a", (await overtaken)!.Revision); // as it was when the read began
+
+        Assert.Equal("2-b", (await cache.GetAsync("guest/hello", Cancellation))!.Revision);
     }
 
     private sealed class Keeper(CachedEntityStore cache) : ICacheInvalidationIntake
@@ -96,12 +113,17 @@ public sealed class CachedEntityStoreTests
 
         public int Reads { get; private set; }
 
+        /// <summary>What holds reads up after they have found the document; null for nothing.</summary>
+        public TaskCompletionSource? ReadGate { get; set; }
+
         public void Write() => _written.SetResult();
 
-        public ValueTask<EntityDocument?> GetAsync(string documentId, CancellationToken cancellationToken)
+        public async ValueTask<EntityDocument?> GetAsync(string documentId, CancellationToken cancellationToken)
         {
             Reads++;
-            return new(_document);
+            var found = _document;
+            await (ReadGate?.Task ?? Task.CompletedTask);
+            return found;
         }
 
         public async ValueTask<string?> PutAsync(EntityDocument document, ReadOnlyMemory<byte>? code, CancellationToken cancellationToken)

@@ -29,12 +29,12 @@ public sealed class PauseTests
         await using var invoker = await StartAsync();
         using var pausing = new ManualResetEventSlim();
         using var goOn = new ManualResetEventSlim();
-        await CallAsync(invoker);
         invoker.Factory.OnPause = _ =>
         {
             pausing.Set();
             Assert.True(goOn.Wait(Patience));
         };
+        await CallAsync(invoker);
         var sandbox = invoker.Factory.Started.Single();
         await EventuallyAsync(() => pausing.IsSet);
         var delivery = invoker.Send(invoker.Action());

@@ -214,17 +214,19 @@ public sealed class FullRoomTests
         Assert.Equal(1, looked);
     }
 
-    [Fact]
-    public void A_few_sandboxes_of_one_namespace_stay_beside_another_that_calls_more_actions_than_the_room_holds()
+    [Theory]
+    [InlineData(20, 4)]
+    [InlineData(2, 50)]
+    public void A_few_sandboxes_of_one_namespace_stay_beside_another_that_calls_more_actions_than_the_room_holds(int rounds, int everySeconds)
     {
         var simulation = new PoolSimulation(Rules(2_000), seed: 41) { UsesBytes = static _ => 9 * Megabyte };
         InTurn(simulation, clients: 2, actions: 400, calls: 4_000);
-        for (var round = 0; round < 20; round++)
+        for (var round = 0; round < rounds; round++)
         {
             for (var action = 0; action < 5; action++)
             {
                 var number = action;
-                simulation.Arrive(Second + (round * 4 * Second), () => simulation.Invoke(PoolSimulation.Key(2, number), 50, memoryMb: 128));
+                simulation.Arrive(Second + (round * everySeconds * Second), () => simulation.Invoke(PoolSimulation.Key(2, number), 50, memoryMb: 128));
             }
         }
 
@@ -234,12 +236,14 @@ public sealed class FullRoomTests
         Assert.DoesNotContain(simulation.Ended, static slot => slot.Owner!.Key.NamespaceUuid.Equals(PoolSimulation.Key(2, 0).NamespaceUuid, StringComparison.Ordinal));
     }
 
-    /// <summary>Each needs more to become busy than is free, and nothing idles but what itself is waited for.</summary>
+    /// <summary>Each has grown a little, so that it needs more to become busy than is free, and nothing idles but what itself is waited for.</summary>
     [Fact]
     public void Where_all_that_idles_is_waited_for_and_none_fits_busy_one_goes_so_that_another_runs()
     {
-        var simulation = new PoolSimulation(Rules(300), seed: 42) { UsesBytes = static _ => 9 * Megabyte };
-        for (var action = 0; action < 20; action++)
+        var grow = false;
+        var simulation = new PoolSimulation(Rules(300), seed: 42) { UsesBytes = _ => (grow ? 14 : 9) * Megabyte, IdleOnesGrow = true };
+        simulation.Arrive(30 * Second, () => grow = true);
+        for (var action = 0; action < 18; action++)
         {
             var key = PoolSimulation.Key(1, action);
             simulation.Arrive(1 + (action * Second), () => simulation.Invoke(key, 50, memoryMb: 128));

@@ -6,6 +6,12 @@ namespace Frusta.Invoker.Tests.Simulation;
 public sealed class PauseSimulationTests
 {
     private const long Second = 1_000_000;
+
+    // Less than the second between two sweeps, and more than the end of a sandbox takes.
+    private const long AtOnce = 20_000;
+
+    private const int LookedAtActions = 240;
+
     private static readonly PoolKey Key = PoolSimulation.Key(1, 1);
 
     private static RoomRules Rules() => new() { CapacityBytes = 64L << 30, StartsAtOnce = 8, Cores = 2 };
@@ -83,13 +89,16 @@ public sealed class PauseSimulationTests
         Assert.InRange(simulation.Starts, 10, 50);
     }
 
-    [Fact]
-    public void The_number_of_looks_a_second_is_bounded_and_whoever_burns_is_found_all_the_same()
+    [Theory]
+    [InlineData(0, LookedAtActions)]
+    [InlineData(0, 1)]
+    [InlineData(LookedAtActions - 1, 1)]
+    public void The_number_of_looks_a_second_is_bounded_and_whoever_burns_is_found_all_the_same(int first, int count)
     {
-        const int Actions = 240;
         const int LooksPerSweep = 50;
-        var simulation = new PoolSimulation(Rules() with { LooksPerSweep = LooksPerSweep, PauseGraceUs = 1000 * Second }, seed: 36) { BurnsUs = _ => Second };
-        for (var action = 0; action < Actions; action++)
+        var burning = Enumerable.Range(first, count).Select(static action => PoolSimulation.Key(1, action)).ToHashSet();
+        var simulation = new PoolSimulation(Rules() with { LooksPerSweep = LooksPerSweep, PauseGraceUs = 1000 * Second }, seed: 36) { BurnsUs = key => burning.Contains(key) ? Second : 0 };
+        for (var action = 0; action < LookedAtActions; action++)
         {
             simulation.Invoke(PoolSimulation.Key(1, action), 50);
         }
@@ -103,7 +112,7 @@ public sealed class PauseSimulationTests
         simulation.At(59 * Second, () => paused = simulation.Paused);
         simulation.Arrive(61 * Second, () => simulation.Invoke(Key, 50));
         simulation.Run(62 * Second);
-        Assert.Equal(Actions, paused);
+        Assert.Equal(count, paused);
         Assert.InRange(most, 1, LooksPerSweep);
     }
 
@@ -118,17 +127,16 @@ public sealed class PauseSimulationTests
         {
             for (var call = 0; call < 4; call++)
             {
-                simulation.Invoke(Key, 3 * Second, maxInstances: 1);
+                simulation.Invoke(Key, 3 * Second, maxInstances: 1, ended: _ => simulation.At(simulation.NowUs + AtOnce, () => busyLater = simulation.Up));
             }
         });
-        simulation.At(3 * Second, () =>
+        simulation.At((3 * Second) + (Second / 2), () =>
         {
             before = simulation.Up;
             simulation.Retire(Key);
             simulation.Retire(idle);
+            simulation.At(simulation.NowUs + AtOnce, () => idleLater = simulation.Up);
         });
-        simulation.At(4 * Second, () => idleLater = simulation.Up);
-        simulation.At(15 * Second, () => busyLater = simulation.Up);
         simulation.Arrive(16 * Second, () => simulation.Invoke(PoolSimulation.Key(1, 3), 50));
         simulation.Run(17 * Second);
         Assert.True(simulation.AllEnded);
