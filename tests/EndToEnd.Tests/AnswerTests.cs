@@ -169,6 +169,24 @@ public sealed class AnswerTests : IDisposable
     }
 
     [Fact]
+    public async Task A_client_that_reads_slowly_but_all_the_time_is_not_cut_off()
+    {
+        await using var server = await ServerProcess.StartAsync(_folder.Sub("data"), ["--Controller:AnswerStallMs=2000"]);
+        await server.PutActionAsync("large", $"/*{new string('x', 16_000_000)}*/ function main() {{ return {{}}; }}");
+        using var client = await AskAsync(server, "actions/large");
+        var (buffer, length) = (new byte[4096], 0L);
+        var began = TimeProvider.System.GetTimestamp();
+        while (TimeProvider.System.GetElapsedTime(began) < TimeSpan.FromSeconds(8))
+        {
+            length += await client.ReceiveAsync(buffer, Cancelled);
+            await Task.Delay(TimeSpan.FromMilliseconds(40), TimeProvider.System, Cancelled); // 200 KB in the time that it has for 64
+        }
+
+        Assert.InRange(length, 256 * 1024, 2 * MiB);
+        Assert.InRange(length + ReceiveAnswer(client), 16_000_000, 16_010_000);
+    }
+
+    [Fact]
     public async Task A_minute_after_a_load_the_memory_has_gone_back_to_the_host()
     {
         Assert.SkipUnless(Tree.LongTestsToo, "It waits for a minute: ./test --all");
@@ -236,6 +254,26 @@ public sealed class AnswerTests : IDisposable
         for (int count; (count = await body.ReadAsync(buffer, Cancelled)) > 0;)
         {
             length += count;
+        }
+
+        return length;
+    }
+
+    /// <summary>Reads what is left of an answer of several megabytes, until nothing comes for a second.</summary>
+    private static long ReceiveAnswer(Socket client)
+    {
+        client.ReceiveTimeout = 1000;
+        var (buffer, length) = (new byte[64 * 1024], 0L);
+        try
+        {
+            for (int count; (count = client.Receive(buffer)) > 0;)
+            {
+                length += count;
+            }
+        }
+        catch (SocketException over) when (over.SocketErrorCode is SocketError.TimedOut or SocketError.WouldBlock or SocketError.ConnectionReset)
+        {
+            // The connection stays open for another request, or it was cut off.
         }
 
         return length;
