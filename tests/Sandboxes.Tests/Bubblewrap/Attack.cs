@@ -172,9 +172,12 @@ internal static class Attack
     internal static IEnumerable<string> Names => Programs.Keys;
 
     /// <summary>Runs one in a sandbox until it has what it could get; what it answers is for the eye.</summary>
-    internal static Task<string> PlayAsync(ISandbox sandbox, string name)
+    internal static Task<string> PlayAsync(ISandbox sandbox, string name) => PlayCodeAsync(sandbox, Programs[name]);
+
+    /// <summary>The same with a program that leaves its words in <c>answer</c>.</summary>
+    internal static Task<string> PlayCodeAsync(ISandbox sandbox, string program)
     {
-        var code = Convert.ToBase64String(Encoding.UTF8.GetBytes(Prelude + Programs[name]));
+        var code = Convert.ToBase64String(Encoding.UTF8.GetBytes(Prelude + program));
         return sandbox.AskAsync($"(exec(__import__('base64').b64decode('{code}').decode(), globals()), answer)[1]");
     }
 }
