@@ -95,6 +95,18 @@ public sealed class RefusalTests(IsolatedHost host) : IClassFixture<IsolatedHost
         Assert.Contains("[Errno 11]", await sandbox.AskAsync("one.recvmsg(99, 99, socket.MSG_ERRQUEUE | socket.MSG_DONTWAIT)"), StringComparison.Ordinal);
     }
 
+    /// <summary>A call that waits keeps the control data of its message; a thousand of them may wait.</summary>
+    [Theory]
+    [InlineData(16_000, 11)]
+    [InlineData(100_000, 105)]
+    public async Task Control_data_of_a_message_is_short(int bytes, int error)
+    {
+        await using var sandbox = await host.StartAsync();
+        Assert.SkipWhen(host.Maker.ApiEndpoint is null, string.Join(' ', host.Maker.Report.Missing));
+        await sandbox.AskAsync("globals().update(pair=socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM))");
+        Assert.Contains($"[Errno {error}]", await sandbox.AskAsync($"[pair[0].sendmsg([b'x'], [(99, 1, bytes({bytes}))], socket.MSG_DONTWAIT) for _ in range(99999)]"), StringComparison.Ordinal);
+    }
+
     /// <summary>MSG_MORE belongs to those who speak TCP too, so that it is looked at and not refused.</summary>
     [Theory]
     [InlineData("send with MSG_MORE by UDP", Udp, "(one.send(b'a', 0x8000), one.send(b'b'))", "ab")]
