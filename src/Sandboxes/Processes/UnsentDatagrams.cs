@@ -20,7 +20,13 @@ internal static class UnsentDatagrams
         try
         {
             var used = SocketTables.Used(pid);
-            return used > matters ? Unlisted(pid, used, matters) + Count($"/proc/{pid}/net/udp") + Count($"/proc/{pid}/net/udp6") : 0;
+            if (used <= matters)
+            {
+                return 0;
+            }
+
+            var unlisted = Unlisted(pid, used, matters);
+            return unlisted > matters ? unlisted : unlisted + Count($"/proc/{pid}/net/udp", matters) + Count($"/proc/{pid}/net/udp6", matters);
         }
         catch (IOException)
         {
@@ -34,14 +40,20 @@ internal static class UnsentDatagrams
         return unlisted > matters ? Math.Max(0, unlisted - AcceptQueues.CountReset(pid)) : unlisted;
     }
 
-    /// <summary>What waits to be sent stands before the colon, what was received behind it.</summary>
-    private static int Count(string table)
+    /// <summary>
+    /// What waits to be sent stands before the colon, what was received behind it. Once there are more than matter, no further line is read:
+    /// the kernel begins anew for each page of the table, and the sandbox goes on meanwhile.
+    /// </summary>
+    private static int Count(string table, int matters)
     {
         var sum = 0;
         foreach (var line in File.Exists(table) ? File.ReadLines(table).Skip(1) : [])
         {
             var words = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
-            sum += words.Length > QueuesColumn && !words[QueuesColumn].StartsWith("00000000:", StringComparison.Ordinal) ? 1 : 0;
+            if (words.Length > QueuesColumn && !words[QueuesColumn].StartsWith("00000000:", StringComparison.Ordinal) && ++sum > matters)
+            {
+                break;
+            }
         }
 
         return sum;
