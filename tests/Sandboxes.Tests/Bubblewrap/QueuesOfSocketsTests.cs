@@ -76,6 +76,7 @@ public sealed class QueuesOfSocketsTests(IsolatedHost host) : IClassFixture<Isol
         for (var i = 0; i < Tries && taken > MemoryMb + MarginMb; i++)
         {
             await using var sandbox = await host.StartAsync(Workload.Python(MemoryMb));
+            Assert.SkipWhen(host.Maker.ApiEndpoint is null, string.Join(' ', host.Maker.Report.Missing));
             var stillHeld = Math.Max(0, HostMemory.Megabytes() - start);
             (taken, var answer) = await HostMemoryTests.MeasureAsync(Attack.PlayCodeAsync(sandbox, Sockets + act + "\nanswer = many(10, body)\n"));
             taken += stillHeld;
