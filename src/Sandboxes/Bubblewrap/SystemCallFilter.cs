@@ -164,23 +164,37 @@ internal static class SystemCallFilter
         .. When(0, OptionsOfInternet()),
         .. When(6, OptionsOfTcp()),
         .. When(41, OptionsOfInternet6()),
-        .. UnlessAny([17], NoSuchOption),
+        .. When(17, OptionsOfUdp()),
+        Return(NoSuchOption),
     ];
 
     /// <summary>
     /// SO_SNDBUF, SO_RCVBUF and their forced forms do nothing. There is no SO_RCVLOWAT, which widens a buffer too, no filter
-    /// (SO_ATTACH_FILTER, SO_ATTACH_BPF, SO_ATTACH_REUSEPORT_CBPF and _EBPF), no SO_ZEROCOPY and no SO_RESERVE_MEM.
+    /// (SO_ATTACH_FILTER, SO_ATTACH_BPF, SO_ATTACH_REUSEPORT_CBPF and _EBPF), no SO_ZEROCOPY, no SO_RESERVE_MEM, and nothing that
+    /// puts what was sent into a queue of errors (both SO_TIMESTAMPING, SO_WIFI_STATUS, SO_TXTIME).
     /// </summary>
-    private static IEnumerable<Instruction> OptionsOfSockets() => [Load(ThirdArgument), .. IfAny([7, 8, 32, 33], Pretend), .. IfAny([18, 26, 50, 51, 52, 60, 73], NoSuchOption)];
+    private static IEnumerable<Instruction> OptionsOfSockets() =>
+        [Load(ThirdArgument), .. IfAny([7, 8, 32, 33], Pretend), .. IfAny([18, 26, 37, 41, 50, 51, 52, 60, 61, 65, 73], NoSuchOption)];
 
-    /// <summary>No groups: IP_ADD_MEMBERSHIP, IP_ADD_SOURCE_MEMBERSHIP, IP_MSFILTER, MCAST_JOIN_GROUP, MCAST_JOIN_SOURCE_GROUP, MCAST_MSFILTER.</summary>
-    private static IEnumerable<Instruction> OptionsOfInternet() => [Load(ThirdArgument), .. IfAny([35, 39, 41, 42, 46, 48], NoSuchDevice)];
+    /// <summary>
+    /// IP_RECVERR does nothing: the C library fails to resolve a name when it is refused. There is no IP_RECVERR_RFC4884. No groups:
+    /// IP_ADD_MEMBERSHIP, IP_ADD_SOURCE_MEMBERSHIP, IP_MSFILTER, MCAST_JOIN_GROUP, MCAST_JOIN_SOURCE_GROUP, MCAST_MSFILTER.
+    /// </summary>
+    private static IEnumerable<Instruction> OptionsOfInternet() =>
+        [Load(ThirdArgument), .. IfAny([11], Pretend), .. IfAny([26], NoSuchOption), .. IfAny([35, 39, 41, 42, 46, 48], NoSuchDevice)];
+
+    /// <summary>UDP_NO_CHECK6_TX and _RX, UDP_SEGMENT, UDP_GRO. No UDP_CORK: what it holds back is charged to nobody.</summary>
+    private static IEnumerable<Instruction> OptionsOfUdp() => [Load(ThirdArgument), .. UnlessAny([101, 102, 103, 104], NoSuchOption)];
 
     /// <summary>No TCP_MD5SIG and _EXT, TCP_FASTOPEN and _KEY, TCP_SAVE_SYN, TCP_ULP, and TCP_AO_ADD_KEY, _DEL_KEY and _INFO.</summary>
     private static IEnumerable<Instruction> OptionsOfTcp() => [Load(ThirdArgument), .. IfAny([14, 23, 27, 31, 32, 33, 38, 39, 40], NoSuchOption)];
 
-    /// <summary>What is a number in the socket: hops, multicast sending, IPV6_MTU_DISCOVER, _RECVERR, _V6ONLY, _RECVPKTINFO, _RECVHOPLIMIT, _DONTFRAG, _RECVTCLASS, _TCLASS.</summary>
-    private static IEnumerable<Instruction> OptionsOfInternet6() => [Load(ThirdArgument), .. UnlessAny([16, 17, 18, 19, 23, 25, 26, 49, 51, 62, 66, 67], NoSuchOption)];
+    /// <summary>
+    /// What is a number in the socket: hops, multicast sending, IPV6_MTU_DISCOVER, _V6ONLY, _RECVPKTINFO, _RECVHOPLIMIT, _DONTFRAG, _RECVTCLASS,
+    /// _TCLASS. IPV6_RECVERR does nothing, as IP_RECVERR.
+    /// </summary>
+    private static IEnumerable<Instruction> OptionsOfInternet6() =>
+        [Load(ThirdArgument), .. IfAny([25], Pretend), .. UnlessAny([16, 17, 18, 19, 23, 26, 49, 51, 62, 66, 67], NoSuchOption)];
 
     private static Instruction Load(uint offset) => new(Code.LoadWord, 0, 0, offset);
 

@@ -3,7 +3,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Frusta.Sandboxes.Bubblewrap;
 
-/// <summary>Ends sandboxes for which the kernel holds more than it may where no cgroup counts it: connections that nobody has accepted, sockets above their bound, and record locks.</summary>
+/// <summary>Ends sandboxes for which the kernel holds more than it may where no cgroup counts it: connections that nobody has accepted, sockets above their bound, datagrams that are not sent, and record locks.</summary>
 /// <remarks>
 /// The kernel has no bound for these that is a sandbox's own (docs/reference/security-model.md). One look at the host's figures takes some
 /// 50 microseconds; sandboxes are looked at only when those have grown.
@@ -14,8 +14,14 @@ internal sealed partial class UncountedWatch : IAsyncDisposable
     private const long ObjectGrowth = 16L << 20;
     private const long SocketGrowth = 8L << 20;
 
+    // The kernel keeps some pages at hand for each core, so that the figure goes up and down by itself.
+    private const long UnnamedGrowth = 16L << 20;
+
     // A connection that is not accepted holds up to a receive buffer of 32 kB and 3 kB of objects.
     private const int MostUnaccepted = 1024;
+
+    // Each may pin half a megabyte.
+    private const int MostUnsent = 100;
 
     // As long as the host's list of locks is shorter, nobody has too many. The newest are read: what a sandbox has taken just now is there.
     private const int ManyLocks = 8192;
@@ -26,7 +32,7 @@ internal sealed partial class UncountedWatch : IAsyncDisposable
     private readonly ILogger _log;
     private readonly ITimer _timer;
     private readonly KernelFigures _figures = new();
-    private (long Objects, long InSockets) _last;
+    private (long Objects, long InSockets, long Unnamed) _last;
     private int _looking;
 
     internal UncountedWatch(SandboxesOptions options, Func<IEnumerable<BubblewrapSandbox>> running, TimeProvider time, ILogger log)
@@ -73,7 +79,8 @@ internal sealed partial class UncountedWatch : IAsyncDisposable
         var now = _figures.Read();
         var moreObjects = now.Objects - _last.Objects > ObjectGrowth;
         var moreInSockets = now.InSockets - _last.InSockets > SocketGrowth;
-        if (moreObjects || moreInSockets)
+        var moreUnnamed = now.Unnamed - _last.Unnamed > UnnamedGrowth;
+        if (moreObjects || moreInSockets || moreUnnamed)
         {
             LookAtSockets();
         }
@@ -84,7 +91,9 @@ internal sealed partial class UncountedWatch : IAsyncDisposable
         }
 
         // What has been looked at is where the next growth begins; what has gone away is too.
-        _last = (moreObjects ? now.Objects : Math.Min(now.Objects, _last.Objects), moreInSockets ? now.InSockets : Math.Min(now.InSockets, _last.InSockets));
+        _last = (Next(moreObjects, now.Objects, _last.Objects), Next(moreInSockets, now.InSockets, _last.InSockets), Next(moreUnnamed, now.Unnamed, _last.Unnamed));
+
+        static long Next(bool looked, long now, long last) => looked ? now : Math.Min(now, last);
     }
 
     private void LookAtSockets()
@@ -98,6 +107,10 @@ internal sealed partial class UncountedWatch : IAsyncDisposable
             else if (AcceptQueues.Count(sandbox.PidInNetwork(), MostUnaccepted) is var waiting && waiting > MostUnaccepted)
             {
                 End(sandbox, waiting, "connections that it has not accepted");
+            }
+            else if (UnsentDatagrams.Count(sandbox.PidInNetwork(), MostUnsent) is var unsent && unsent > MostUnsent)
+            {
+                End(sandbox, unsent, "sockets with a datagram that is not sent, or in no table");
             }
         }
     }

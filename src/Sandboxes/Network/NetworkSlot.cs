@@ -39,6 +39,12 @@ internal sealed class NetworkSlot : IDisposable
         ("ipv4/igmp_max_memberships", "0"),
         ("mptcp/enabled", "0"),
 
+        // Copies of what is sent, which a control message asks for where no filter sees it. Some kernels have this for the whole host alone.
+        ("core/tstamp_allow_data", "0"),
+
+        // The control data of one message, which a call that waits keeps; what kernels before 6.7 had.
+        ("core/optmem_max", "20480"),
+
         // What a sandbox that has ended had not sent is tried for three seconds more, not for a hundred.
         ("ipv4/tcp_orphan_retries", "3"),
     ];

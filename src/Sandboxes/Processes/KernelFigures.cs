@@ -10,13 +10,25 @@ internal sealed class KernelFigures : IDisposable
     private readonly SafeFileHandle _sockets = File.OpenHandle("/proc/net/sockstat");
     private readonly byte[] _text = new byte[8192];
 
-    /// <summary>Bytes in objects that the kernel cannot drop, and bytes that wait in sockets by TCP and UDP. Not for two threads at once.</summary>
-    internal (long Objects, long InSockets) Read()
+    /// <summary>
+    /// Bytes in objects that the kernel cannot drop, bytes that wait in sockets by TCP and UDP, and bytes in pages for which the kernel has
+    /// no name, without those of the sockets. Not for two threads at once.
+    /// </summary>
+    internal (long Objects, long InSockets, long Unnamed) Read()
     {
-        var objects = NumberAfter(Read(_memory), "SUnreclaim:"u8, ""u8) << 10;
+        var memory = Read(_memory);
+        var objects = Kilobytes(memory, "SUnreclaim:"u8) << 10;
+        var unnamed = Unnamed(memory) << 10;
         var sockets = Read(_sockets);
-        return (objects, (NumberAfter(sockets, "TCP:"u8, " mem "u8) + NumberAfter(sockets, "UDP:"u8, " mem "u8)) * Environment.SystemPageSize);
+        var inSockets = (NumberAfter(sockets, "TCP:"u8, " mem "u8) + NumberAfter(sockets, "UDP:"u8, " mem "u8)) * Environment.SystemPageSize;
+        return (objects, inSockets, unnamed - inSockets);
     }
+
+    /// <summary>Kilobytes that are neither free nor said to be for anything. The names are looked for in the order of the file: SwapCached comes behind Cached.</summary>
+    internal static long Unnamed(ReadOnlySpan<byte> memory) =>
+        Kilobytes(memory, "MemTotal:"u8) - Kilobytes(memory, "MemFree:"u8) - Kilobytes(memory, "Buffers:"u8) - Kilobytes(memory, "Cached:"u8) - Kilobytes(memory, "SwapCached:"u8)
+        - Kilobytes(memory, "AnonPages:"u8) - Kilobytes(memory, "Slab:"u8) - Kilobytes(memory, "KernelStack:"u8) - Kilobytes(memory, "PageTables:"u8)
+        - Kilobytes(memory, "SecPageTables:"u8) - Kilobytes(memory, "Percpu:"u8) - Kilobytes(memory, "Hugetlb:"u8);
 
     public void Dispose()
     {
@@ -25,6 +37,8 @@ internal sealed class KernelFigures : IDisposable
     }
 
     private ReadOnlySpan<byte> Read(SafeFileHandle file) => _text.AsSpan(0, RandomAccess.Read(file, _text, 0));
+
+    private static long Kilobytes(ReadOnlySpan<byte> memory, ReadOnlySpan<byte> name) => NumberAfter(memory, name, ""u8);
 
     /// <summary>The number behind a word in the line that begins with a name; 0 when it is not there.</summary>
     private static long NumberAfter(ReadOnlySpan<byte> text, ReadOnlySpan<byte> name, ReadOnlySpan<byte> word)

@@ -180,9 +180,12 @@ internal static class Attack
     internal static IEnumerable<string> Names => Programs.Keys;
 
     /// <summary>Runs one in a sandbox until it has what it could get. <see cref="WhyInVain"/> judges the answer.</summary>
-    internal static Task<string> PlayAsync(ISandbox sandbox, string name)
+    internal static Task<string> PlayAsync(ISandbox sandbox, string name) => PlayCodeAsync(sandbox, Programs[name].Code);
+
+    /// <summary>The same with a program that leaves its words in <c>answer</c>.</summary>
+    internal static Task<string> PlayCodeAsync(ISandbox sandbox, string program)
     {
-        var code = Convert.ToBase64String(Encoding.UTF8.GetBytes(Prelude + Programs[name].Code));
+        var code = Convert.ToBase64String(Encoding.UTF8.GetBytes(Prelude + program));
         return sandbox.AskAsync($"(exec(__import__('base64').b64decode('{code}').decode(), globals()), answer)[1]");
     }
 

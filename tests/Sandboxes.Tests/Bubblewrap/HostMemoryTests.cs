@@ -85,7 +85,7 @@ public sealed class HostMemoryTests(IsolatedHost host) : IClassFixture<IsolatedH
     }
 
     /// <summary>The most by which the host's figure was above what it is now until the attack has ended: what took too much is ended and has given it back by then.</summary>
-    private static async Task<(long Megabytes, T Answer)> MeasureAsync<T>(Task<T> playing)
+    internal static async Task<(long Megabytes, T Answer)> MeasureAsync<T>(Task<T> playing)
     {
         var before = HostMemory.Megabytes();
         var most = before;

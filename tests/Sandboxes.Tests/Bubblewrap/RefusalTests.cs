@@ -11,6 +11,7 @@ public sealed class RefusalTests(IsolatedHost host) : IClassFixture<IsolatedHost
     private const string Calls = "(lambda number, *a: __import__('ctypes').CDLL(None, use_errno=True).syscall({'x86_64': number[0], 'aarch64': number[1]}[os.uname().machine], *a) and __import__('ctypes').get_errno())";
     private const string Tcp = "socket.socket(socket.AF_INET, socket.SOCK_STREAM)";
     private const string Udp = "socket.socket(socket.AF_INET, socket.SOCK_DGRAM)";
+    private const string Udp6 = "socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)";
 
     [Theory]
     [InlineData("netlink", "socket.socket(16, socket.SOCK_RAW, 0)", 97)]
@@ -21,11 +22,19 @@ public sealed class RefusalTests(IsolatedHost host) : IClassFixture<IsolatedHost
     [InlineData("SO_ATTACH_BPF", Tcp + ".setsockopt(socket.SOL_SOCKET, 50, 1)", 92)]
     [InlineData("SO_ATTACH_REUSEPORT_CBPF", Udp + ".setsockopt(socket.SOL_SOCKET, 51, bytes(16))", 92)]
     [InlineData("SO_RCVLOWAT", Tcp + ".setsockopt(socket.SOL_SOCKET, 18, 1 << 30)", 92)]
+    [InlineData("SO_TIMESTAMPING", Udp + ".setsockopt(socket.SOL_SOCKET, 37, 0x12)", 92)]
+    [InlineData("SO_TIMESTAMPING of 64 bits", Tcp + ".setsockopt(socket.SOL_SOCKET, 65, 0x12)", 92)]
+    [InlineData("SO_TXTIME", Udp + ".setsockopt(socket.SOL_SOCKET, 61, bytes([1, 0, 0, 0, 2, 0, 0, 0]))", 92)]
+    [InlineData("SO_WIFI_STATUS", Udp + ".setsockopt(socket.SOL_SOCKET, 41, 1)", 92)]
+    [InlineData("IP_RECVERR_RFC4884", Udp + ".setsockopt(socket.IPPROTO_IP, 26, 1)", 92)]
+    [InlineData("IPV6_RECVERR_RFC4884", Udp6 + ".setsockopt(41, 31, 1)", 92)]
+    [InlineData("UDP_CORK", Udp + ".setsockopt(17, 1, 1)", 92)]
+    [InlineData("UDP_ENCAP", Udp + ".setsockopt(17, 100, 2)", 92)]
     [InlineData("TCP_ULP", Tcp + ".setsockopt(socket.IPPROTO_TCP, 31, b'tls')", 92)]
     [InlineData("TCP_MD5SIG", Tcp + ".setsockopt(socket.IPPROTO_TCP, 14, bytes(216))", 92)]
     [InlineData("a level of its own", Tcp + ".setsockopt(284, 1, 1)", 92)]
     [InlineData("IP_ADD_MEMBERSHIP", Udp + ".setsockopt(socket.IPPROTO_IP, 35, socket.inet_aton('224.1.1.1') + bytes(4))", 19)]
-    [InlineData("IPV6_ADD_MEMBERSHIP", "socket.socket(socket.AF_INET6, socket.SOCK_DGRAM).setsockopt(41, 20, bytes(20))", 92)]
+    [InlineData("IPV6_ADD_MEMBERSHIP", Udp6 + ".setsockopt(41, 20, bytes(20))", 92)]
     [InlineData("F_OFD_SETLK", "__import__('fcntl').fcntl(open('/tmp/lock', 'w'), 37, bytes(32))", 22)]
     [InlineData("F_SETLEASE", "__import__('fcntl').fcntl(open('/tmp/lock', 'w'), 1024, 1)", 22)]
     [InlineData("MFD_HUGETLB", "os.memfd_create('x', 4)", 22)]
@@ -63,6 +72,59 @@ public sealed class RefusalTests(IsolatedHost host) : IClassFixture<IsolatedHost
             Assert.Equal([what, parts[0]], [what, parts[2]]);
             Assert.Equal("None", parts[1]);
         }
+    }
+
+    /// <summary>The C library asks for it before it asks a name server, and finds no name where it is refused.</summary>
+    [Theory]
+    [InlineData("IP_RECVERR", Udp, "socket.IPPROTO_IP, 11")]
+    [InlineData("IP_RECVERR by TCP", Tcp, "socket.IPPROTO_IP, 11")]
+    [InlineData("IPV6_RECVERR", Udp6, "41, 25")]
+    public async Task Nothing_comes_into_the_queue_of_errors_and_nobody_is_told(string what, string kind, string option)
+    {
+        await using var sandbox = await host.StartAsync();
+        Assert.Equal($"{what}: (None, 0)", $"{what}: {await sandbox.AskAsync($"(lambda s: (s.setsockopt({option}, 1), s.getsockopt({option})))({kind})")}");
+    }
+
+    [Fact]
+    public async Task A_control_message_puts_no_copy_of_what_is_sent_into_the_queue_of_errors()
+    {
+        await using var sandbox = await host.StartAsync();
+        Assert.SkipWhen(host.Maker.ApiEndpoint is null, string.Join(' ', host.Maker.Report.Missing));
+        await sandbox.AskAsync($"globals().update(sink={Udp}, one={Udp})");
+        await sandbox.AskAsync("(sink.bind(('127.0.0.1', 0)), one.connect(sink.getsockname()))");
+        await sandbox.AskAsync("one.sendmsg([b'sent'], [(socket.SOL_SOCKET, 37, bytes([2, 1, 0, 0]))])");
+        Assert.Equal("b'sent'", await sandbox.AskAsync("sink.recv(9)"));
+        Assert.Contains("[Errno 11]", await sandbox.AskAsync("one.recvmsg(99, 99, socket.MSG_ERRQUEUE | socket.MSG_DONTWAIT)"), StringComparison.Ordinal);
+    }
+
+    /// <summary>A call that waits keeps the control data of its message; a thousand of them may wait.</summary>
+    [Theory]
+    [InlineData(16_000, 11)]
+    [InlineData(100_000, 105)]
+    public async Task Control_data_of_a_message_is_short(int bytes, int error)
+    {
+        await using var sandbox = await host.StartAsync();
+        Assert.SkipWhen(host.Maker.ApiEndpoint is null, string.Join(' ', host.Maker.Report.Missing));
+        await sandbox.AskAsync("globals().update(pair=socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM))");
+        Assert.Contains($"[Errno {error}]", await sandbox.AskAsync($"[pair[0].sendmsg([b'x'], [(99, 1, bytes({bytes}))], socket.MSG_DONTWAIT) for _ in range(99999)]"), StringComparison.Ordinal);
+    }
+
+    /// <summary>MSG_MORE belongs to those who speak TCP too, so that it is looked at and not refused.</summary>
+    [Theory]
+    [InlineData("send with MSG_MORE by UDP", Udp, "(one.send(b'a', 0x8000), one.send(b'b'))", "ab")]
+    [InlineData("send with MSG_MORE by TCP", Tcp, "(one.send(b'a', 0x8000), one.send(b'b'))", "ab")]
+    [InlineData("TCP_CORK", Tcp, "(one.setsockopt(6, 3, 1), one.send(b'a'), one.send(b'b'), one.setsockopt(6, 3, 0))", "ab")]
+    [InlineData("sendfile by TCP", Tcp, "(open('/tmp/sent', 'w').write('ab'), os.sendfile(one.fileno(), os.open('/tmp/sent', os.O_RDONLY), 0, 999))", "ab")]
+    [InlineData("sendfile by UDP", Udp, "(open('/tmp/sent', 'w').write('ab'), os.sendfile(one.fileno(), os.open('/tmp/sent', os.O_RDONLY), 0, 999))", "ab")]
+    public async Task What_is_sent_in_pieces_arrives(string what, string kind, string send, string arrives)
+    {
+        await using var sandbox = await host.StartAsync();
+        await sandbox.AskAsync($"globals().update(sink={kind}, one={kind})");
+        await sandbox.AskAsync("(sink.bind(('127.0.0.1', 0)), sink.type == socket.SOCK_STREAM and sink.listen(), one.connect(sink.getsockname()))");
+        await sandbox.AskAsync("globals().update(sink=sink.accept()[0] if sink.type == socket.SOCK_STREAM else sink)");
+        var sent = await sandbox.AskAsync(send);
+        Assert.Equal($"{what}: b'{arrives}'", $"{what}: {await sandbox.AskAsync($"sink.recv({arrives.Length}, socket.MSG_WAITALL)")}");
+        Assert.DoesNotContain("Errno", sent, StringComparison.Ordinal);
     }
 
     [Fact]

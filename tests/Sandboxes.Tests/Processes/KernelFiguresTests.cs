@@ -9,11 +9,35 @@ public sealed class KernelFiguresTests
     public void What_the_kernel_says_now_is_read_each_time_without_garbage()
     {
         using var figures = new KernelFigures();
-        var (objects, inSockets) = figures.Read();
+        var (objects, inSockets, unnamed) = figures.Read();
         Assert.InRange(objects >> 20, 1, 2 * HostMemory.Megabytes());
         Assert.InRange(inSockets >> 20, 0, 2 * HostMemory.Megabytes());
+        Assert.InRange(unnamed >> 20, -(inSockets >> 20), 2 * HostMemory.Megabytes());
         var before = GC.GetAllocatedBytesForCurrentThread();
         _ = figures.Read();
         Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
+    }
+
+    [Fact]
+    public void Pages_without_a_name_are_what_is_left_of_all_memory()
+    {
+        var memory = """
+            MemTotal:       10000 kB
+            MemFree:         1000 kB
+            MemAvailable:    5000 kB
+            Buffers:          100 kB
+            Cached:          2000 kB
+            SwapCached:        30 kB
+            AnonPages:        700 kB
+            Slab:             500 kB
+            SUnreclaim:       400 kB
+            KernelStack:       40 kB
+            PageTables:        50 kB
+            SecPageTables:      6 kB
+            Percpu:             4 kB
+            Hugetlb:         2048 kB
+
+            """u8;
+        Assert.Equal(10_000 - 1000 - 100 - 2000 - 30 - 700 - 500 - 40 - 50 - 6 - 4 - 2048, KernelFigures.Unnamed(memory));
     }
 }
