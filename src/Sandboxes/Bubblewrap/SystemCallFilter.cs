@@ -19,6 +19,7 @@ internal static class SystemCallFilter
     private const uint InvalidArgument = Error | 22;
     private const uint NoSuchCall = Error | 38;
     private const uint NoSuchOption = Error | 92;
+    private const uint NoSuchFlag = Error | 95;
     private const uint NoSuchProtocol = Error | 93;
     private const uint NoSuchFamily = Error | 97;
     private const uint Error = 0x00050000;
@@ -33,6 +34,7 @@ internal static class SystemCallFilter
     private const uint MapHugePages = 0x40000;
     private const uint FileOfHugePages = 4;
     private const uint SharedHugePages = 0x800;
+    private const uint MoreFollows = 0x8000;
     private const uint FirstX32Call = 0x40000000;
 
     private const int NumberOffset = 0;
@@ -50,6 +52,9 @@ internal static class SystemCallFilter
     private static readonly Call Map = new("mmap", 9, 222);
     private static readonly Call MemoryFile = new("memfd_create", 319, 279);
     private static readonly Call SharedMemory = new("shmget", 29, 194);
+    private static readonly Call SendTo = new("sendto", 44, 206);
+    private static readonly Call SendMessage = new("sendmsg", 46, 211);
+    private static readonly Call SendMessages = new("sendmmsg", 307, 269);
     private static readonly Call SetSocketOption = new("setsockopt", 54, 208);
 
     private static readonly Call[] Missing = [new("clone3", 435, 435), new("io_setup", 206, 0), new("seccomp", 317, 277)];
@@ -112,9 +117,12 @@ internal static class SystemCallFilter
             .. When(NumbersOf([Prctl])[0], PrctlRules()),
             .. When(NumbersOf([Socket])[0], SocketRules()),
             .. When(NumbersOf([SetSocketOption])[0], SocketOptionRules()),
-            .. When(NumbersOf([Map])[0], HugePageRules(FourthArgument, MapHugePages)),
-            .. When(NumbersOf([MemoryFile])[0], HugePageRules(SecondArgument, FileOfHugePages)),
-            .. When(NumbersOf([SharedMemory])[0], HugePageRules(ThirdArgument, SharedHugePages)),
+            .. When(NumbersOf([Map])[0], FlagRules(FourthArgument, MapHugePages, InvalidArgument)),
+            .. When(NumbersOf([MemoryFile])[0], FlagRules(SecondArgument, FileOfHugePages, InvalidArgument)),
+            .. When(NumbersOf([SharedMemory])[0], FlagRules(ThirdArgument, SharedHugePages, InvalidArgument)),
+            .. When(NumbersOf([SendTo])[0], FlagRules(FourthArgument, MoreFollows, NoSuchFlag)),
+            .. When(NumbersOf([SendMessage])[0], FlagRules(ThirdArgument, MoreFollows, NoSuchFlag)),
+            .. When(NumbersOf([SendMessages])[0], FlagRules(FourthArgument, MoreFollows, NoSuchFlag)),
             Return(Allow),
         ];
 
@@ -140,8 +148,11 @@ internal static class SystemCallFilter
     /// <summary>No further filters (PR_SET_SECCOMP).</summary>
     private static IEnumerable<Instruction> PrctlRules() => [Load(FirstArgument), .. IfAny([22], InvalidArgument)];
 
-    /// <summary>The host has set its huge pages aside for something else, and no cgroup on memory counts them.</summary>
-    private static IEnumerable<Instruction> HugePageRules(uint argument, uint flag) => [Load(argument), new(Code.JumpIfAnySet, 0, 1, flag), Return(InvalidArgument)];
+    /// <summary>
+    /// A flag that is refused. Of huge pages: the host has set them aside for something else, and no cgroup on memory counts them. Of MSG_MORE: a datagram
+    /// that is begun and not sent is charged to nobody.
+    /// </summary>
+    private static IEnumerable<Instruction> FlagRules(uint argument, uint flag, uint action) => [Load(argument), new(Code.JumpIfAnySet, 0, 1, flag), Return(action)];
 
     /// <summary>Unix; internet by TCP and UDP, and not raw. The C library does without netlink: it takes an IPv4 and an IPv6 address to be there.</summary>
     private static IEnumerable<Instruction> SocketRules() =>

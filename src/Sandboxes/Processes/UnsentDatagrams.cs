@@ -1,6 +1,6 @@
 namespace Frusta.Sandboxes.Processes;
 
-/// <summary>Sockets of a network namespace by UDP with a datagram that its sender has begun (MSG_MORE, SPLICE_F_MORE) and not sent.</summary>
+/// <summary>Sockets of a network namespace by UDP with a datagram that its sender has begun (SPLICE_F_MORE) and not sent.</summary>
 /// <remarks>
 /// Such a datagram is charged to nobody. It has at most 64 kB, in at most 17 pieces; each piece may pin a block of 32 kB that the process
 /// has filled with what is sent since, so that their number counts and not their bytes.
