@@ -156,7 +156,7 @@ public sealed class RealSandboxTests : IAsyncLifetime
     public async Task Want_of_memory_is_told()
     {
         var record = await InvokeAsync(
-            "function main() { const kept = []; for (;;) { kept.push(Buffer.alloc(8 << 20, 1)); } }", limits: new ActionLimits(MemoryMb: 128, TimeoutMs: 30_000));
+            "async function main() { const kept = []; for (;;) { kept.push(Buffer.alloc(4 << 20, 1)); await new Promise(r => setTimeout(r, 50)); } }", limits: new ActionLimits(MemoryMb: 128, TimeoutMs: 30_000));
         Assert.Equal("""{"error":"The action exhausted its memory and was aborted."}""", Result(record));
     }
 }
