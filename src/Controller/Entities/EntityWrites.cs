@@ -48,6 +48,7 @@ public sealed class EntityWrites(IEntityStore store, Entitle entitle, RuntimesMa
 
     /// <summary>Finds an entity of one kind. One that is too large for an event loop takes its request to the threads for such things.</summary>
     /// <returns>The document; or null with null when there is none; or null with what is wrong.</returns>
+    /// <exception cref="StoreOverloadedException">Too many requests have something large before them. Nobody is to take the document for one that is gone.</exception>
     internal async ValueTask<(T? Document, ApiAnswer? Refusal)> FindAsync<T>(string documentId, CancellationToken cancellationToken)
         where T : EntityDocument
     {
@@ -56,7 +57,9 @@ public sealed class EntityWrites(IEntityStore store, Entitle entitle, RuntimesMa
             return await store.GetAsync(documentId, cancellationToken) switch
             {
                 null => (null, null),
-                T document => await JsonTurn.EnterForAsync(document.SizeBytes) ? (document, null) : (null, ApiAnswer.Error(503)),
+                T document => await JsonTurn.EnterForAsync(document.SizeBytes)
+                    ? (document, null)
+                    : throw new StoreOverloadedException($"Too many requests have something as large as '{documentId}' before them."),
                 _ => (null, ApiAnswer.Error(409, ApiTexts.OtherCollection)),
             };
         }

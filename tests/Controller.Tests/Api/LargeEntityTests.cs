@@ -3,6 +3,7 @@ using System.Collections.Concurrent;
 using System.Text;
 using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Entities;
+using Frusta.Contracts.Json;
 using Frusta.Contracts.Limits;
 using Frusta.Contracts.Names;
 using Frusta.Controller.Api;
@@ -67,6 +68,28 @@ public sealed class LargeEntityTests
         Assert.All(store.Walked, static name => Assert.StartsWith("large bodies", name, StringComparison.Ordinal));
     }
 
+    /// <summary>A trigger that there is no thread for is not taken for one that is gone.</summary>
+    [Theory]
+    [InlineData("GET", null)]
+    [InlineData("PUT", "{}")]
+    [InlineData("POST", """{"status": "inactive"}""")]
+    [InlineData("DELETE", null)]
+    public async Task Where_too_many_have_large_things_before_them_a_rule_is_refused_and_stays_as_it_was(string method, string? body)
+    {
+        var store = new NotingStore(values: 20_000);
+        using var api = new TestApi(store, new ControllerOptions { LargeJson = new LargeJsonOptions { MaxWaiting = 4 } }); // one of each namespace
+        var disk = store.Hold();
+        var waiting = api.SendAsync("PUT", "packages/p?overwrite=true", "{}");
+        await store.Held.WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);
+
+        var (refused, _) = await api.SendAsync(method, "rules/r?overwrite=true", body);
+        Assert.Equal((503, 0), (refused, store.Written));
+
+        disk.SetResult();
+        Assert.Equal(200, (await waiting).Status);
+        Assert.Equal(200, (await api.SendAsync(method, "rules/r?overwrite=true", body)).Status);
+    }
+
     [Theory]
     [InlineData("""{"version": "1.2.3.4.5.6"}""", 200, "1.2.3")]
     [InlineData("""{"version": "LONG"}""", 400, null)]
@@ -96,7 +119,19 @@ public sealed class LargeEntityTests
         private readonly FullyQualifiedName _trigger = new("acme", null, "t");
         private readonly FullyQualifiedName _action = new("acme", null, "a");
 
+        private readonly TaskCompletionSource _held = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private TaskCompletionSource? _disk;
+
         public ConcurrentQueue<string> Walked { get; } = new();
+
+        /// <summary>Units that were written.</summary>
+        public int Written { get; private set; }
+
+        /// <summary>Ends when a put waits.</summary>
+        public Task Held => _held.Task;
+
+        /// <summary>Has puts wait.</summary>
+        public TaskCompletionSource Hold() => _disk = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
         public ValueTask<EntityDocument?> GetAsync(string documentId, CancellationToken cancellationToken) => new(documentId switch
         {
@@ -115,16 +150,19 @@ public sealed class LargeEntityTests
             _ => (EntityDocument?)null,
         });
 
-        public ValueTask<string?> PutAsync(EntityDocument document, ReadOnlyMemory<byte>? code, CancellationToken cancellationToken)
+        public async ValueTask<string?> PutAsync(EntityDocument document, ReadOnlyMemory<byte>? code, CancellationToken cancellationToken)
         {
             Walk(document);
-            return new("2-a");
+            _held.TrySetResult();
+            await (_disk?.Task ?? Task.CompletedTask);
+            return "2-a";
         }
 
         public ValueTask<bool> DeleteAsync(string documentId, string revision, CancellationToken cancellationToken) => new(true);
 
         public ValueTask<bool> WriteAsync(EntityUnit unit, CancellationToken cancellationToken)
         {
+            Written++;
             foreach (var change in unit.Changes)
             {
                 Walk(change.Document);
