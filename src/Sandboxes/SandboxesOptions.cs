@@ -69,7 +69,7 @@ public sealed class SandboxesOptions
     public int SocketMemoryMb { get; set; } = 32;
 
     /// <summary>Milliseconds. How often the server reads what the kernel of this host holds. When that has grown, it looks for sandboxes that have more of it than they may where no cgroup counts. 10 to 60000.</summary>
-    public int UncountedIntervalMs { get; set; } = 100;
+    public int UncountedIntervalMs { get; set; } = 25;
 
     /// <summary>Open files of one process in a sandbox. 64 to 1048576.</summary>
     public int OpenFiles { get; set; } = 1024;

@@ -130,6 +130,12 @@ internal sealed class BubblewrapSandbox : ISandbox, MemoryWatchdog.IWatched
 
     public ValueTask DisposeAsync() => StopAsync();
 
+    internal bool IsPaused => _holdings.Cgroup?.Freezer?.IsPaused is true;
+
+    /// <summary>How many packets by TCP wait in its network, and how many of them are small; none where the kernel does not say. The calling thread moves into that network.</summary>
+    internal (long All, long Small) CountPackets() =>
+        _process.Exited.IsCompleted ? default : WaitingPackets.Count(PidInNetwork(), _holdings.Network?.Address ?? 0, _holdings.Cgroup?.MeasureSockets() ?? 0) ?? default;
+
     /// <summary>A process in its network namespace: bubblewrap was started in a prepared one, else only its child is in its own. 0 when there is none.</summary>
     internal int PidInNetwork() => _holdings.Network is null ? Inside(_process).FirstOrDefault() : _process.Pid;
 

@@ -38,7 +38,7 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
         Processes = new ProcessTables(time);
         _gate = new StartGate(options);
         _watchdog = new MemoryWatchdog(options, time);
-        _uncounted = new UncountedWatch(options, () => _running.Values, time, log);
+        _uncounted = new UncountedWatch(options, () => _running.Values, log);
         (_cgroups, var cgroupReason) = CgroupHierarchy.Open(options, instance);
         _builder = new SandboxBuilder(options, time, log, instance, spawner, program, users, _cgroups, network);
 
@@ -135,7 +135,7 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
 
         await Task.WhenAll(_running.Values.Select(static sandbox => sandbox.StopAsync().AsTask()));
         await _watchdog.DisposeAsync();
-        await _uncounted.DisposeAsync();
+        _uncounted.Dispose();
         if (_network is not null)
         {
             await _network.DisposeAsync();
@@ -219,6 +219,11 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
                 "Connections of a sandbox to itself are not bounded by a rate: the kernel has no such rule. Load its modules nf_tables and nft_limit, or take a kernel that has them.");
         }
 
+        Say(
+            hasUsers && WaitingPackets.CountHere(own: 0, charged: 0) is not null,
+            limits,
+            "64 MB of memory that small pieces by TCP keep",
+            "Memory that small pieces by TCP keep is not bounded: the server is not root, or the kernel does not tell of its sockets. Then load its module tcp_diag.");
         Say(_cgroups is { Freezes: true }, limits, $"idle ones stand still ({_cgroups?.FreezerWords})", "An idle sandbox is not paused; one that uses a core while idle is ended.");
         Say(
             _cgroups is not null,

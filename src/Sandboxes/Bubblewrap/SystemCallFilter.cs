@@ -36,6 +36,7 @@ internal static class SystemCallFilter
     private const uint SharedHugePages = 0x800;
     private const uint MoreFollows = 0x8000;
     private const uint FirstX32Call = 0x40000000;
+    private const uint MostPolled = 256;
 
     private const int NumberOffset = 0;
     private const int ArchitectureOffset = 4;
@@ -43,6 +44,9 @@ internal static class SystemCallFilter
     private const int SecondArgument = 24;
     private const int ThirdArgument = 32;
     private const int FourthArgument = 40;
+
+    // Of a little-endian argument of 64 bits.
+    private const int HighHalf = 4;
 
     private static readonly Call Clone = new("clone", 56, 220);
     private static readonly Call Ioctl = new("ioctl", 16, 29);
@@ -56,6 +60,11 @@ internal static class SystemCallFilter
     private static readonly Call SendMessage = new("sendmsg", 46, 211);
     private static readonly Call SendMessages = new("sendmmsg", 307, 269);
     private static readonly Call SetSocketOption = new("setsockopt", 54, 208);
+    private static readonly Call GetSocketOption = new("getsockopt", 55, 209);
+    private static readonly Call SendFile = new("sendfile", 40, 71);
+    private static readonly Call Splice = new("splice", 275, 76);
+    private static readonly Call[] Polls = [new("poll", 7, -1), new("ppoll", 271, 73)];
+    private static readonly Call[] Selects = [new("select", 23, -1), new("pselect6", 270, 72)];
 
     private static readonly Call[] Missing = [new("clone3", 435, 435), new("io_setup", 206, 0), new("seccomp", 317, 277)];
 
@@ -110,6 +119,7 @@ internal static class SystemCallFilter
             new(Code.JumpIfAtLeast, 0, 1, FirstX32Call),
             Return(KillProcess),
             .. IfAny(NumbersOf(Missing), NoSuchCall),
+            .. IfAny(NumbersOf([Splice]), InvalidArgument),
             .. Denied.SelectMany(call => NumbersOf([call])).SelectMany(static one => IfAny([one], NotPermitted)),
             .. When(NumbersOf([Clone])[0], CloneRules()),
             .. When(NumbersOf([Ioctl])[0], IoctlRules()),
@@ -117,6 +127,10 @@ internal static class SystemCallFilter
             .. When(NumbersOf([Prctl])[0], PrctlRules()),
             .. When(NumbersOf([Socket])[0], SocketRules()),
             .. When(NumbersOf([SetSocketOption])[0], SocketOptionRules()),
+            .. When(NumbersOf([GetSocketOption])[0], SocketAnswerRules()),
+            .. When(NumbersOf([SendFile])[0], SendFileRules()),
+            .. NumbersOf(Polls).SelectMany(static one => When(one, CountRules(SecondArgument))),
+            .. NumbersOf(Selects).SelectMany(static one => When(one, CountRules(FirstArgument))),
             .. When(NumbersOf([Map])[0], FlagRules(FourthArgument, MapHugePages, InvalidArgument)),
             .. When(NumbersOf([MemoryFile])[0], FlagRules(SecondArgument, FileOfHugePages, InvalidArgument)),
             .. When(NumbersOf([SharedMemory])[0], FlagRules(ThirdArgument, SharedHugePages, InvalidArgument)),
@@ -153,6 +167,22 @@ internal static class SystemCallFilter
     /// that is begun and not sent is charged to nobody.
     /// </summary>
     private static IEnumerable<Instruction> FlagRules(uint argument, uint flag, uint action) => [Load(argument), new(Code.JumpIfAnySet, 0, 1, flag), Return(action)];
+
+    /// <summary>
+    /// No descriptors that are polled, or that select may name, beyond a number: a thread that waits has up to two entries of 64 bytes for each. The kernel
+    /// gives the same answer beyond the limit of open files.
+    /// </summary>
+    private static IEnumerable<Instruction> CountRules(uint argument) => [Load(argument), new(Code.JumpIfAtLeast, 0, 1, MostPolled + 1), Return(InvalidArgument)];
+
+    /// <summary>
+    /// No <c>sendfile</c> from where the file stands, which is what can move bytes of a socket into a pipe: there a byte has the kernel keep the whole block
+    /// that its sender wrote it to. Sockets refuse an offset themselves. <c>splice</c> does the same. Libraries read and write instead.
+    /// </summary>
+    private static IEnumerable<Instruction> SendFileRules() =>
+        [Load(ThirdArgument), .. UnlessAny([0], Allow), Load(ThirdArgument + HighHalf), .. IfAny([0], InvalidArgument)];
+
+    /// <summary>No TCP_ZEROCOPY_RECEIVE: pages that were received and are mapped are charged to nobody.</summary>
+    private static IEnumerable<Instruction> SocketAnswerRules() => [Load(SecondArgument), .. UnlessAny([6], Allow), Load(ThirdArgument), .. IfAny([35], NoSuchOption)];
 
     /// <summary>Unix; internet by TCP and UDP, and not raw. The C library does without netlink: it takes an IPv4 and an IPv6 address to be there.</summary>
     private static IEnumerable<Instruction> SocketRules() =>

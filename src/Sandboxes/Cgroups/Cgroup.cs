@@ -21,8 +21,11 @@ internal abstract class Cgroup(Freezer? freezer)
     /// <summary>Time that all that was ever in here has used of the cores; null where the kernel does not count it.</summary>
     internal abstract TimeSpan? MeasureCpuTime();
 
-    /// <summary>Bytes that wait in its sockets, where they are bounded apart from its memory; else 0.</summary>
-    internal virtual long MeasureSockets() => 0;
+    /// <summary>Bytes that wait in its sockets; 0 where they are not counted.</summary>
+    internal abstract long MeasureSockets();
+
+    /// <summary>Whether those are bounded apart from its memory.</summary>
+    internal virtual bool CountsSocketsApart => false;
 
     /// <summary>How many processes in here the kernel has killed for want of memory; 0 when the group is gone.</summary>
     internal abstract long MemoryKills { get; }

@@ -87,6 +87,8 @@ internal sealed class CgroupV1 : Cgroup
         Math.Max(0, ParseNumber(ReadFile(_memory, "memory.usage_in_bytes")) - ReadField(_memory, "memory.stat", "total_inactive_file"))
         + MeasureSockets();
 
+    internal override bool CountsSocketsApart => _countsSockets;
+
     internal override long MeasureSockets() => _countsSockets ? ParseNumber(ReadFile(_memory, "memory.kmem.tcp.usage_in_bytes")) : 0;
 
     internal override TimeSpan? MeasureCpuTime()

@@ -42,6 +42,8 @@ internal sealed class CgroupV2 : Cgroup
     internal override long MeasureMemory() =>
         Math.Max(0, ParseNumber(ReadFile(_folder, "memory.current")) - ReadField(_folder, "memory.stat", "inactive_file"));
 
+    internal override long MeasureSockets() => ReadField(_folder, "memory.stat", "sock");
+
     internal override TimeSpan? MeasureCpuTime() => FreezerV2.MeasureCpuTime(_folder);
 
     protected override void KillAll()

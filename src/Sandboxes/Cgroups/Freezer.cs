@@ -13,6 +13,17 @@ internal abstract class Freezer
     /// <summary>True where a process that was killed while it was frozen ends only when it is thawed.</summary>
     protected abstract bool KeepsTheKilled { get; }
 
+    internal bool IsPaused
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _paused;
+            }
+        }
+    }
+
     /// <summary>Moves a process in; what it starts later is in as well.</summary>
     internal abstract void Attach(int pid);
 

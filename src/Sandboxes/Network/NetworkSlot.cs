@@ -35,6 +35,9 @@ internal sealed class NetworkSlot : IDisposable
         ("core/somaxconn", "128"),
         ("ipv4/tcp_max_syn_backlog", "128"),
         ("ipv4/tcp_rmem", "4096 32768 4194304"),
+
+        // One that uploads has no more in the queue than what is on the way and this: many packets there look like memory that is pinned (PinnedBlocks).
+        ("ipv4/tcp_notsent_lowat", "131072"),
         ("ipv4/tcp_max_tw_buckets", "4096"),
         ("ipv4/igmp_max_memberships", "0"),
         ("mptcp/enabled", "0"),

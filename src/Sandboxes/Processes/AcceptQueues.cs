@@ -6,11 +6,8 @@ namespace Frusta.Sandboxes.Processes;
 internal static class AcceptQueues
 {
     private const string Listens = "0A";
-    private const string Established = "01";
-    private const string ClosedByPeer = "08";
     private const int StateColumn = 3;
     private const int QueuesColumn = 4;
-    private const int InodeColumn = 9;
 
     // A listener takes a line of 150 bytes, and has at least one socket.
     private const int MostListeners = 65_536;
@@ -27,16 +24,6 @@ internal static class AcceptQueues
             return 0;
         }
     }
-
-    /// <summary>How many of them have been reset meanwhile, and are in no table any more: those that wait, without those that the table shows without an owner.</summary>
-    internal static int CountReset(int pid) =>
-        Math.Max(0, Count($"/proc/{pid}/net/tcp") - CountWhole($"/proc/{pid}/net/tcp") + Count($"/proc/{pid}/net/tcp6") - CountWhole($"/proc/{pid}/net/tcp6"));
-
-    private static int CountWhole(string table) =>
-        File.Exists(table)
-            ? File.ReadLines(table).Count(static line =>
-                line.Split(' ', StringSplitOptions.RemoveEmptyEntries) is { Length: > InodeColumn } words && words[StateColumn] is (Established or ClosedByPeer) && words[InodeColumn] is "0")
-            : 0;
 
     /// <summary>Listeners come first, each with the length of its queue where others have the bytes that they received, also of connections that were reset meanwhile.</summary>
     private static int Count(string table)

@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace Frusta.Sandboxes.Processes;
 
-/// <summary>How many sockets a network namespace has, and how many of them are listed somewhere.</summary>
+/// <summary>How many sockets a network namespace has.</summary>
 internal static class SocketTables
 {
     private const int SocketsColumn = 2;
@@ -11,17 +11,8 @@ internal static class SocketTables
     internal static int Used(int pid) =>
         File.ReadLines($"/proc/{pid}/net/sockstat").FirstOrDefault()?.Split(' ') is [.., var used] && int.TryParse(used, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : 0;
 
-    /// <summary>Those that a table of their protocol lists: all of unix, of TCP those that listen or are connected, of UDP those with a port.</summary>
-    internal static int Listed(int pid)
-    {
-        // UDP       1344      7      90   NI ...
-        var sum = 0;
-        foreach (var line in File.ReadLines($"/proc/{pid}/net/protocols").Skip(1))
-        {
-            sum += line.Split(' ', SocketsColumn + 2, StringSplitOptions.RemoveEmptyEntries) is { Length: > SocketsColumn } words
-                && int.TryParse(words[SocketsColumn], NumberStyles.None, CultureInfo.InvariantCulture, out var sockets) ? sockets : 0;
-        }
-
-        return sum;
-    }
+    /// <summary>Whether there are any by TCP that listen or are connected.</summary>
+    internal static bool HasConnections(int pid) =>
+        File.ReadLines($"/proc/{pid}/net/protocols").Any(static line =>
+            line.StartsWith("TCP", StringComparison.Ordinal) && line.Split(' ', SocketsColumn + 2, StringSplitOptions.RemoveEmptyEntries) is { Length: > SocketsColumn } words && words[SocketsColumn] is not "0");
 }

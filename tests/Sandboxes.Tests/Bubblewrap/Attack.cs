@@ -165,6 +165,18 @@ internal static class Attack
                 return len(kept)
             answer = many(12, body)
             """),
+        ["threads that wait for many descriptors"] = Gets(500, """
+            ends = [end for _ in range(120) for end in os.pipe()]
+            table = b''.join(struct.pack('=iHH', ends[i % 240], 1, 0) for i in range(256))
+            threading.stack_size(65536)
+            def body(i):
+                made = 0
+                try:
+                    while not late(): threading.Thread(target=lambda: libc.poll(table, 256, -1), daemon=True).start(); made += 1
+                except RuntimeError: pass
+                return made
+            answer = many(3, body)
+            """),
         ["threads"] = Gets(500, """
             def body(i):
                 made = 0

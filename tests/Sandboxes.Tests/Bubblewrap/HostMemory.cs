@@ -12,7 +12,7 @@ internal static class HostMemory
     {
         // What waits in sockets is in such pages or in objects, so that it is not counted once more.
         var memory = File.ReadAllBytes("/proc/meminfo");
-        var kilobytes = KernelFigures.Unnamed(memory);
+        var kilobytes = KernelFigures.Unnamed(memory) - (KernelFigures.AtHand(File.ReadAllBytes("/proc/zoneinfo")) >> 10);
         foreach (var line in Encoding.ASCII.GetString(memory).Split('\n'))
         {
             if (line.StartsWith("SUnreclaim:", StringComparison.Ordinal) || line.StartsWith("KernelStack:", StringComparison.Ordinal) || line.StartsWith("PageTables:", StringComparison.Ordinal))

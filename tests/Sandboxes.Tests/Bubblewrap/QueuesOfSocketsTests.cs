@@ -54,7 +54,7 @@ public sealed class QueuesOfSocketsTests(IsolatedHost host) : IClassFixture<Isol
                 os.write(pipes[1], bytes(60000))
                 if libc.splice(pipes[0], None, one.fileno(), None, ctypes.c_size_t(60000), 4) != 60000: raise OSError(ctypes.get_errno(), 'splice')
             pipes = []
-            """, Ended),
+            """, "OSError(22,"),
     };
 
     public static TheoryData<string> Attacks => [.. Programs.Keys];

@@ -41,6 +41,8 @@ public sealed class RefusalTests(IsolatedHost host) : IClassFixture<IsolatedHost
     [InlineData("F_SETLEASE", "__import__('fcntl').fcntl(open('/tmp/lock', 'w'), 1024, 1)", 22)]
     [InlineData("MFD_HUGETLB", "os.memfd_create('x', 4)", 22)]
     [InlineData("MAP_HUGETLB", "__import__('mmap').mmap(-1, 1 << 21, flags=0x40022)", 22)]
+    [InlineData("TCP_ZEROCOPY_RECEIVE", Tcp + ".getsockopt(socket.IPPROTO_TCP, 35, 64)", 92)]
+    [InlineData("sendfile from where a socket stands", "os.sendfile(os.pipe()[1], socket.socketpair()[0].fileno(), None, 1)", 22)]
     [InlineData("a terminal", "os.open('/dev/ptmx', os.O_RDWR)", 2)]
     public async Task It_is_refused(string what, string expression, int error)
     {
@@ -52,11 +54,26 @@ public sealed class RefusalTests(IsolatedHost host) : IClassFixture<IsolatedHost
     [InlineData("io_setup", "(206, 0), 1, 0", 38)]
     [InlineData("seccomp", "(317, 277), 1, 0, 0", 38)]
     [InlineData("shmget(SHM_HUGETLB)", "(29, 194), 0, 1 << 21, 0xa80", 22)]
+    [InlineData("splice", "(275, 76), 0, 0, 1, 0, 1, 0", 22)]
+    [InlineData("ppoll of 257", "(271, 73), bytes(257 * 8), 257, bytes(16), 0", 22)]
+    [InlineData("pselect6 up to 257", "(270, 72), 257, 0, 0, 0, bytes(16), 0", 22)]
     [InlineData("prctl(PR_SET_SECCOMP)", "(157, 167), 22, 2, 0, 0, 0", 22)]
     public async Task The_call_is_refused(string what, string arguments, int error)
     {
         await using var sandbox = await host.StartAsync();
         Assert.Equal($"{what}: {error}", $"{what}: {await sandbox.AskAsync($"{Calls}({arguments})")}");
+    }
+
+    /// <summary>A descriptor that is negative is passed over.</summary>
+    [Theory]
+    [InlineData("poll(b'\\xff\\xff\\xff\\xff\\0\\0\\0\\0' * {0}, {0}, 0)")]
+    [InlineData("select({0}, None, None, None, bytes(16))")]
+    public async Task A_thread_waits_for_256_descriptors_at_most(string call)
+    {
+        await using var sandbox = await host.StartAsync();
+        await sandbox.AskAsync("globals().update(ctypes=__import__('ctypes'), libc=__import__('ctypes').CDLL(None, use_errno=True))");
+        Assert.Equal("(0, 0)", await sandbox.AskAsync($"(libc.{string.Format(CultureInfo.InvariantCulture, call, 256)}, ctypes.get_errno())"));
+        Assert.Equal("(-1, 22)", await sandbox.AskAsync($"(libc.{string.Format(CultureInfo.InvariantCulture, call, 257)}, ctypes.get_errno())"));
     }
 
     [Theory]

@@ -19,6 +19,29 @@ public sealed class KernelFiguresTests
     }
 
     [Fact]
+    public void Pages_that_each_core_keeps_at_hand_are_free()
+    {
+        var zones = """
+            Node 0, zone      DMA
+              pages free     3840
+              pagesets
+                cpu: 0
+                          count:    7
+                          high:     0
+            Node 0, zone   Normal
+              pagesets
+                cpu: 0
+                          count:    134907
+                          high:     135835
+                cpu: 1
+                          count:    86
+              vm stats threshold: 36
+
+            """u8;
+        Assert.Equal(135_000L * Environment.SystemPageSize, KernelFigures.AtHand(zones));
+    }
+
+    [Fact]
     public void Pages_without_a_name_are_what_is_left_of_all_memory()
     {
         var memory = """
