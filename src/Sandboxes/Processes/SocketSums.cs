@@ -1,0 +1,130 @@
+using System.Buffers.Binary;
+using System.Net;
+using System.Runtime.InteropServices;
+
+namespace Frusta.Sandboxes.Processes;
+
+/// <summary>Bytes that packets need beside what they carry, over all sockets that the kernel lists.</summary>
+internal sealed class SocketSums(uint own)
+{
+    internal const ushort MemoryAttribute = 7;
+
+    // A packet is 832 bytes beside what it carries here, and carries up to 64 kB where much is sent.
+    internal const long LeastPacket = 768;
+    private const long FullPacket = 60_000;
+
+    // Of struct inet_diag_msg.
+    private const int StateOffset = 1;
+    private const int PeerOffset = 24;
+    private const int ReceivedOffset = 56;
+    private const int SentOffset = 60;
+    private const int InodeOffset = 68;
+    private const int AttributesOffset = 72;
+    private const byte Established = 1;
+    private const byte ClosedByPeer = 8;
+    private const byte Listens = 10;
+    private const byte InterNetwork = 2;
+
+    // Each attribute begins with its length and kind.
+    private const int AttributeHeaderSize = 4;
+
+    internal int Sockets { get; set; }
+
+    internal long All { get; private set; }
+
+    /// <summary>The same without the bytes that full packets would need.</summary>
+    internal long Small { get; private set; }
+
+    /// <summary>All bytes that are charged for sockets which somebody has.</summary>
+    internal long Charged { get; private set; }
+
+    /// <summary>Connections that nobody has accepted, without those that are listed: a client that resets its connection takes it off the list.</summary>
+    internal long Unlisted { get; private set; }
+
+    /// <summary>Messages and attributes begin at multiples of four bytes.</summary>
+    internal static int Aligned(int length) => (length + 3) & ~3;
+
+    /// <summary>Adds a socket as the kernel tells of it (struct inet_diag_msg).</summary>
+    internal void Add(bool isUdp, ReadOnlySpan<byte> socket)
+    {
+        if (socket.Length < AttributesOffset)
+        {
+            return;
+        }
+
+        var (received, toSend) = (MemoryMarshal.Read<uint>(socket[ReceivedOffset..]), MemoryMarshal.Read<uint>(socket[SentOffset..]));
+        var hasOwner = MemoryMarshal.Read<uint>(socket[InodeOffset..]) != 0;
+        if (!isUdp && socket[StateOffset] is Listens)
+        {
+            // A listener has the length of its queue where other sockets have bytes.
+            Unlisted += received;
+            return;
+        }
+
+        Unlisted -= !isUdp && !hasOwner && socket[StateOffset] is Established or ClosedByPeer ? 1 : 0;
+        var memory = Memory(socket[AttributesOffset..]);
+        if (memory.Length < 6)
+        {
+            return;
+        }
+
+        var (inReceived, ahead, inToSend) = (memory[0], memory[4], memory[5]);
+        Charged += hasOwner ? (long)inReceived + ahead + inToSend : 0;
+        if (isUdp)
+        {
+            return;
+        }
+
+        // Bytes from another host were not written by the sandbox, and lie in memory of the size that the kernel counts.
+        Add(inToSend, toSend);
+        if (IsInside(socket[0], socket[PeerOffset..]))
+        {
+            Add(inReceived, received);
+        }
+    }
+
+    private void Add(long all, long carried)
+    {
+        var beside = Math.Max(0, all - carried);
+        All += beside;
+        Small += Math.Max(0, beside - (carried * LeastPacket / FullPacket));
+    }
+
+    /// <summary>Bytes received, bound of that, bytes in the hands of the link, bound of that, bytes charged ahead, bytes to be sent, and more.</summary>
+    private static ReadOnlySpan<uint> Memory(ReadOnlySpan<byte> attributes)
+    {
+        while (attributes.Length >= AttributeHeaderSize)
+        {
+            var size = MemoryMarshal.Read<ushort>(attributes);
+            if (size < AttributeHeaderSize || size > attributes.Length)
+            {
+                break;
+            }
+
+            if (MemoryMarshal.Read<ushort>(attributes[2..]) == MemoryAttribute)
+            {
+                return MemoryMarshal.Cast<byte, uint>(attributes[AttributeHeaderSize..size]);
+            }
+
+            attributes = attributes[Math.Min(Aligned(size), attributes.Length)..];
+        }
+
+        return [];
+    }
+
+    /// <summary>Whether the peer is in the namespace too: no packet of IPv6 leaves it.</summary>
+    private bool IsInside(byte family, ReadOnlySpan<byte> address)
+    {
+        if (family is not InterNetwork)
+        {
+            if (!new IPAddress(address[..16]).IsIPv4MappedToIPv6)
+            {
+                return true;
+            }
+
+            address = address[12..];
+        }
+
+        return own == 0 || address[0] == 127 || BinaryPrimitives.ReadUInt32BigEndian(address) == own;
+    }
+}
