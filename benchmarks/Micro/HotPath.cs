@@ -3,6 +3,7 @@ using Frusta.Contracts.Entities;
 using Frusta.Contracts.Json;
 using Frusta.Contracts.Messages;
 using Frusta.Contracts.Names;
+using Frusta.Contracts.Parameters;
 using Frusta.Journal;
 using Frusta.Store;
 using Frusta.Store.Activations;

@@ -27,11 +27,11 @@ internal static class AcceptedEntry
 {
     internal const int HeadBytes = 20;
 
-    internal static void WriteAccepted(ActivationMessage message, PooledBuffer destination)
+    internal static void WriteAccepted(ActivationMessage message, int retries, PooledBuffer destination)
     {
         var head = destination.GetSpan(HeadBytes);
         message.Id.WriteBytes(head);
-        BinaryPrimitives.WriteInt32LittleEndian(head[16..], message.ActionHint?.Retries ?? 0);
+        BinaryPrimitives.WriteInt32LittleEndian(head[16..], retries);
         destination.Advance(HeadBytes);
         ActivationMessageCodec.Write(message, destination);
     }
@@ -41,14 +41,14 @@ internal static class AcceptedEntry
 
     internal static int ReadRetries(ReadOnlySpan<byte> accepted) => BinaryPrimitives.ReadInt32LittleEndian(accepted[16..]);
 
-    internal static void WriteFire(FinishedActivation record, IReadOnlyList<ActivationMessage> messages, PooledBuffer destination)
+    internal static void WriteFire(FinishedActivation record, IReadOnlyList<PendingActivation> activations, PooledBuffer destination)
     {
         WriteRecord(record, destination);
-        for (var i = 0; i < messages.Count; i++)
+        for (var i = 0; i < activations.Count; i++)
         {
             var at = destination.Length;
             WriteInt32(destination, 0);
-            WriteAccepted(messages[i], destination);
+            WriteAccepted(activations[i].Message, activations[i].Retries, destination);
             BinaryPrimitives.WriteInt32LittleEndian(destination.WrittenSpan[at..], destination.Length - at - sizeof(int));
         }
     }

@@ -151,7 +151,7 @@ internal sealed partial class BusRecovery(
         }
         else if (left.Starts <= Math.Min(retries, MostRetries))
         {
-            if (bus.DeliverAgain(message, left.Starts, segment))
+            if (bus.DeliverAgain(message, retries, left.Starts, segment))
             {
                 _deliveredAgain++;
             }

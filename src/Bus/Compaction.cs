@@ -99,7 +99,7 @@ internal sealed class Compaction
             }
 
             using var entry = PooledBuffer.Rent(pending.SizeBytes);
-            AcceptedEntry.WriteAccepted(pending.Message, entry);
+            AcceptedEntry.WriteAccepted(pending.Message, pending.Retries, entry);
             if (!_log.TryAppend(EntryType.Accepted, entry.Span, [], holds: 1, out var accepted))
             {
                 return false;

@@ -103,7 +103,7 @@ public sealed partial class EmbeddedBus : IBus
         if (_pending.Find(message.Id) is { } pending)
         {
             using var entry = PooledBuffer.Rent(message.SizeBytes);
-            AcceptedEntry.WriteAccepted(message, entry);
+            AcceptedEntry.WriteAccepted(message, pending.Retries, entry);
             if (!TryAcceptSent(pending, entry, out var position))
             {
                 return SendOutcome.Full;
@@ -138,7 +138,7 @@ public sealed partial class EmbeddedBus : IBus
         LogPosition position;
         using (var entry = PooledBuffer.Rent(4096))
         {
-            AcceptedEntry.WriteFire(triggerRecord, messages, entry);
+            AcceptedEntry.WriteFire(triggerRecord, deliveries, entry);
             if (entry.Length > _options.MaxMessageBytes || !_log.TryAppend(EntryType.Fire, entry.Span, [], 1 + messages.Count, out position))
             {
                 deliveries.ForEach(Withdraw);
@@ -236,9 +236,9 @@ public sealed partial class EmbeddedBus : IBus
     }
 
     /// <summary>Takes over an activation of an earlier process, whatever the bounds say, and delivers it.</summary>
-    internal bool DeliverAgain(ActivationMessage message, int earlierStarts, long acceptedSegment)
+    internal bool DeliverAgain(ActivationMessage message, int retries, int earlierStarts, long acceptedSegment)
     {
-        var pending = new PendingActivation(this, message, message.SizeBytes) { AcceptedSegment = acceptedSegment, EarlierStarts = earlierStarts };
+        var pending = new PendingActivation(this, message, retries) { AcceptedSegment = acceptedSegment, EarlierStarts = earlierStarts };
         _log.Hold(acceptedSegment);
         if (!_pending.TryAdd(pending))
         {
@@ -281,7 +281,7 @@ public sealed partial class EmbeddedBus : IBus
             return outcome;
         }
 
-        pending = new PendingActivation(this, message, size);
+        pending = new PendingActivation(this, message, message.ActionHint?.Retries ?? 0);
         if (!_pending.TryAdd(pending))
         {
             _bounds.Leave(message.User.NamespaceUuid, 1, size);
@@ -309,7 +309,7 @@ public sealed partial class EmbeddedBus : IBus
         LogPosition position;
         using (var entry = PooledBuffer.Rent(pending.SizeBytes + 512))
         {
-            AcceptedEntry.WriteAccepted(pending.Message, entry);
+            AcceptedEntry.WriteAccepted(pending.Message, pending.Retries, entry);
             if (!_log.TryAppend(EntryType.Accepted, entry.Span, [], holds: 1, out position))
             {
                 Withdraw(pending);

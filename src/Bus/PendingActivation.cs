@@ -4,7 +4,7 @@ using Frusta.Contracts.Names;
 namespace Frusta.Bus;
 
 /// <summary>One activation between acceptance and record: what the invoker gets, and where its entries stand in the log.</summary>
-internal sealed class PendingActivation(EmbeddedBus bus, ActivationMessage message, int sizeBytes) : IDelivery
+internal sealed class PendingActivation(EmbeddedBus bus, ActivationMessage message, int retries) : IDelivery
 {
     public ActivationMessage Message { get; } = message;
 
@@ -13,7 +13,10 @@ internal sealed class PendingActivation(EmbeddedBus bus, ActivationMessage messa
 
     internal string NamespaceUuid { get; } = message.User.NamespaceUuid;
 
-    internal int SizeBytes { get; } = sizeBytes;
+    internal int SizeBytes { get; } = message.SizeBytes;
+
+    /// <summary>How often it may start again after a start that a crash interrupted: as its action wants, less those of before its acceptance was written.</summary>
+    internal int Retries { get; } = retries;
 
     // The rest is guarded by the lock on this object.
 

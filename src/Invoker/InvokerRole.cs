@@ -196,7 +196,7 @@ public sealed partial class InvokerRole : IActivationIntake, ICacheInvalidationI
     private SendOutcome Dispatch(IDelivery delivery, ExecutableAction action, int looks = 0)
     {
         var message = delivery.Message;
-        if (CheckLimits.Find(action.Limits, message.User.Limits, _limits) is { } violation)
+        if (EffectiveLimits.Of(message.User.Limits, _limits).Refusal(action.Limits) is { } violation)
         {
             delivery.Finished(FallbackRecord.Write(message, ActivationStatus.ApplicationError, violation, _clock.NowMs));
             return SendOutcome.Sent;

@@ -117,6 +117,27 @@ public sealed class EmbeddedBusTests : IAsyncLifetime
         }
     }
 
+    /// <summary>A message of an earlier process came without its action, which says how often it may start; its entry has the number.</summary>
+    [Fact]
+    public async Task An_activation_of_an_earlier_process_may_still_be_retried_when_its_entry_was_written_again()
+    {
+        _fixture.Options.MaxLogBytes = 4 * 1024 * 1024;
+        await _fixture.Bus.SendAsync(BusFixture.Message(retries: 1), acceptFirst: true, Cancellation);
+        await _fixture.RestartAsync();
+        var first = _fixture.Log.ActiveSegment;
+        Take();
+        while (_fixture.Log.ActiveSegment < first + 8)
+        {
+            await _fixture.Bus.SendAsync(BusFixture.Message(padding: 100_000), acceptFirst: true, Cancellation);
+            var other = Take();
+            other.Finished(BusFixture.Finish(other.Message.Id));
+        }
+
+        Assert.Equal(1, (await _fixture.RestartAsync()).DeliveredAgain);
+        Take().TryStart();
+        Assert.Equal(1, (await _fixture.RestartAsync()).DeliveredAgain);
+    }
+
     [Fact]
     public async Task A_blocking_call_whose_wait_ended_is_recovered_as_started()
     {
@@ -262,7 +283,7 @@ public sealed class EmbeddedBusTests : IAsyncLifetime
     {
         var message = BusFixture.Message();
         using var accepted = PooledBuffer.Rent();
-        AcceptedEntry.WriteAccepted(message, accepted);
+        AcceptedEntry.WriteAccepted(message, retries: 0, accepted);
         var started = new byte[24];
         message.Id.WriteBytes(started);
         foreach (var type in entries.Split(' ').Select(Enum.Parse<EntryType>))

@@ -213,25 +213,19 @@ public static class DocumentCodec
     };
 
     private static FullyQualifiedName NameOf(JsonElement json) =>
-        InPath(json.GetProperty("namespace").GetString()!, json.GetProperty("name").GetString()!);
-
-    private static FullyQualifiedName InPath(string path, string name)
-    {
-        var slash = path.IndexOf('/', StringComparison.Ordinal);
-        return slash < 0 ? new FullyQualifiedName(path, null, name) : new FullyQualifiedName(path[..slash], path[(slash + 1)..], name);
-    }
+        FullyQualifiedName.In(json.GetProperty("namespace").GetString()!, json.GetProperty("name").GetString()!);
 
     /// <summary><c>{"path","name"}</c>, or as old documents have it <c>ns/name</c> or a bare name.</summary>
     private static FullyQualifiedName ReadReference(JsonElement json, string rootNamespace)
     {
         if (json.ValueKind == JsonValueKind.Object)
         {
-            return InPath(json.GetProperty("path").GetString()!, json.GetProperty("name").GetString()!);
+            return FullyQualifiedName.In(json.GetProperty("path").GetString()!, json.GetProperty("name").GetString()!);
         }
 
         var text = json.GetString()!.TrimStart('/');
         var slash = text.LastIndexOf('/');
-        return slash < 0 ? new FullyQualifiedName(rootNamespace, null, text) : InPath(text[..slash], text[(slash + 1)..]);
+        return slash < 0 ? new FullyQualifiedName(rootNamespace, null, text) : FullyQualifiedName.In(text[..slash], text[(slash + 1)..]);
     }
 
     /// <summary>The name of the attachment; Java actions once had it under <c>jar</c>.</summary>

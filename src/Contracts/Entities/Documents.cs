@@ -34,6 +34,20 @@ public abstract record EntityDocument
 
     public abstract EntityKind Kind { get; }
 
+    /// <summary>The annotation with a key, or null. Of several with the same key the last counts, as in OpenWhisk.</summary>
+    public KeyValue? Annotation(string key)
+    {
+        for (var i = Annotations.Count - 1; i >= 0; i--)
+        {
+            if (string.Equals(Annotations[i].Key, key, StringComparison.Ordinal))
+            {
+                return Annotations[i];
+            }
+        }
+
+        return null;
+    }
+
     /// <summary>Bytes of memory that it takes, about.</summary>
     public virtual long SizeBytes => OwnBytes + SizeOf(Annotations);
 

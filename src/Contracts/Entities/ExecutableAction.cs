@@ -1,3 +1,4 @@
+using System.Buffers.Text;
 using Frusta.Contracts.Names;
 
 namespace Frusta.Contracts.Entities;
@@ -25,4 +26,22 @@ public sealed record ExecutableAction(
     ActionLimits Limits,
     bool ProvideApiKey,
     bool AllowNetwork = true,
-    int Retries = 0);
+    int Retries = 0)
+{
+    /// <summary>The facts of a stored action. An action that never got the annotation <c>provide-api-key</c> is an old one, and gets the key.</summary>
+    public static ExecutableAction From(ActionDocument action) => new(
+        action.Name,
+        action.Version,
+        action.Revision,
+        action.Exec.Kind,
+        action.Exec.Main,
+        action.Exec.Binary,
+        action.Exec.CodeAttachment,
+        action.Limits,
+        ProvideApiKey: action.Annotation("provide-api-key") is not { IsTruthy: false },
+        AllowNetwork: action.Annotation("network") is not { } network || !network.Value.Span.SequenceEqual("\"none\""u8),
+        Retries: action.Annotation("retries") is { } retries ? ReadCount(retries.Value.Span) : 0);
+
+    private static int ReadCount(ReadOnlySpan<byte> value) =>
+        Utf8Parser.TryParse(value, out int count, out var read) && read == value.Length ? Math.Max(count, 0) : 0;
+}

@@ -244,7 +244,7 @@ public static class ActivationMessageCodec
     {
         if (reader.TokenType == JsonTokenType.String)
         {
-            parts.Action = Name(reader.GetString() ?? "");
+            parts.Action = FullyQualifiedName.Parse(reader.GetString() ?? "");
             return;
         }
 
@@ -278,15 +278,8 @@ public static class ActivationMessageCodec
             }
         }
 
-        parts.Action = path is null || name is null ? null : Name($"{path}/{name}");
+        parts.Action = path is null || name is null ? null : FullyQualifiedName.Parse($"{path}/{name}");
     }
-
-    private static FullyQualifiedName? Name(string path) => path.Trim('/').Split('/') switch
-    {
-        [var root, var name] => new FullyQualifiedName(root, null, name),
-        [var root, var package, var name] => new FullyQualifiedName(root, package, name),
-        _ => null,
-    };
 
     private static Identity? ReadUser(ref Utf8JsonReader reader)
     {

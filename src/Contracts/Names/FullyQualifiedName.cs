@@ -9,5 +9,19 @@ public sealed record FullyQualifiedName(string Namespace, string? Package, strin
     /// <summary><c>ns[/pkg]/name</c>: the identity of the document, shared by all collections.</summary>
     public string DocumentId => Package is null ? $"{Namespace}/{Name}" : $"{Namespace}/{Package}/{Name}";
 
+    /// <summary>Reads <c>[/]ns[/pkg]/name</c>; null when there are fewer than two segments. OpenWhisk passes over empty segments, and takes all between the first and the last for the package.</summary>
+    public static FullyQualifiedName? Parse(string path) => Of(path.Split('/', StringSplitOptions.RemoveEmptyEntries));
+
+    /// <summary>The same from segments.</summary>
+    public static FullyQualifiedName? Of(ReadOnlySpan<string> segments) =>
+        segments.Length < 2 ? null : new FullyQualifiedName(segments[0], segments.Length == 2 ? null : string.Join('/', segments[1..^1]), segments[^1]);
+
+    /// <summary>The entity of a name in a path <c>ns[/pkg]</c>.</summary>
+    public static FullyQualifiedName In(string path, string name)
+    {
+        var slash = path.IndexOf('/', StringComparison.Ordinal);
+        return slash < 0 ? new FullyQualifiedName(path, null, name) : new FullyQualifiedName(path[..slash], path[(slash + 1)..], name);
+    }
+
     public override string ToString() => DocumentId;
 }

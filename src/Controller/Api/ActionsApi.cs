@@ -145,7 +145,7 @@ public sealed class ActionsApi(EntityWrites entities)
     {
         var components = put.Exec?.Exec.Components;
         if (components is not null
-            && await entities.Entitle.CheckReferencedAsync(call.Caller, components.Select(one => (EntityKind.Action, CheckSequence.NameOf(one))), call.Aborted) is { } forbidden)
+            && await entities.Entitle.CheckReferencedAsync(call.Caller, components.Select(FullyQualifiedName.Parse).OfType<FullyQualifiedName>().Select(static one => (EntityKind.Action, one)), call.Aborted) is { } forbidden)
         {
             return forbidden;
         }
@@ -175,7 +175,7 @@ public sealed class ActionsApi(EntityWrites entities)
 
         if (entities.Manifest.IsDeprecated(kind))
         {
-            return ApiAnswer.Error(400, EntityTexts.Deprecated(kind));
+            return ApiAnswer.Error(400, ApiTexts.KindRetired(kind));
         }
 
         if (components is not null && await _sequences.CheckAsync(name, components, call.Aborted) is { } broken)

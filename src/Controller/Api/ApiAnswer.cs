@@ -65,7 +65,7 @@ public sealed record ApiAnswer
     };
 
     /// <summary>400 for a body that does not have the right form.</summary>
-    public static ApiAnswer MalformedContent(string detail) => Error(400, $"The request content was malformed:\n{detail}");
+    public static ApiAnswer MalformedContent(string detail) => Error(400, ApiTexts.MalformedContent(detail));
 
     /// <summary>400 for a query parameter.</summary>
     public static ApiAnswer MalformedQuery(string parameter, string detail) =>

@@ -31,5 +31,10 @@ public static class ApiTexts
         _ => "There was an internal server error.",
     };
 
+    public static string MalformedContent(string detail) => $"The request content was malformed:\n{detail}";
+
+    /// <summary>For an action whose runtime is retired.</summary>
+    public static string KindRetired(string? kind) => $"The '{kind}' runtime is no longer supported. You may read and delete but not update or invoke this action.";
+
     public static string PayloadTooLarge(long size, long limit) => $"Request larger than allowed: {size} > {limit} bytes.";
 }

@@ -7,13 +7,6 @@ namespace Frusta.Controller.Api;
 /// <summary>Looks at a sequence before it is written: its length with nested ones expanded, its components, and that it never leads to itself.</summary>
 internal sealed class CheckSequence(EntityWrites entities)
 {
-    /// <summary>The name in <c>/ns[/pkg]/name</c>.</summary>
-    public static FullyQualifiedName NameOf(string component)
-    {
-        var segments = component.Split('/', StringSplitOptions.RemoveEmptyEntries);
-        return new FullyQualifiedName(segments[0], segments.Length == 2 ? null : string.Join('/', segments[1..^1]), segments[^1]);
-    }
-
     public async ValueTask<ApiAnswer?> CheckAsync(FullyQualifiedName sequence, IReadOnlyList<string> components, CancellationToken cancellationToken)
     {
         if (components.Count == 0)
@@ -34,7 +27,13 @@ internal sealed class CheckSequence(EntityWrites entities)
     {
         foreach (var component in components)
         {
-            var (place, refusal) = await ResolveAsync(NameOf(component), isDirect, cancellationToken);
+            // A store from elsewhere may hold anything.
+            if (FullyQualifiedName.Parse(component) is not { } name)
+            {
+                return ApiAnswer.Error(400, EntityTexts.ComponentMissing);
+            }
+
+            var (place, refusal) = await ResolveAsync(name, isDirect, cancellationToken);
             if (refusal is not null)
             {
                 return refusal;

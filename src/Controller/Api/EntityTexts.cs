@@ -6,7 +6,6 @@ public static class EntityTexts
     /// <summary>Characters of what a client sent that it is shown again at most.</summary>
     internal const int MostShown = 4096;
 
-    public const string ObjectExpected = "JSON object expected";
     public const string ParametersMalformed = "parameters malformed!";
     public const string VersionMalformed = "semantic version malformed";
     public const string NameMalformed = "fully qualified name malformed";
@@ -41,9 +40,6 @@ public static class EntityTexts
     public static string NamedMissing(string name) => $"The requested resource '{name}' does not exist.";
 
     public static string Circular(string name) => $"Package binding '{name}' contains a circular reference.";
-
-    public static string Deprecated(string kind) =>
-        $"The '{kind}' runtime is no longer supported. You may read and delete but not update or invoke this action.";
 
     public static string TooLarge(string what, long size, long limit) => $"{what} larger than allowed: {size} > {limit} bytes.";
 

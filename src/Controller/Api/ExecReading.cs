@@ -29,7 +29,7 @@ internal static partial class ExecReading
     {
         if (exec.ValueKind != JsonValueKind.Object)
         {
-            throw new MalformedContentException(EntityTexts.ObjectExpected);
+            throw new MalformedContentException(ApiTexts.ObjectExpected);
         }
 
         if (Text(exec, "kind") is not { } sent)

@@ -141,13 +141,7 @@ public sealed class InvokeApi(
     {
         foreach (var component in action.Action.Exec.Components ?? [])
         {
-            var name = component.Trim('/').Split('/') switch
-            {
-                [var root, var simple] => new FullyQualifiedName(root, null, simple),
-                [var root, var package, var simple] => new FullyQualifiedName(root, package, simple),
-                _ => null,
-            };
-            if (name is not null && await check(call.Caller, EntityKind.Action, name, call.Aborted) is { } refused)
+            if (FullyQualifiedName.Parse(component) is { } name && await check(call.Caller, EntityKind.Action, name, call.Aborted) is { } refused)
             {
                 return refused;
             }

@@ -10,6 +10,7 @@ public sealed class LimitsApi(LimitsOptions limits)
     public ApiAnswer Get(ApiCall call)
     {
         var own = call.Caller.Limits;
+        var effective = EffectiveLimits.Of(own, limits);
         var concurrent = own.ConcurrentInvocations ?? limits.ConcurrentInvocations;
         var body = PooledBuffer.Rent();
         using (var json = new Utf8JsonWriter(body))
@@ -18,10 +19,10 @@ public sealed class LimitsApi(LimitsOptions limits)
             json.WriteNumber("invocationsPerMinute", own.InvocationsPerMinute ?? limits.InvocationsPerMinute);
             json.WriteNumber("concurrentInvocations", concurrent);
             json.WriteNumber("firesPerMinute", own.FiresPerMinute ?? limits.FiresPerMinute);
-            Range(json, "ActionMemory", own.MinActionMemory, own.MaxActionMemory, limits.MinActionMemoryMb, limits.MaxActionMemoryMb);
-            Range(json, "ActionLogs", own.MinActionLogs, own.MaxActionLogs, 0, limits.MaxActionLogsMb);
-            Range(json, "ActionTimeout", own.MinActionTimeout, own.MaxActionTimeout, limits.MinActionTimeoutMs, limits.MaxActionTimeoutMs);
-            Range(json, "ActionConcurrency", own.MinActionConcurrency, own.MaxActionConcurrency, 1, limits.MaxActionConcurrency);
+            Range(json, "ActionMemory", effective.Memory);
+            Range(json, "ActionLogs", effective.Logs);
+            Range(json, "ActionTimeout", effective.Timeout);
+            Range(json, "ActionConcurrency", effective.Concurrency);
             json.WriteString("maxParameterSize", $"{Math.Min(own.MaxParameterSize ?? limits.MaxParameterBytes, limits.MaxParameterBytes)} B");
             json.WriteNumber("maxActionInstances", concurrent);
             Further(json, own);
@@ -31,10 +32,10 @@ public sealed class LimitsApi(LimitsOptions limits)
         return ApiAnswer.Ok(body);
     }
 
-    private static void Range(Utf8JsonWriter json, string name, int? least, int? greatest, int systemLeast, int systemGreatest)
+    private static void Range(Utf8JsonWriter json, string name, LimitRange range)
     {
-        json.WriteNumber("min" + name, Math.Clamp(least ?? systemLeast, systemLeast, systemGreatest));
-        json.WriteNumber("max" + name, Math.Clamp(greatest ?? systemGreatest, systemLeast, systemGreatest));
+        json.WriteNumber("min" + name, range.Least);
+        json.WriteNumber("max" + name, range.Most);
     }
 
     /// <summary>What is shown only where the namespace has it.</summary>

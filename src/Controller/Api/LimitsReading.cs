@@ -30,7 +30,7 @@ internal static class LimitsReading
 
         if (limits.ValueKind != JsonValueKind.Object)
         {
-            throw new MalformedContentException(EntityTexts.ObjectExpected);
+            throw new MalformedContentException(ApiTexts.ObjectExpected);
         }
 
         var timeout = Whole(limits, "timeout", "time limit malformed", "time limit");
@@ -52,22 +52,11 @@ internal static class LimitsReading
     public static ApiAnswer? Check(PutLimits limits, NamespaceLimits own, LimitsOptions system)
     {
         var bounds = EffectiveLimits.Of(own, system);
-        return Check("memory size", limits.MemoryMb, " MB", bounds.MinMemoryMb, bounds.MaxMemoryMb)
-            ?? Check("duration", limits.TimeoutMs, " milliseconds", bounds.MinTimeoutMs, bounds.MaxTimeoutMs)
-            ?? Check("log size", limits.LogsMb, " MB", bounds.MinLogsMb, bounds.MaxLogsMb)
-            ?? Check("concurrency", limits.Concurrency, "", bounds.MinConcurrency, bounds.MaxConcurrency);
-    }
-
-    private static ApiAnswer? Check(string what, int? value, string unit, int least, int greatest)
-    {
-        if (value > greatest)
-        {
-            return ApiAnswer.Error(400, $"requirement failed: {what} {value}{unit} exceeds allowed threshold of {greatest}{unit}");
-        }
-
-        return value < least
-            ? ApiAnswer.Error(400, $"requirement failed: {what} {value}{unit} below allowed threshold of {least}{unit}")
-            : null;
+        var refusal = bounds.Memory.Refusal(limits.MemoryMb)
+            ?? bounds.Timeout.Refusal(limits.TimeoutMs)
+            ?? bounds.Logs.Refusal(limits.LogsMb)
+            ?? bounds.Concurrency.Refusal(limits.Concurrency);
+        return refusal is null ? null : ApiAnswer.Error(400, refusal);
     }
 
     private static int? Whole(JsonSlice limits, string member, string malformed, string name)
@@ -94,26 +83,4 @@ internal static class LimitsReading
 
         return number is >= int.MinValue and <= int.MaxValue ? (int)number : throw new MalformedContentException($"{name} is out of range");
     }
-}
-
-/// <summary>What a namespace may ask for: its own overrides, which never widen the system's range.</summary>
-internal sealed record EffectiveLimits(
-    int MinMemoryMb,
-    int MaxMemoryMb,
-    int MinTimeoutMs,
-    int MaxTimeoutMs,
-    int MinLogsMb,
-    int MaxLogsMb,
-    int MinConcurrency,
-    int MaxConcurrency)
-{
-    public static EffectiveLimits Of(NamespaceLimits own, LimitsOptions system) => new(
-        Math.Clamp(own.MinActionMemory ?? system.MinActionMemoryMb, system.MinActionMemoryMb, system.MaxActionMemoryMb),
-        Math.Clamp(own.MaxActionMemory ?? system.MaxActionMemoryMb, system.MinActionMemoryMb, system.MaxActionMemoryMb),
-        Math.Clamp(own.MinActionTimeout ?? system.MinActionTimeoutMs, system.MinActionTimeoutMs, system.MaxActionTimeoutMs),
-        Math.Clamp(own.MaxActionTimeout ?? system.MaxActionTimeoutMs, system.MinActionTimeoutMs, system.MaxActionTimeoutMs),
-        Math.Clamp(own.MinActionLogs ?? 0, 0, system.MaxActionLogsMb),
-        Math.Clamp(own.MaxActionLogs ?? system.MaxActionLogsMb, 0, system.MaxActionLogsMb),
-        Math.Clamp(own.MinActionConcurrency ?? 1, 1, system.MaxActionConcurrency),
-        Math.Clamp(own.MaxActionConcurrency ?? system.MaxActionConcurrency, 1, system.MaxActionConcurrency));
 }

@@ -55,13 +55,8 @@ internal static class NameReading
 
     private static FullyQualifiedName Join(string[] segments, string own)
     {
-        if (segments.Length < 2)
-        {
-            throw new MalformedContentException(EntityTexts.NameTooShort);
-        }
-
-        var root = string.Equals(segments[0], "_", StringComparison.Ordinal) ? own : segments[0];
-        return new FullyQualifiedName(root, segments.Length == 2 ? null : string.Join('/', segments[1..^1]), segments[^1]);
+        var name = FullyQualifiedName.Of(segments) ?? throw new MalformedContentException(EntityTexts.NameTooShort);
+        return string.Equals(name.Namespace, "_", StringComparison.Ordinal) ? name with { Namespace = own } : name;
     }
 
     private static string? Text(JsonSlice json, string member) =>

@@ -128,7 +128,7 @@ public sealed class RulesApi(EntityWrites entities)
         var document = JsonSlice.Parse(json);
         if (document.ValueKind != JsonValueKind.Object)
         {
-            throw new MalformedContentException(EntityTexts.ObjectExpected);
+            throw new MalformedContentException(ApiTexts.ObjectExpected);
         }
 
         if (!document.TryGetProperty("status", out var status))

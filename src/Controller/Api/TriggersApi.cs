@@ -116,7 +116,7 @@ public sealed class TriggersApi(EntityWrites entities)
         publish = body.Publish();
         if (body.TryGet("limits", out var limits) && limits.ValueKind != System.Text.Json.JsonValueKind.Object)
         {
-            throw new MalformedContentException(EntityTexts.ObjectExpected);
+            throw new MalformedContentException(ApiTexts.ObjectExpected);
         }
 
         return null;

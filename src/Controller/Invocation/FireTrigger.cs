@@ -7,6 +7,7 @@ using Frusta.Contracts.Json;
 using Frusta.Contracts.Limits;
 using Frusta.Contracts.Messages;
 using Frusta.Contracts.Names;
+using Frusta.Contracts.Parameters;
 using Frusta.Controller.Api;
 using Frusta.Controller.Entitlement;
 using Frusta.Store.Entities;

@@ -4,6 +4,7 @@ using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Json;
 using Frusta.Contracts.Messages;
 using Frusta.Contracts.Names;
+using Frusta.Contracts.Parameters;
 using Frusta.Controller.Entitlement;
 using Microsoft.Extensions.Logging;
 

@@ -11,11 +11,10 @@ public static class InvokeRefusal
     /// <param name="load">The namespace's activations in flight and their limit.</param>
     public static (int StatusCode, string Text) Of(InvokeOutcome outcome, string? kind, Admission load) => outcome switch
     {
-        InvokeOutcome.Malformed => (400, "The request content was malformed:\nThe body is not valid JSON."),
-        InvokeOutcome.NotAnObject => (400, $"The request content was malformed:\n{ApiTexts.ObjectExpected}"),
+        InvokeOutcome.Malformed => (400, ApiTexts.MalformedContent("The body is not valid JSON.")),
+        InvokeOutcome.NotAnObject => (400, ApiTexts.MalformedContent(ApiTexts.ObjectExpected)),
         InvokeOutcome.NamesFinal => (400, "Request defines parameters that are not allowed (e.g., reserved properties)."),
-        InvokeOutcome.KindRetired =>
-            (400, $"The '{kind}' runtime is no longer supported. You may read and delete but not update or invoke this action."),
+        InvokeOutcome.KindRetired => (400, ApiTexts.KindRetired(kind)),
         InvokeOutcome.NotFound => (404, ApiTexts.NotFound),
         InvokeOutcome.OtherCollection => (409, ApiTexts.OtherCollection),
         InvokeOutcome.TooLarge => (413, ApiTexts.Default(413)),

@@ -1,8 +1,9 @@
 using System.Text;
 using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Entities;
+using Frusta.Contracts.Json;
 
-namespace Frusta.Contracts.Json;
+namespace Frusta.Contracts.Parameters;
 
 /// <summary>
 /// The parameters that are bound to an action, ready to be spliced under a request's: package, binding and action

@@ -3,8 +3,9 @@ using System.Text.Json.Nodes;
 using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Entities;
 using Frusta.Contracts.Json;
+using Frusta.Contracts.Parameters;
 
-namespace Frusta.Contracts.Tests.Json;
+namespace Frusta.Contracts.Tests.Parameters;
 
 public sealed class MergeArgumentsTests
 {

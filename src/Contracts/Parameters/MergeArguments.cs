@@ -1,8 +1,9 @@
 using System.Text.Json;
 using System.Text.Unicode;
 using Frusta.Contracts.Buffers;
+using Frusta.Contracts.Json;
 
-namespace Frusta.Contracts.Json;
+namespace Frusta.Contracts.Parameters;
 
 /// <summary>What became of a merge.</summary>
 public enum MergeOutcome : byte
