@@ -1,5 +1,3 @@
-using Frusta.Runtimes.Manifests;
-
 namespace Frusta.Runtimes;
 
 /// <summary>How runtimes are found and spoken to (section <c>Runtimes</c>).</summary>
@@ -7,6 +5,9 @@ public sealed class RuntimesOptions
 {
     /// <summary>Name of the section.</summary>
     public const string Section = "Runtimes";
+
+    /// <summary>A runner that every folder with runners has.</summary>
+    internal const string NodeRunner = "nodejs/runner.js";
 
     private const string StockPython = "/usr/bin/python3";
 
@@ -38,7 +39,7 @@ public sealed class RuntimesOptions
         [
             (nameof(NodePath), NodePath, "a program", File.Exists(NodePath)),
             (nameof(PythonPath), PythonPath, "a program", PythonPath is StockPython || File.Exists(PythonPath)), // a host without Python is none with a mistake
-            (nameof(RunnersFolder), RunnersFolder, "a folder with runners", File.Exists(Path.Combine(RunnersFolder, RuntimeCatalog.NodeRunner))),
+            (nameof(RunnersFolder), RunnersFolder, "a folder with runners", File.Exists(Path.Combine(RunnersFolder, NodeRunner))),
             (nameof(NodeModulesFolder), NodeModulesFolder, "a folder", Directory.Exists(NodeModulesFolder)),
         ];
         foreach (var (key, path, what, isThere) in paths)

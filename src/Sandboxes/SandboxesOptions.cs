@@ -1,5 +1,3 @@
-using Frusta.Sandboxes.Network;
-
 namespace Frusta.Sandboxes;
 
 /// <summary>How sandboxes are made (section <c>Sandboxes</c>).</summary>

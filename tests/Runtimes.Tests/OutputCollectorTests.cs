@@ -122,7 +122,7 @@ public sealed class OutputCollectorTests
         output.Write(string.Concat(Enumerable.Repeat(new string('x', 63) + "\n", lines)));
 
         Assert.Equal(isShort, collector.TryReadShort());
-        Assert.Equal(Math.Max(0, (lines * 64) - 4096), Sandboxes.OutputPipe.Count(output.ReadEnd));
+        Assert.Equal(Math.Max(0, (lines * 64) - 4096), Sandboxes.Processes.OutputPipe.Count(output.ReadEnd));
         using var logs = collector.Collect(failed: false).Json!;
 
         Assert.Equal(lines, System.Text.Json.JsonDocument.Parse(logs.Memory).RootElement.GetArrayLength());

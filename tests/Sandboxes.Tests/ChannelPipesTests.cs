@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Frusta.Sandboxes.Processes;
 
 namespace Frusta.Sandboxes.Tests;
 

@@ -1,4 +1,5 @@
 using System.Text;
+using Frusta.Sandboxes.Processes;
 
 namespace Frusta.Sandboxes.Tests;
 

@@ -7,7 +7,6 @@ namespace Frusta.Runtimes.Manifests;
 /// <summary>Which kinds run on this host's own interpreters, found out once at the start.</summary>
 public sealed class RuntimeCatalog
 {
-    internal const string NodeRunner = "nodejs/runner.js";
     private const string PythonRunner = "python/runner.py";
     private static readonly Version LeastNode = new(20, 0);
     private static readonly Version LeastPython = new(3, 10);
@@ -54,7 +53,7 @@ public sealed class RuntimeCatalog
         catalog.Add(NodeKinds, node, noNode, (kind, found) => new RuntimeRecipe(
             kind,
             RuntimeFamily.NodeJs,
-            [found.Path, .. NodeFlags, "--max-old-space-size={heap}", Path.Combine(runners!, NodeRunner), limit],
+            [found.Path, .. NodeFlags, "--max-old-space-size={heap}", Path.Combine(runners!, RuntimesOptions.NodeRunner), limit],
             NodeEnvironment(options, found, modules, apiHost),
             Mounts(found, Path.Combine(runners!, "nodejs"), modules),
             AddressSpaceMayBeLimited: false));
@@ -160,8 +159,8 @@ public sealed class RuntimeCatalog
     };
 
     private static string? FindRunners(string configured) => configured.Length > 0
-        ? File.Exists(Path.Combine(configured, NodeRunner)) ? Path.GetFullPath(configured) : null
-        : Above(folder => File.Exists(Path.Combine(folder, "runtimes", NodeRunner)) ? Path.Combine(folder, "runtimes") : null);
+        ? File.Exists(Path.Combine(configured, RuntimesOptions.NodeRunner)) ? Path.GetFullPath(configured) : null
+        : Above(folder => File.Exists(Path.Combine(folder, "runtimes", RuntimesOptions.NodeRunner)) ? Path.Combine(folder, "runtimes") : null);
 
     private static string? FindModules(RuntimesOptions options, string? runners)
     {

@@ -1,6 +1,6 @@
 using System.Buffers;
 using Frusta.Contracts.Buffers;
-using Frusta.Sandboxes;
+using Frusta.Sandboxes.Processes;
 using Frusta.Sockets;
 using Microsoft.Win32.SafeHandles;
 

@@ -1,6 +1,5 @@
 using System.Globalization;
 using Frusta.Sandboxes.Cgroups;
-using Frusta.Sandboxes.Plain;
 using Frusta.Sandboxes.Processes;
 using Microsoft.Win32.SafeHandles;
 

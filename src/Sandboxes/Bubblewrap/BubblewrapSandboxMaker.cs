@@ -3,7 +3,6 @@ using System.Net;
 using Frusta.Sandboxes.Cgroups;
 using Frusta.Sandboxes.Layout;
 using Frusta.Sandboxes.Network;
-using Frusta.Sandboxes.Plain;
 using Frusta.Sandboxes.Processes;
 using Microsoft.Extensions.Logging;
 
@@ -37,7 +36,7 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
         _network = network;
         Processes = new ProcessTables(time);
         _gate = new StartGate(options);
-        _watchdog = new MemoryWatchdog(options, time);
+        _watchdog = new MemoryWatchdog(TimeSpan.FromMilliseconds(options.WatchdogIntervalMs), time);
         _uncounted = new UncountedWatch(options, () => _running.Values, log);
         (_cgroups, var cgroupReason) = CgroupHierarchy.Open(options, instance);
         _builder = new SandboxBuilder(options, time, log, instance, spawner, program, users, _cgroups, network);

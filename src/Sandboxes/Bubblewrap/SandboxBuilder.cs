@@ -164,7 +164,7 @@ internal sealed partial class SandboxBuilder
                     Descriptors = inherited,
                     UserId = holdings.User,
                     NetworkNamespace = holdings.Network?.Namespace,
-                    AsItsUser = pid => ResourceLimits.Apply(pid, _options, countProcesses),
+                    AsItsUser = pid => ResourceLimits.Apply(pid, _options.FileSizeMb, _options.OpenFiles, countProcesses ? _options.Processes : null),
                 });
                 Bound(process.Pid, spec, holdings);
                 OutputPipe.Write(argumentsWrite, _arguments.Write(spec, _sources, ownNetwork: holdings.Network is null));

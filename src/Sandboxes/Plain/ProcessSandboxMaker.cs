@@ -29,7 +29,7 @@ public sealed partial class ProcessSandboxMaker : ISandboxMaker
         _instance = InstanceFolder.Create(options);
         Processes = new ProcessTables(time);
         _gate = new StartGate(options);
-        _watchdog = new MemoryWatchdog(options, time);
+        _watchdog = new MemoryWatchdog(TimeSpan.FromMilliseconds(options.WatchdogIntervalMs), time);
     }
 
     /// <summary>Where sandboxes look themselves up.</summary>
@@ -115,8 +115,8 @@ public sealed partial class ProcessSandboxMaker : ISandboxMaker
                 process = await _spawner.StartAsync(Describe(spec, folder, pipes.Inherited));
             }
 
-            SandboxLeftovers.NoteSession(folder, process.Pid);
-            ResourceLimits.Apply(process.Pid, _options, countProcesses: false);
+            SessionNote.Write(folder, process.Pid);
+            ResourceLimits.Apply(process.Pid, _options.FileSizeMb, _options.OpenFiles, processes: null);
             ResourceLimits.LimitMemory(process.Pid, spec.MemoryMb, spec.AddressSpaceMayBeLimited);
             await Handshake.AwaitHelloAsync(_spawner, process, channel, _options, _time, cancellationToken);
             return new ProcessSandbox(label, folder, spec, process, channel, this);

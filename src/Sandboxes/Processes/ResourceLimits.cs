@@ -21,16 +21,16 @@ internal static class ResourceLimits
     // A host that is so busy gives the child a turn long before.
     private const int ExecTimeoutMs = 2000;
 
-    /// <summary>What every sandbox gets, with or without a cgroup. That on processes counts by user, so it is for sandboxes that have one of their own.</summary>
+    /// <summary>Sets the limits of every sandbox, with or without a cgroup. The kernel counts processes by user, so that their number is bounded for sandboxes that have a user of their own.</summary>
     /// <exception cref="IOException">The kernel refused.</exception>
-    internal static void Apply(int pid, SandboxesOptions options, bool countProcesses)
+    internal static void Apply(int pid, int fileSizeMb, int openFiles, int? processes)
     {
         Lower(pid, Core, 0);
-        Lower(pid, FileSize, (ulong)options.FileSizeMb << 20);
-        Lower(pid, OpenFiles, (ulong)options.OpenFiles);
-        if (countProcesses)
+        Lower(pid, FileSize, (ulong)fileSizeMb << 20);
+        Lower(pid, OpenFiles, (ulong)openFiles);
+        if (processes is { } most)
         {
-            Lower(pid, UserProcesses, (ulong)options.Processes);
+            Lower(pid, UserProcesses, (ulong)most);
         }
     }
 

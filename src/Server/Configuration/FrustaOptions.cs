@@ -5,7 +5,6 @@ using Frusta.Controller;
 using Frusta.Invoker;
 using Frusta.Runtimes;
 using Frusta.Sandboxes;
-using Frusta.Server.Standalone;
 using Frusta.Store;
 using Microsoft.Extensions.Configuration;
 

@@ -2,7 +2,6 @@ using System.Collections;
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Reflection;
-using Frusta.Server.Standalone;
 using Microsoft.Extensions.Configuration;
 
 namespace Frusta.Server.Configuration;

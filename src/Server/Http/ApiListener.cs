@@ -1,7 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
 using Frusta.Server.Configuration;
-using Frusta.Server.Standalone;
 using Frusta.Sockets;
 using Frusta.Sockets.Http;
 using Microsoft.AspNetCore.Hosting.Server.Features;

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Frusta.Server.Configuration;
 
 namespace Frusta.Server.Standalone;
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Frusta.Server.Configuration;
 
 namespace Frusta.Server.Standalone;
 
@@ -146,6 +147,3 @@ public sealed class DataFolder : IDisposable
         return folder;
     }
 }
-
-/// <summary>The server does not start, and the message says why and what to do. Shown without a stack trace.</summary>
-public sealed class StartRefusedException(string message) : Exception(message);

@@ -15,6 +15,7 @@ using Frusta.Journal;
 using Frusta.Runtimes.Manifests;
 using Frusta.Runtimes.Output;
 using Frusta.Sandboxes;
+using Frusta.Sandboxes.Makers;
 using Frusta.Server.Configuration;
 using Frusta.Server.Http;
 using Frusta.Server.Metrics;

@@ -9,7 +9,6 @@ using Frusta.Runtimes.Manifests;
 using Frusta.Runtimes.Output;
 using Frusta.Sandboxes;
 using Frusta.Sandboxes.Bubblewrap;
-using Frusta.Sandboxes.Network;
 using Frusta.Sandboxes.Plain;
 using Frusta.Sockets;
 using Microsoft.Extensions.Logging.Abstractions;

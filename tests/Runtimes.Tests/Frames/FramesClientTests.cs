@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using Frusta.Contracts.Names;
 using Frusta.Runtimes.Frames;
 using Frusta.Sandboxes;
+using Frusta.Sandboxes.Processes;
 using Frusta.Sockets;
 using Frusta.Sockets.Tests;
 

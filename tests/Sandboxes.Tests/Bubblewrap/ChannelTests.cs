@@ -1,3 +1,5 @@
+using Frusta.Sandboxes.Processes;
+
 namespace Frusta.Sandboxes.Tests.Bubblewrap;
 
 public sealed class ChannelTests(IsolatedHost host) : IClassFixture<IsolatedHost>

@@ -1,7 +1,6 @@
 using System.Globalization;
 using Frusta.Sandboxes.Bubblewrap;
-using Frusta.Sandboxes.Layout;
-using Frusta.Sandboxes.Network;
+using Frusta.Sandboxes.Makers;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Frusta.Sandboxes.Tests.Bubblewrap;

@@ -1,6 +1,5 @@
 using System.Globalization;
 using Frusta.Sandboxes.Bubblewrap;
-using Frusta.Sandboxes.Network;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Frusta.Sandboxes.Tests.Bubblewrap;

@@ -1,5 +1,4 @@
 using Frusta.Sandboxes.Bubblewrap;
-using Frusta.Sandboxes.Network;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Frusta.Sandboxes.Tests.Bubblewrap;

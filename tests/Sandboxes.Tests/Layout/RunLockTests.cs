@@ -1,5 +1,6 @@
 using System.Globalization;
 using Frusta.Sandboxes.Layout;
+using Frusta.Sandboxes.Makers;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 

@@ -20,7 +20,7 @@ public sealed class ResourceLimitsTests
         using var spawner = new Spawner();
         using var process = await StartBetweenAsync(spawner, seconds: 0.2);
 
-        await AnotherUser.DoAsync(() => ResourceLimits.Apply(process.Pid, new SandboxesOptions { OpenFiles = 77 }, countProcesses: false));
+        await AnotherUser.DoAsync(() => ResourceLimits.Apply(process.Pid, fileSizeMb: 1024, openFiles: 77, processes: null));
 
         Assert.Contains(
             await File.ReadAllLinesAsync($"/proc/{process.Pid}/limits", TestContext.Current.CancellationToken),
@@ -36,7 +36,7 @@ public sealed class ResourceLimitsTests
         using var spawner = new Spawner();
         using var process = await StartBetweenAsync(spawner, seconds: 60);
 
-        var refusal = await Assert.ThrowsAsync<IOException>(() => AnotherUser.DoAsync(() => ResourceLimits.Apply(process.Pid, new SandboxesOptions(), countProcesses: false)));
+        var refusal = await Assert.ThrowsAsync<IOException>(() => AnotherUser.DoAsync(() => ResourceLimits.Apply(process.Pid, fileSizeMb: 1024, openFiles: 1024, processes: null)));
 
         Assert.StartsWith("prlimit failed", refusal.Message, StringComparison.Ordinal);
         process.Signal(Libc.SigKill);

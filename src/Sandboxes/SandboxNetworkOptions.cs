@@ -1,6 +1,6 @@
 using System.Net;
 
-namespace Frusta.Sandboxes.Network;
+namespace Frusta.Sandboxes;
 
 /// <summary>The network of isolated sandboxes (section <c>Sandboxes:Network</c>).</summary>
 public sealed class SandboxNetworkOptions

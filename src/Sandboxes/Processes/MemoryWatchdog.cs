@@ -1,6 +1,4 @@
-using Frusta.Sandboxes.Processes;
-
-namespace Frusta.Sandboxes.Plain;
+namespace Frusta.Sandboxes.Processes;
 
 /// <summary>Sums what sandboxes use, where no cgroup bounds them, and ends those that use too much.</summary>
 internal sealed class MemoryWatchdog : IAsyncDisposable
@@ -10,9 +8,8 @@ internal sealed class MemoryWatchdog : IAsyncDisposable
     private readonly ITimer _timer;
     private int _running;
 
-    internal MemoryWatchdog(SandboxesOptions options, TimeProvider time)
+    internal MemoryWatchdog(TimeSpan interval, TimeProvider time)
     {
-        var interval = TimeSpan.FromMilliseconds(options.WatchdogIntervalMs);
         _timer = time.CreateTimer(static state => ((MemoryWatchdog)state!).Look(), this, interval, interval);
     }
 

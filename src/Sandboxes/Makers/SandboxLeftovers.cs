@@ -1,17 +1,15 @@
 using System.Globalization;
 using Frusta.Sandboxes.Cgroups;
+using Frusta.Sandboxes.Layout;
 using Frusta.Sandboxes.Network;
 using Frusta.Sandboxes.Processes;
 using Microsoft.Extensions.Logging;
 
-namespace Frusta.Sandboxes.Layout;
+namespace Frusta.Sandboxes.Makers;
 
 /// <summary>Gives back what killed servers left: processes, cgroups, nft tables, links, folders. Instances that live are not touched.</summary>
 public static partial class SandboxLeftovers
 {
-    // File in the folder of a plain process: pid and start time of the session's leader. It goes with the folder.
-    private const string SessionFile = "session";
-
     private static readonly TimeSpan LongestKill = TimeSpan.FromSeconds(5);
 
     /// <summary>To be called once at the start, before the first maker is made.</summary>
@@ -54,20 +52,11 @@ public static partial class SandboxLeftovers
         return cleaned;
     }
 
-    /// <summary>Notes the session of a plain process, so that it can be found when the server was killed.</summary>
-    internal static void NoteSession(string sandboxFolder, int leader) =>
-        File.WriteAllText(Path.Combine(sandboxFolder, SessionFile), string.Create(CultureInfo.InvariantCulture, $"{leader} {ProcessTable.StartTime(leader)}"));
-
     private static async Task CleanInstanceAsync(string folder, Spawner spawner, TimeProvider time, CancellationToken cancellationToken)
     {
-        foreach (var session in Directory.GetDirectories(folder).Select(static sandbox => Path.Combine(sandbox, SessionFile)).Where(File.Exists))
+        foreach (var (leader, startTime) in SessionNote.ReadAll(folder))
         {
-            // A server that was killed before it wrote the words had a runner there that has had no code yet; that ends by itself.
-            var words = (await File.ReadAllTextAsync(session, cancellationToken)).Split(' ');
-            if (words.Length == 2 && int.TryParse(words[0], NumberStyles.None, CultureInfo.InvariantCulture, out var leader))
-            {
-                KillSession(leader, words[1]);
-            }
+            KillSession(leader, startTime);
         }
 
         var ledger = InstanceFolder.ReadLedger(folder).Select(static line => line.Split(' ')).ToList();

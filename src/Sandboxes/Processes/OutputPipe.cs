@@ -1,8 +1,7 @@
 using System.Runtime.InteropServices;
-using Frusta.Sandboxes.Processes;
 using Microsoft.Win32.SafeHandles;
 
-namespace Frusta.Sandboxes;
+namespace Frusta.Sandboxes.Processes;
 
 /// <summary>Reads and writes pipes: the non-blocking end of a sandbox's output above all. .NET's own reads refuse what cannot seek.</summary>
 public static class OutputPipe

@@ -4,7 +4,7 @@ using Frusta.Sandboxes.Layout;
 using Frusta.Sandboxes.Plain;
 using Microsoft.Extensions.Logging;
 
-namespace Frusta.Sandboxes;
+namespace Frusta.Sandboxes.Makers;
 
 /// <summary>Chooses how sandboxes are made on this host.</summary>
 public static class SandboxMakers

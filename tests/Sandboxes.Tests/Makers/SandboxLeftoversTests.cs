@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Frusta.Sandboxes.Layout;
+using Frusta.Sandboxes.Makers;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Frusta.Sandboxes.Tests.Layout;
@@ -15,7 +16,7 @@ public sealed class SandboxLeftoversTests
         // Pid 1 lives, but it did not start at tick 1: whoever wrote this is dead.
         var sandbox = Path.Combine(folder.Options.RunFolder, "abcdef-1-1", "nodejs-1");
         Directory.CreateDirectory(sandbox);
-        SandboxLeftovers.NoteSession(sandbox, process.Id);
+        SessionNote.Write(sandbox, process.Id);
         Assert.Equal(1, await CleanAsync(folder));
         await process.WaitForExitAsync(TestContext.Current.CancellationToken);
         Assert.Empty(Directory.GetDirectories(folder.Options.RunFolder));
