@@ -5,7 +5,7 @@ using Frusta.Contracts.Limits;
 using Frusta.Controller.Api;
 using Frusta.Controller.Entities;
 using Frusta.Controller.Entitlement;
-using Frusta.Controller.Identity;
+using Frusta.Controller.Identities;
 using Frusta.Controller.Invocation;
 using Frusta.Store.Activations;
 using Frusta.Store.Entities;
@@ -43,16 +43,17 @@ public sealed class ControllerRole : IDisposable
         _bodies = new RequestBodies(new ByteBudget(options.Bodies), _workers);
         var admit = new Admit(limits, clock);
         var entitle = new Entitle(documents);
-        var entities = new EntityWrites(documents, entitle, manifest, limits, clock);
+        var entities = new EntityWrites(documents, limits, clock);
+        var answers = new EntityAnswers(entities);
         _invoke = new InvokeAction(
             new ResolveAction(documents.GetAsync, options.Invocation), bus, _workers, manifest.IsDeprecated, options.Invocation, clock,
             loggers.CreateLogger<InvokeAction>());
         var fire = new FireTrigger(documents.GetAsync, _invoke, admit, entitle.CheckActivateAsync, bus, _workers, limits, clock);
         _dispatch = new Dispatch(
-            new ActionsApi(entities),
-            new PackagesApi(entities),
-            new TriggersApi(entities),
-            new RulesApi(entities),
+            new ActionsApi(entities, answers, entitle, manifest),
+            new PackagesApi(entities, answers, entitle, manifest),
+            new TriggersApi(entities, answers, entitle, manifest),
+            new RulesApi(entities, answers, entitle, manifest),
             new LimitsApi(limits),
             new InvokeApi(admit, entitle.CheckActivateAsync, _invoke, limits),
             new FireApi(admit, entitle.CheckActivateAsync, fire, limits),
@@ -68,7 +69,7 @@ public sealed class ControllerRole : IDisposable
     public RestApi Api { get; }
 
     /// <summary>The same for a door that lets in others.</summary>
-    public RestApi ApiFor(Subjects subjects) => new(_info, new Authenticate(subjects), _dispatch, _bodies, _answers, _options, _clock, _log);
+    public RestApi ApiFor(Subjects subjects) => new(_info, new Authenticate(subjects), _dispatch, _bodies, _answers, TimeSpan.FromMilliseconds(_options.AnswerStallMs), _options.Invocation.RetryAfterSeconds, _clock, _log);
 
     public void Dispose()
     {

@@ -59,6 +59,9 @@ public sealed class LimitsOptions
     /// <summary>Greatest number of entries of a list. 1 to 2000.</summary>
     public int MaxListLimit { get; set; } = 200;
 
+    /// <summary>Bytes that a caller may send with a call or a fire: the namespace's own limit, never above the system's.</summary>
+    public long PayloadBytes(NamespaceLimits own) => Math.Min(own.MaxPayloadSize ?? MaxPayloadBytes, MaxPayloadBytes);
+
     /// <summary>What an action has whose creator named no limits: OpenWhisk's defaults, within these bounds.</summary>
     public ActionLimits OfNewAction()
     {

@@ -2,23 +2,24 @@ using Frusta.Contracts.Entities;
 using Frusta.Contracts.Names;
 using Frusta.Controller.Entities;
 using Frusta.Controller.Entitlement;
+using Frusta.Controller.Refusals;
 using Frusta.Store.Entities;
 
 namespace Frusta.Controller.Api;
 
 /// <summary><c>.../actions</c>, all but invoking.</summary>
-public sealed class ActionsApi(EntityWrites entities)
+public sealed class ActionsApi(EntityWrites entities, EntityAnswers answers, Entitle entitle, RuntimesManifest manifest)
 {
     private readonly CheckSequence _sequences = new(entities);
 
     /// <summary>All actions of a namespace, those in packages included.</summary>
     public ValueTask<ApiAnswer> ListAsync(ApiCall call, string namespaceName) =>
-        entities.ListAsync(call, "actions", new EntityQuery(EntityKind.Action, namespaceName));
+        answers.ListAsync(call, "actions", new EntityQuery(EntityKind.Action, namespaceName));
 
     /// <summary>The actions of one package, or of the one that a binding is bound to.</summary>
     public async ValueTask<ApiAnswer> ListPackageAsync(ApiCall call, string namespaceName, string package)
     {
-        if (await entities.Entitle.CheckPackageAsync(call.Caller, namespaceName, package, isNamed: false, call.Aborted) is { } forbidden)
+        if (await entitle.CheckPackageAsync(call.Caller, namespaceName, package, isNamed: false, call.Aborted) is { } forbidden)
         {
             return forbidden;
         }
@@ -30,12 +31,12 @@ public sealed class ActionsApi(EntityWrites entities)
         }
 
         var place = found!.Binding ?? found.Name;
-        return await entities.ListAsync(call, "actions", new EntityQuery(EntityKind.Action, place.Namespace, place.Name));
+        return await answers.ListAsync(call, "actions", new EntityQuery(EntityKind.Action, place.Namespace, place.Name));
     }
 
     public async ValueTask<ApiAnswer> GetAsync(ApiCall call, FullyQualifiedName name)
     {
-        if (await entities.Entitle.CheckAsync(call.Caller, Right.Read, EntityKind.Action, name, call.Aborted) is { } forbidden)
+        if (await entitle.CheckAsync(call.Caller, Right.Read, EntityKind.Action, name, call.Aborted) is { } forbidden)
         {
             return forbidden;
         }
@@ -78,13 +79,13 @@ public sealed class ActionsApi(EntityWrites entities)
         }
 
         var parameters = EntityWrites.Merge(packageParameters, action!.Parameters);
-        var code = withCode ? await entities.CodeOfAsync(call, action) : default;
+        var code = withCode ? await answers.CodeOfAsync(call, action) : default;
         return EntityJson.Action(action, code, parameters, withCode ? null : binding);
     }
 
     public async ValueTask<ApiAnswer> DeleteAsync(ApiCall call, FullyQualifiedName name)
     {
-        if (await entities.Entitle.CheckAsync(call.Caller, Right.Delete, EntityKind.Action, name, call.Aborted) is { } forbidden)
+        if (await entitle.CheckAsync(call.Caller, Right.Delete, EntityKind.Action, name, call.Aborted) is { } forbidden)
         {
             return forbidden;
         }
@@ -101,14 +102,14 @@ public sealed class ActionsApi(EntityWrites entities)
         }
 
         // The code before the deletion, which is not done where there is no room to answer it.
-        var code = await entities.CodeOfAsync(call, action!);
+        var code = await answers.CodeOfAsync(call, action!);
         return await AnswerAsync(action!, code, () => entities.Store.DeleteAsync(name.DocumentId, action!.Revision, call.Aborted));
     }
 
     /// <summary>Creates or updates. The order of the checks is OpenWhisk's.</summary>
     public async ValueTask<ApiAnswer> PutAsync(ApiCall call, FullyQualifiedName name)
     {
-        if (await entities.Entitle.CheckAsync(call.Caller, Right.Put, EntityKind.Action, name, call.Aborted) is { } forbidden)
+        if (await entitle.CheckAsync(call.Caller, Right.Put, EntityKind.Action, name, call.Aborted) is { } forbidden)
         {
             return forbidden;
         }
@@ -118,7 +119,7 @@ public sealed class ActionsApi(EntityWrites entities)
             return unfit;
         }
 
-        var (body, refusal) = await EntityBody.ReadAsync(call, entities.Limits, entities.Manifest);
+        var (body, refusal) = await EntityBody.ReadAsync(call, entities.Limits, manifest);
         if (refusal is { } refused)
         {
             return refused;
@@ -145,7 +146,7 @@ public sealed class ActionsApi(EntityWrites entities)
     {
         var components = put.Exec?.Exec.Components;
         if (components is not null
-            && await entities.Entitle.CheckReferencedAsync(call.Caller, components.Select(FullyQualifiedName.Parse).OfType<FullyQualifiedName>().Select(static one => (EntityKind.Action, one)), call.Aborted) is { } forbidden)
+            && await entitle.CheckReferencedAsync(call.Caller, components.Select(FullyQualifiedName.Parse).OfType<FullyQualifiedName>().Select(static one => (EntityKind.Action, one)), call.Aborted) is { } forbidden)
         {
             return forbidden;
         }
@@ -173,7 +174,7 @@ public sealed class ActionsApi(EntityWrites entities)
             return ApiAnswer.Error(400, EntityTexts.ExecUndefined);
         }
 
-        if (entities.Manifest.IsDeprecated(kind))
+        if (manifest.IsDeprecated(kind))
         {
             return ApiAnswer.Error(400, ApiTexts.KindRetired(kind));
         }
@@ -193,7 +194,7 @@ public sealed class ActionsApi(EntityWrites entities)
     {
         if (code is null)
         {
-            return await AnswerAsync(action, await entities.CodeOfAsync(call, action), async () => await entities.Store.PutAsync(action, null, call.Aborted) is not null);
+            return await AnswerAsync(action, await answers.CodeOfAsync(call, action), async () => await entities.Store.PutAsync(action, null, call.Aborted) is not null);
         }
 
         return call.TryHold(code.Length, out var lease) ?? await AnswerAsync(

@@ -1,6 +1,7 @@
 using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Limits;
 using Frusta.Contracts.Names;
+using Frusta.Controller.Refusals;
 
 namespace Frusta.Controller.Api;
 
@@ -48,6 +49,8 @@ public sealed record ApiAnswer
 
     /// <summary>200 with a JSON body that is made while it is sent.</summary>
     public static ApiAnswer Ok(AnswerParts parts, ByteLease? lease) => new() { Status = 200, Parts = parts, Lease = lease };
+
+    public static implicit operator ApiAnswer(Refusal refusal) => Error(refusal.Status, refusal.Text) with { Header = refusal.Header };
 
     /// <summary>Gives back what the answer holds.</summary>
     public void Discard()

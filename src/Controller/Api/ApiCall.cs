@@ -1,3 +1,4 @@
+using Frusta.Contracts.Entities;
 using Frusta.Contracts.Limits;
 using Microsoft.AspNetCore.Http;
 
@@ -5,9 +6,9 @@ namespace Frusta.Controller.Api;
 
 /// <summary>One authenticated request, as the handlers see it.</summary>
 public sealed class ApiCall(
-    HttpContext context, Contracts.Entities.Identity caller, string transactionId, bool extraLogging, RequestBodies bodies, ByteShare answers)
+    HttpContext context, Identity caller, string transactionId, bool extraLogging, RequestBodies bodies, ByteShare answers)
 {
-    public Contracts.Entities.Identity Caller { get; } = caller;
+    public Identity Caller { get; } = caller;
 
     public string TransactionId { get; } = transactionId;
 

@@ -1,6 +1,7 @@
 using Frusta.Contracts.Entities;
 using Frusta.Contracts.Names;
 using Frusta.Controller.Entities;
+using Frusta.Controller.Refusals;
 
 namespace Frusta.Controller.Api;
 

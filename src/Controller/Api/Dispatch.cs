@@ -2,6 +2,7 @@ using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Json;
 using Frusta.Contracts.Names;
 using Frusta.Controller.Entitlement;
+using Frusta.Controller.Refusals;
 using Microsoft.AspNetCore.Http;
 
 namespace Frusta.Controller.Api;
@@ -79,7 +80,7 @@ public sealed class Dispatch(
             return actions.ListPackageAsync(call, route.Namespace, package);
         }
 
-        if (Entitle.CheckCollection(call.Caller, route.Collection, route.Namespace) is { } forbidden)
+        if (Entitle.CheckCollection(call.Caller, route.Collection == Collection.Packages, route.Namespace) is { } forbidden)
         {
             return new(forbidden);
         }

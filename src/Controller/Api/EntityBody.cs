@@ -4,6 +4,7 @@ using Frusta.Contracts.Entities;
 using Frusta.Contracts.Json;
 using Frusta.Contracts.Limits;
 using Frusta.Contracts.Names;
+using Frusta.Controller.Refusals;
 
 namespace Frusta.Controller.Api;
 
@@ -129,7 +130,7 @@ internal sealed class EntityBody : IDisposable
     public FullyQualifiedName? Reference(string member, string own) =>
         TryGet(member, out var value) ? NameReading.Read(value, own) : null;
 
-    private ApiAnswer? ReadCommon(Contracts.Entities.Identity caller, LimitsOptions limits, RuntimesManifest manifest)
+    private ApiAnswer? ReadCommon(Identity caller, LimitsOptions limits, RuntimesManifest manifest)
     {
         if (JsonSlice.Parse(_bytes.Memory, Members, _members).ValueKind != JsonValueKind.Object)
         {

@@ -5,6 +5,7 @@ using System.Text.RegularExpressions;
 using Frusta.Contracts.Entities;
 using Frusta.Contracts.Json;
 using Frusta.Contracts.Limits;
+using Frusta.Controller.Refusals;
 
 namespace Frusta.Controller.Api;
 

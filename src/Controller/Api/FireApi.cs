@@ -29,7 +29,7 @@ public sealed class FireApi(Admit admit, CheckActivate check, FireTrigger fire, 
             return forbidden;
         }
 
-        var (body, refusal) = await call.ReadBodyAsync(InvokeApi.PayloadLimit(caller, limits));
+        var (body, refusal) = await call.ReadBodyAsync(limits.PayloadBytes(caller.Limits));
         if (refusal is { } refused)
         {
             return refused;
@@ -44,8 +44,8 @@ public sealed class FireApi(Admit admit, CheckActivate check, FireTrigger fire, 
             {
                 InvokeOutcome.Accepted => InvokeApi.Accepted(answer.Id),
                 InvokeOutcome.Finished => ApiAnswer.NoContent(),
-                InvokeOutcome.NamespaceFull => InvokeApi.Refusal(answer.Outcome, null, admit.NamespaceFull(caller)),
-                _ => InvokeApi.Refusal(answer.Outcome, null, default),
+                InvokeOutcome.NamespaceFull => InvokeApi.Refused(answer.Outcome, null, admit.NamespaceFull(caller)),
+                _ => InvokeApi.Refused(answer.Outcome, null, default),
             };
         }
     }

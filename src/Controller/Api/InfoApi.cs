@@ -6,6 +6,7 @@ using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Entities;
 using Frusta.Contracts.Json;
 using Frusta.Contracts.Limits;
+using Frusta.Controller.Refusals;
 using Microsoft.AspNetCore.Http;
 
 namespace Frusta.Controller.Api;

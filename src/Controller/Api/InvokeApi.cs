@@ -2,11 +2,13 @@ using System.Globalization;
 using System.Runtime.CompilerServices;
 using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Entities;
+using Frusta.Contracts.Json;
 using Frusta.Contracts.Limits;
 using Frusta.Contracts.Messages;
 using Frusta.Contracts.Names;
 using Frusta.Controller.Entitlement;
 using Frusta.Controller.Invocation;
+using Frusta.Controller.Refusals;
 
 namespace Frusta.Controller.Api;
 
@@ -36,7 +38,7 @@ public sealed class InvokeApi(
             return forbidden;
         }
 
-        var limitBytes = PayloadLimit(caller, limits);
+        var limitBytes = limits.PayloadBytes(caller.Limits);
         if (call.Context.Request.ContentLength is { } announced && announced > limitBytes)
         {
             return ApiAnswer.Error(413, ApiTexts.PayloadTooLarge(announced, limitBytes));
@@ -63,26 +65,18 @@ public sealed class InvokeApi(
         }
     }
 
-    /// <summary>Bytes that the caller may send with a call or a fire: the namespace's own limit, never above the system's.</summary>
-    internal static long PayloadLimit(Contracts.Entities.Identity caller, LimitsOptions limits) =>
-        Math.Min(caller.Limits.MaxPayloadSize ?? limits.MaxPayloadBytes, limits.MaxPayloadBytes);
-
     /// <summary><c>202</c> with the id.</summary>
     internal static ApiAnswer Accepted(ActivationId id)
     {
         var body = PooledBuffer.Rent();
         body.Write("{\"activationId\":"u8);
-        Contracts.Json.JsonText.WriteId(body, id);
+        JsonText.WriteId(body, id);
         body.Write("}"u8);
         return new ApiAnswer { Status = 202, Body = body, ActivationId = id };
     }
 
     /// <summary>What is answered when there is no activation.</summary>
-    internal static ApiAnswer Refusal(InvokeOutcome outcome, string? kind, Admission load)
-    {
-        var (status, text) = InvokeRefusal.Of(outcome, kind, load);
-        return ApiAnswer.Error(status, text);
-    }
+    internal static ApiAnswer Refused(InvokeOutcome outcome, string? kind, Admission load) => InvokeRefusal.Of(outcome, kind, load);
 
     private ApiAnswer? ReadQuery(QueryParameters query, out bool blocking, out bool resultOnly, out int waitMs)
     {
@@ -113,9 +107,9 @@ public sealed class InvokeApi(
             case InvokeOutcome.Finished:
                 return Finished(call, answer.Finished!, resultOnly);
             case InvokeOutcome.NamespaceFull:
-                return Refusal(answer.Outcome, null, admit.NamespaceFull(call.Caller));
+                return Refused(answer.Outcome, null, admit.NamespaceFull(call.Caller));
             default:
-                return Refusal(answer.Outcome, answer.Action?.Executable.Kind, default);
+                return Refused(answer.Outcome, answer.Action?.Executable.Kind, default);
         }
     }
 

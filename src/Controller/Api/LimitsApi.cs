@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Frusta.Contracts.Buffers;
+using Frusta.Contracts.Entities;
 using Frusta.Contracts.Limits;
 
 namespace Frusta.Controller.Api;
@@ -39,7 +40,7 @@ public sealed class LimitsApi(LimitsOptions limits)
     }
 
     /// <summary>What is shown only where the namespace has it.</summary>
-    private static void Further(Utf8JsonWriter json, Contracts.Entities.NamespaceLimits own)
+    private static void Further(Utf8JsonWriter json, NamespaceLimits own)
     {
         if (own.AllowedKinds is { } kinds)
         {

@@ -3,6 +3,7 @@ using System.Text.Json;
 using Frusta.Contracts.Entities;
 using Frusta.Contracts.Json;
 using Frusta.Contracts.Limits;
+using Frusta.Controller.Refusals;
 
 namespace Frusta.Controller.Api;
 

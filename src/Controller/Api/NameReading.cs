@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Frusta.Contracts.Json;
 using Frusta.Contracts.Names;
+using Frusta.Controller.Refusals;
 
 namespace Frusta.Controller.Api;
 

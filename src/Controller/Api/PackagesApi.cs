@@ -5,24 +5,25 @@ using Frusta.Contracts.Json;
 using Frusta.Contracts.Names;
 using Frusta.Controller.Entities;
 using Frusta.Controller.Entitlement;
+using Frusta.Controller.Refusals;
 using Frusta.Store.Entities;
 
 namespace Frusta.Controller.Api;
 
 /// <summary><c>.../packages</c>: plain packages, and bindings to those of others.</summary>
-public sealed class PackagesApi(EntityWrites entities)
+public sealed class PackagesApi(EntityWrites entities, EntityAnswers answers, Entitle entitle, RuntimesManifest manifest)
 {
     private const string BindingKey = "binding";
 
     public ValueTask<ApiAnswer> ListAsync(ApiCall call, string namespaceName)
     {
         var isOwn = string.Equals(call.Caller.NamespaceName, namespaceName, StringComparison.Ordinal);
-        return entities.ListAsync(call, "packages", new EntityQuery(EntityKind.Package, namespaceName, PublishedOnly: !isOwn));
+        return answers.ListAsync(call, "packages", new EntityQuery(EntityKind.Package, namespaceName, PublishedOnly: !isOwn));
     }
 
     public async ValueTask<ApiAnswer> GetAsync(ApiCall call, FullyQualifiedName name)
     {
-        if (await entities.Entitle.CheckAsync(call.Caller, Right.Read, EntityKind.Package, name, call.Aborted) is { } forbidden)
+        if (await entitle.CheckAsync(call.Caller, Right.Read, EntityKind.Package, name, call.Aborted) is { } forbidden)
         {
             return forbidden;
         }
@@ -48,17 +49,17 @@ public sealed class PackagesApi(EntityWrites entities)
         var parameters = ReferenceEquals(provider, package)
             ? package.Parameters
             : EntityWrites.Merge(provider.Parameters, package.Parameters);
-        return await entities.PackageAsync(call, package, parameters, provider.Name);
+        return await answers.PackageAsync(call, package, parameters, provider.Name);
     }
 
     public async ValueTask<ApiAnswer> PutAsync(ApiCall call, FullyQualifiedName name)
     {
-        if (await entities.Entitle.CheckAsync(call.Caller, Right.Put, EntityKind.Package, name, call.Aborted) is { } forbidden)
+        if (await entitle.CheckAsync(call.Caller, Right.Put, EntityKind.Package, name, call.Aborted) is { } forbidden)
         {
             return forbidden;
         }
 
-        var (body, refusal) = await EntityBody.ReadAsync(call, entities.Limits, entities.Manifest);
+        var (body, refusal) = await EntityBody.ReadAsync(call, entities.Limits, manifest);
         if (refusal is { } refused)
         {
             return refused;
@@ -94,7 +95,7 @@ public sealed class PackagesApi(EntityWrites entities)
 
     public async ValueTask<ApiAnswer> DeleteAsync(ApiCall call, FullyQualifiedName name)
     {
-        if (await entities.Entitle.CheckAsync(call.Caller, Right.Delete, EntityKind.Package, name, call.Aborted) is { } forbidden)
+        if (await entitle.CheckAsync(call.Caller, Right.Delete, EntityKind.Package, name, call.Aborted) is { } forbidden)
         {
             return forbidden;
         }
@@ -105,7 +106,7 @@ public sealed class PackagesApi(EntityWrites entities)
         }
 
         using var turn = await entities.TakeTurnAsync(name, call.Aborted);
-        return await entities.ChangeAsync(() => DeleteAsync(name, force, call.Aborted), call.Aborted);
+        return await answers.ChangeAsync(() => DeleteAsync(name, force, call.Aborted), call.Aborted);
     }
 
     private static FullyQualifiedName? ReadBinding(EntityBody body, string own)
@@ -196,7 +197,7 @@ public sealed class PackagesApi(EntityWrites entities)
     {
         if (!string.Equals(target.Namespace, call.Caller.NamespaceName, StringComparison.Ordinal))
         {
-            if (await entities.Entitle.CheckAsync(call.Caller, Right.Read, EntityKind.Package, target, call.Aborted) is { } forbidden)
+            if (await entitle.CheckAsync(call.Caller, Right.Read, EntityKind.Package, target, call.Aborted) is { } forbidden)
             {
                 return (null, forbidden);
             }
@@ -218,7 +219,7 @@ public sealed class PackagesApi(EntityWrites entities)
     }
 
     /// <summary>A plain package goes when it has no actions, or with <paramref name="force"/> together with them.</summary>
-    private async ValueTask<Change> DeleteAsync(FullyQualifiedName name, bool force, CancellationToken cancellationToken)
+    private async ValueTask<Change<ApiAnswer>> DeleteAsync(FullyQualifiedName name, bool force, CancellationToken cancellationToken)
     {
         var (package, refusal) = await entities.RequireAsync<PackageDocument>(name.DocumentId, cancellationToken);
         if (refusal is { } refused)
@@ -240,7 +241,7 @@ public sealed class PackagesApi(EntityWrites entities)
             }
         }
 
-        return new Change(new EntityUnit(changes), () => EntityJson.Package(package, package.Parameters));
+        return new Change<ApiAnswer>(new EntityUnit(changes), () => EntityJson.Package(package, package.Parameters));
     }
 
     /// <summary>The key <c>binding</c> is the server's own.</summary>

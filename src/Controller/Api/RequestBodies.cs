@@ -2,6 +2,7 @@ using System.Net.Http.Headers;
 using System.Text;
 using Frusta.Contracts.Json;
 using Frusta.Contracts.Limits;
+using Frusta.Controller.Refusals;
 using Microsoft.AspNetCore.Http;
 
 namespace Frusta.Controller.Api;

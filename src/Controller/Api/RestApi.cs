@@ -1,6 +1,8 @@
 using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Limits;
-using Frusta.Controller.Identity;
+using Frusta.Controller.Identities;
+using Frusta.Controller.Metrics;
+using Frusta.Controller.Refusals;
 using Frusta.Store;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http;
@@ -16,14 +18,12 @@ namespace Frusta.Controller.Api;
 /// would take an escaped slash for a real one.
 /// </remarks>
 public sealed partial class RestApi(
-    InfoApi info, Authenticate authenticate, Dispatch dispatch, RequestBodies bodies, ByteBudget answers, ControllerOptions options, TimeProvider clock,
+    InfoApi info, Authenticate authenticate, Dispatch dispatch, RequestBodies bodies, ByteBudget answers, TimeSpan patience, int retryAfterSeconds, TimeProvider clock,
     ILogger<RestApi> log)
 {
     private const string Root = RequestPath.Root;
     private const string Namespaces = Root + "/namespaces";
     private const int MostTargetBytes = 8 * 1024;
-
-    private readonly TimeSpan _patience = TimeSpan.FromMilliseconds(options.AnswerStallMs);
 
     public async Task HandleAsync(HttpContext context)
     {
@@ -106,10 +106,10 @@ public sealed partial class RestApi(
 
     private Task WriteAsync(HttpContext context, ApiAnswer answer, string transactionId, string? cors, ByteShare share) => WriteAnswer.WriteAsync(
         context,
-        answer.Status == 503 ? answer with { RetryAfterSeconds = options.Invocation.RetryAfterSeconds } : answer,
+        answer.Status == 503 ? answer with { RetryAfterSeconds = retryAfterSeconds } : answer,
         transactionId,
         cors,
-        new AnswerRoom(share, _patience, clock));
+        new AnswerRoom(share, patience, clock));
 
     /// <summary>Methods are told apart by case.</summary>
     private static bool IsMethod(string method) => method is "GET" or "POST" or "PUT" or "DELETE" or "HEAD" or "OPTIONS" or "PATCH" or "TRACE" or "CONNECT";

@@ -1,5 +1,6 @@
 using System.Text;
 using Frusta.Contracts.Names;
+using Frusta.Controller.Refusals;
 
 namespace Frusta.Controller.Api;
 

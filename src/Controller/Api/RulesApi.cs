@@ -5,21 +5,22 @@ using Frusta.Contracts.Names;
 using Frusta.Controller.Entities;
 using Frusta.Controller.Entitlement;
 using Frusta.Controller.Invocation;
+using Frusta.Controller.Refusals;
 using Frusta.Store.Entities;
 
 namespace Frusta.Controller.Api;
 
 /// <summary><c>.../rules</c>. Whether a rule is active is kept in its trigger, and nowhere else.</summary>
-public sealed class RulesApi(EntityWrites entities)
+public sealed class RulesApi(EntityWrites entities, EntityAnswers answers, Entitle entitle, RuntimesManifest manifest)
 {
     private static readonly byte[] Ok = [.. "OK"u8];
 
     public ValueTask<ApiAnswer> ListAsync(ApiCall call, string namespaceName) =>
-        entities.ListAsync(call, "rules", new EntityQuery(EntityKind.Rule, namespaceName));
+        answers.ListAsync(call, "rules", new EntityQuery(EntityKind.Rule, namespaceName));
 
     public async ValueTask<ApiAnswer> GetAsync(ApiCall call, FullyQualifiedName name)
     {
-        if (await entities.Entitle.CheckAsync(call.Caller, Right.Read, EntityKind.Rule, name, call.Aborted) is { } forbidden)
+        if (await entitle.CheckAsync(call.Caller, Right.Read, EntityKind.Rule, name, call.Aborted) is { } forbidden)
         {
             return forbidden;
         }
@@ -44,12 +45,12 @@ public sealed class RulesApi(EntityWrites entities)
 
     public async ValueTask<ApiAnswer> PutAsync(ApiCall call, FullyQualifiedName name)
     {
-        if (await entities.Entitle.CheckAsync(call.Caller, Right.Put, EntityKind.Rule, name, call.Aborted) is { } forbidden)
+        if (await entitle.CheckAsync(call.Caller, Right.Put, EntityKind.Rule, name, call.Aborted) is { } forbidden)
         {
             return forbidden;
         }
 
-        var (body, refusal) = await EntityBody.ReadAsync(call, entities.Limits, entities.Manifest);
+        var (body, refusal) = await EntityBody.ReadAsync(call, entities.Limits, manifest);
         if (refusal is { } refused)
         {
             return refused;
@@ -80,23 +81,23 @@ public sealed class RulesApi(EntityWrites entities)
 
     public async ValueTask<ApiAnswer> DeleteAsync(ApiCall call, FullyQualifiedName name)
     {
-        if (await entities.Entitle.CheckAsync(call.Caller, Right.Delete, EntityKind.Rule, name, call.Aborted) is { } forbidden)
+        if (await entitle.CheckAsync(call.Caller, Right.Delete, EntityKind.Rule, name, call.Aborted) is { } forbidden)
         {
             return forbidden;
         }
 
-        return await entities.ChangeInTurnAsync(name.Namespace, () => DeleteAsync(name, call.Aborted), call.Aborted);
+        return await answers.ChangeInTurnAsync(name.Namespace, () => DeleteAsync(name, call.Aborted), call.Aborted);
     }
 
     /// <summary>Enables or disables the rule.</summary>
     public async ValueTask<ApiAnswer> PostAsync(ApiCall call, FullyQualifiedName name)
     {
-        if (await entities.Entitle.CheckAsync(call.Caller, Right.Activate, EntityKind.Rule, name, call.Aborted) is { } forbidden)
+        if (await entitle.CheckAsync(call.Caller, Right.Activate, EntityKind.Rule, name, call.Aborted) is { } forbidden)
         {
             return forbidden;
         }
 
-        var (body, refusal) = await call.ReadBodyAsync(InvokeApi.PayloadLimit(call.Caller, entities.Limits), required: true);
+        var (body, refusal) = await call.ReadBodyAsync(entities.Limits.PayloadBytes(call.Caller.Limits), required: true);
         if (refusal is { } refused)
         {
             return refused;
@@ -119,7 +120,7 @@ public sealed class RulesApi(EntityWrites entities)
             active = read;
         }
 
-        return await entities.ChangeInTurnAsync(name.Namespace, () => SwitchAsync(name, active, call.Aborted), call.Aborted);
+        return await answers.ChangeInTurnAsync(name.Namespace, () => SwitchAsync(name, active, call.Aborted), call.Aborted);
     }
 
     private static ApiAnswer? ReadStatus(ReadOnlyMemory<byte> json, out bool active)
@@ -165,16 +166,16 @@ public sealed class RulesApi(EntityWrites entities)
             named.Add((EntityKind.Action, namedAction));
         }
 
-        if (await entities.Entitle.CheckReferencedAsync(call.Caller, named, call.Aborted) is { } forbidden)
+        if (await entitle.CheckReferencedAsync(call.Caller, named, call.Aborted) is { } forbidden)
         {
             return forbidden;
         }
 
-        return await entities.ChangeInTurnAsync(name.Namespace, () => PutAsync(name, overwrite, put, call.Aborted), call.Aborted);
+        return await answers.ChangeInTurnAsync(name.Namespace, () => PutAsync(name, overwrite, put, call.Aborted), call.Aborted);
     }
 
     /// <summary>Writes the rule with its link, and takes away the link in the trigger that it was moved from.</summary>
-    private async ValueTask<Change> PutAsync(FullyQualifiedName name, bool overwrite, PutRule put, CancellationToken cancellationToken)
+    private async ValueTask<Change<ApiAnswer>> PutAsync(FullyQualifiedName name, bool overwrite, PutRule put, CancellationToken cancellationToken)
     {
         var (old, conflict) = await entities.FindForPutAsync<RuleDocument>(name, overwrite, cancellationToken);
         if (conflict is { } conflicting)
@@ -212,21 +213,21 @@ public sealed class RulesApi(EntityWrites entities)
             changes.AddRange(await RelinkAsync(old.Trigger, name, link: null, cancellationToken));
         }
 
-        return new Change(new EntityUnit(changes, deciding), () => EntityJson.Rule(rule, active));
+        return new Change<ApiAnswer>(new EntityUnit(changes, deciding), () => EntityJson.Rule(rule, active));
     }
 
-    private async ValueTask<Change> DeleteAsync(FullyQualifiedName name, CancellationToken cancellationToken)
+    private async ValueTask<Change<ApiAnswer>> DeleteAsync(FullyQualifiedName name, CancellationToken cancellationToken)
     {
         var (rule, refusal) = await entities.RequireAsync<RuleDocument>(name.DocumentId, cancellationToken);
         return refusal is { } refused
             ? refused
-            : new Change(
+            : new Change<ApiAnswer>(
                 new EntityUnit([EntityChange.Delete(rule!), .. await RelinkAsync(rule!.Trigger, name, link: null, cancellationToken)]),
                 () => EntityJson.Rule(rule, active: false));
     }
 
     /// <summary>Enables or disables; version and time of the rule stay.</summary>
-    private async ValueTask<Change> SwitchAsync(FullyQualifiedName name, bool active, CancellationToken cancellationToken)
+    private async ValueTask<Change<ApiAnswer>> SwitchAsync(FullyQualifiedName name, bool active, CancellationToken cancellationToken)
     {
         var (rule, missing) = await entities.RequireAsync<RuleDocument>(name.DocumentId, cancellationToken);
         if (missing is { } answer)
@@ -243,7 +244,7 @@ public sealed class RulesApi(EntityWrites entities)
         var link = trigger.Rules?.GetValueOrDefault(name.DocumentId);
         return link?.Active == active || (link is null && !active)
             ? ApiAnswer.Text(Ok)
-            : new Change(new EntityUnit(await RelinkAsync(rule.Trigger, name, new RuleLink(rule.Action, active), cancellationToken)), () => ApiAnswer.Text(Ok));
+            : new Change<ApiAnswer>(new EntityUnit(await RelinkAsync(rule.Trigger, name, new RuleLink(rule.Action, active), cancellationToken)), () => ApiAnswer.Text(Ok));
     }
 
     private async ValueTask<ApiAnswer?> CheckExistenceAsync(FullyQualifiedName trigger, FullyQualifiedName action, CancellationToken cancellationToken)

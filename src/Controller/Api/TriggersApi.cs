@@ -4,21 +4,22 @@ using Frusta.Contracts.Names;
 using Frusta.Controller.Entities;
 using Frusta.Controller.Entitlement;
 using Frusta.Controller.Invocation;
+using Frusta.Controller.Refusals;
 using Frusta.Store.Entities;
 
 namespace Frusta.Controller.Api;
 
 /// <summary><c>.../triggers</c>, all but firing.</summary>
-public sealed class TriggersApi(EntityWrites entities)
+public sealed class TriggersApi(EntityWrites entities, EntityAnswers answers, Entitle entitle, RuntimesManifest manifest)
 {
     private const string Feed = "feed";
 
     public ValueTask<ApiAnswer> ListAsync(ApiCall call, string namespaceName) =>
-        entities.ListAsync(call, "triggers", new EntityQuery(EntityKind.Trigger, namespaceName));
+        answers.ListAsync(call, "triggers", new EntityQuery(EntityKind.Trigger, namespaceName));
 
     public async ValueTask<ApiAnswer> GetAsync(ApiCall call, FullyQualifiedName name)
     {
-        if (await entities.Entitle.CheckAsync(call.Caller, Right.Read, EntityKind.Trigger, name, call.Aborted) is { } forbidden)
+        if (await entitle.CheckAsync(call.Caller, Right.Read, EntityKind.Trigger, name, call.Aborted) is { } forbidden)
         {
             return forbidden;
         }
@@ -29,12 +30,12 @@ public sealed class TriggersApi(EntityWrites entities)
 
     public async ValueTask<ApiAnswer> PutAsync(ApiCall call, FullyQualifiedName name)
     {
-        if (await entities.Entitle.CheckAsync(call.Caller, Right.Put, EntityKind.Trigger, name, call.Aborted) is { } forbidden)
+        if (await entitle.CheckAsync(call.Caller, Right.Put, EntityKind.Trigger, name, call.Aborted) is { } forbidden)
         {
             return forbidden;
         }
 
-        var (body, refusal) = await EntityBody.ReadAsync(call, entities.Limits, entities.Manifest);
+        var (body, refusal) = await EntityBody.ReadAsync(call, entities.Limits, manifest);
         if (refusal is { } refused)
         {
             return refused;
@@ -54,23 +55,23 @@ public sealed class TriggersApi(EntityWrites entities)
                 return malformed;
             }
 
-            return await entities.ChangeInTurnAsync(
+            return await answers.ChangeInTurnAsync(
                 name.Namespace, () => PutAsync(name, overwrite, new PutTrigger(body!.Parameters, body.Annotations, version, publish), call.Aborted), call.Aborted);
         }
     }
 
     public async ValueTask<ApiAnswer> DeleteAsync(ApiCall call, FullyQualifiedName name)
     {
-        if (await entities.Entitle.CheckAsync(call.Caller, Right.Delete, EntityKind.Trigger, name, call.Aborted) is { } forbidden)
+        if (await entitle.CheckAsync(call.Caller, Right.Delete, EntityKind.Trigger, name, call.Aborted) is { } forbidden)
         {
             return forbidden;
         }
 
-        return await entities.ChangeInTurnAsync(name.Namespace, () => DeleteAsync(name, call.Aborted), call.Aborted);
+        return await answers.ChangeInTurnAsync(name.Namespace, () => DeleteAsync(name, call.Aborted), call.Aborted);
     }
 
     /// <summary>Writes the trigger with the links that others have made meanwhile.</summary>
-    private async ValueTask<Change> PutAsync(FullyQualifiedName name, bool overwrite, PutTrigger put, CancellationToken cancellationToken)
+    private async ValueTask<Change<ApiAnswer>> PutAsync(FullyQualifiedName name, bool overwrite, PutTrigger put, CancellationToken cancellationToken)
     {
         var (old, conflict) = await entities.FindForPutAsync<TriggerDocument>(name, overwrite, cancellationToken);
         if (conflict is { } conflicting)
@@ -94,11 +95,11 @@ public sealed class TriggersApi(EntityWrites entities)
             UpdatedMs = entities.Stamp(),
             Revision = old?.Revision ?? "",
         };
-        return new Change(EntityUnit.Of(EntityChange.Put(trigger)), () => EntityJson.Trigger(trigger));
+        return new Change<ApiAnswer>(EntityUnit.Of(EntityChange.Put(trigger)), () => EntityJson.Trigger(trigger));
     }
 
     /// <summary>Its rules stay, and are inactive from now on.</summary>
-    private async ValueTask<Change> DeleteAsync(FullyQualifiedName name, CancellationToken cancellationToken)
+    private async ValueTask<Change<ApiAnswer>> DeleteAsync(FullyQualifiedName name, CancellationToken cancellationToken)
     {
         var (trigger, refusal) = await entities.RequireAsync<TriggerDocument>(name.DocumentId, cancellationToken);
         if (refusal is { } refused)
@@ -107,7 +108,7 @@ public sealed class TriggersApi(EntityWrites entities)
         }
 
         var shown = await RuleLinks.CountingAsync(trigger!, entities.Store.GetAsync, cancellationToken);
-        return new Change(EntityUnit.Of(EntityChange.Delete(trigger!)), () => EntityJson.Trigger(shown));
+        return new Change<ApiAnswer>(EntityUnit.Of(EntityChange.Delete(trigger!)), () => EntityJson.Trigger(shown));
     }
 
     private static ApiAnswer? ReadRest(EntityBody body, out string? version, out bool? publish)

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Frusta.Contracts.Entities;
 using Frusta.Contracts.Limits;
 
 namespace Frusta.Controller.Entitlement;
@@ -35,7 +36,7 @@ public sealed class Admit(LimitsOptions limits, TimeProvider clock)
     /// <summary>Counts an invocation, whether it is admitted or not, and says whether it may go on. One that may has its place in flight at this moment.</summary>
     /// <param name="caller">Who calls.</param>
     /// <param name="place">The place of an admitted call, to be disposed on every way out; else null.</param>
-    public Admission Invocation(Contracts.Entities.Identity caller, out FlightPlace? place)
+    public Admission Invocation(Identity caller, out FlightPlace? place)
     {
         place = null;
         var load = LoadOf(caller);
@@ -57,7 +58,7 @@ public sealed class Admit(LimitsOptions limits, TimeProvider clock)
     }
 
     /// <summary>Counts the fire of a trigger, whether it is admitted or not, and says whether it may go on.</summary>
-    public Admission Fire(Contracts.Entities.Identity caller)
+    public Admission Fire(Identity caller)
     {
         var perMinute = caller.Limits.FiresPerMinute ?? limits.FiresPerMinute;
         var count = LoadOf(caller).Fires.Count(Minute());
@@ -65,16 +66,16 @@ public sealed class Admit(LimitsOptions limits, TimeProvider clock)
     }
 
     /// <summary>What a caller reads when the bus refuses its activation because the namespace has too many waiting: what it has in flight is all that is allowed, whatever its own limit.</summary>
-    public Admission NamespaceFull(Contracts.Entities.Identity caller)
+    public Admission NamespaceFull(Identity caller)
     {
         var inFlight = LoadOf(caller).InFlight;
         return new Admission(AdmitOutcome.TooManyInFlight, inFlight, Math.Min(inFlight, ConcurrentLimit(caller)));
     }
 
     /// <summary>The counters of the caller's namespace.</summary>
-    public NamespaceLoad LoadOf(Contracts.Entities.Identity caller) => _loads.GetOrAdd(caller.NamespaceUuid, static _ => new NamespaceLoad());
+    public NamespaceLoad LoadOf(Identity caller) => _loads.GetOrAdd(caller.NamespaceUuid, static _ => new NamespaceLoad());
 
-    private int ConcurrentLimit(Contracts.Entities.Identity caller) => caller.Limits.ConcurrentInvocations ?? limits.ConcurrentInvocations;
+    private int ConcurrentLimit(Identity caller) => caller.Limits.ConcurrentInvocations ?? limits.ConcurrentInvocations;
 
     private int Minute() => (int)(clock.GetUtcNow().ToUnixTimeSeconds() / 60);
 }

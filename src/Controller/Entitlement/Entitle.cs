@@ -1,6 +1,6 @@
 using Frusta.Contracts.Entities;
 using Frusta.Contracts.Names;
-using Frusta.Controller.Api;
+using Frusta.Controller.Refusals;
 using Frusta.Store.Entities;
 
 namespace Frusta.Controller.Entitlement;
@@ -34,20 +34,20 @@ public sealed class Entitle(IEntityStore store)
     }
 
     /// <summary>Asks for a whole collection; lists of packages are everybody's.</summary>
-    /// <returns>Null when allowed, else the answer.</returns>
-    public static ApiAnswer? CheckCollection(Contracts.Entities.Identity caller, Collection collection, string namespaceName) =>
-        collection == Collection.Packages || IsOwn(caller, namespaceName)
+    /// <returns>Null when allowed, else the refusal.</returns>
+    public static Refusal? CheckCollection(Identity caller, bool ofPackages, string namespaceName) =>
+        ofPackages || IsOwn(caller, namespaceName)
             ? null
-            : ApiAnswer.Error(403, EntityTexts.NotAuthorized(namespaceName));
+            : new Refusal(403, EntityTexts.NotAuthorized(namespaceName));
 
     /// <summary>Asks for one activation.</summary>
-    public static ApiAnswer? CheckActivation(Contracts.Entities.Identity caller, string namespaceName, string id) =>
-        IsOwn(caller, namespaceName) ? null : ApiAnswer.Error(403, EntityTexts.NotAuthorized($"{namespaceName}/{id}"));
+    public static Refusal? CheckActivation(Identity caller, string namespaceName, string id) =>
+        IsOwn(caller, namespaceName) ? null : new Refusal(403, EntityTexts.NotAuthorized($"{namespaceName}/{id}"));
 
     /// <summary>Asks for one entity.</summary>
-    /// <returns>Null when allowed, else the answer.</returns>
-    public async ValueTask<ApiAnswer?> CheckAsync(
-        Contracts.Entities.Identity caller, Right right, EntityKind kind, FullyQualifiedName name, CancellationToken cancellationToken)
+    /// <returns>Null when allowed, else the refusal.</returns>
+    public async ValueTask<Refusal?> CheckAsync(
+        Identity caller, Right right, EntityKind kind, FullyQualifiedName name, CancellationToken cancellationToken)
     {
         if (kind == EntityKind.Action && name.Package is { } package && right is Right.Read or Right.Activate)
         {
@@ -59,12 +59,12 @@ public sealed class Entitle(IEntityStore store)
             return await CheckPackageAsync(caller, name.Namespace, name.Name, isNamed: true, cancellationToken);
         }
 
-        return IsOwn(caller, name.Namespace) ? null : ApiAnswer.Error(403, EntityTexts.NotAuthorized(name.DocumentId));
+        return IsOwn(caller, name.Namespace) ? null : new Refusal(403, EntityTexts.NotAuthorized(name.DocumentId));
     }
 
     /// <summary>As <see cref="CheckActivate"/> asks.</summary>
-    public ValueTask<ApiAnswer?> CheckActivateAsync(
-        Contracts.Entities.Identity caller, EntityKind kind, FullyQualifiedName name, CancellationToken cancellationToken)
+    public ValueTask<Refusal?> CheckActivateAsync(
+        Identity caller, EntityKind kind, FullyQualifiedName name, CancellationToken cancellationToken)
     {
         // The warm path: an own action outside of packages asks no store.
         return name.Package is null && IsOwn(caller, name.Namespace)
@@ -73,8 +73,8 @@ public sealed class Entitle(IEntityStore store)
     }
 
     /// <summary>Asks for what a body refers to: all that is refused is named at once, in ascending order; an action in a package alone.</summary>
-    public async ValueTask<ApiAnswer?> CheckReferencedAsync(
-        Contracts.Entities.Identity caller, IEnumerable<(EntityKind Kind, FullyQualifiedName Name)> names, CancellationToken cancellationToken)
+    public async ValueTask<Refusal?> CheckReferencedAsync(
+        Identity caller, IEnumerable<(EntityKind Kind, FullyQualifiedName Name)> names, CancellationToken cancellationToken)
     {
         var refused = new SortedSet<string>(StringComparer.Ordinal);
         foreach (var (kind, name) in names)
@@ -92,7 +92,7 @@ public sealed class Entitle(IEntityStore store)
             }
         }
 
-        return refused.Count == 0 ? null : ApiAnswer.Error(403, EntityTexts.NotAuthorized(string.Join(", ", refused)));
+        return refused.Count == 0 ? null : new Refusal(403, EntityTexts.NotAuthorized(string.Join(", ", refused)));
     }
 
     /// <summary>Asks whether a package may be read.</summary>
@@ -101,22 +101,22 @@ public sealed class Entitle(IEntityStore store)
     /// <param name="package">Its name.</param>
     /// <param name="isNamed">True when a missing package is named in the answer.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
-    public async ValueTask<ApiAnswer?> CheckPackageAsync(
-        Contracts.Entities.Identity caller, string namespaceName, string package, bool isNamed, CancellationToken cancellationToken)
+    public async ValueTask<Refusal?> CheckPackageAsync(
+        Identity caller, string namespaceName, string package, bool isNamed, CancellationToken cancellationToken)
     {
         var id = $"{namespaceName}/{package}";
         return await LookAsync(caller, namespaceName, id, MostBindings, cancellationToken) switch
         {
             Sight.Allowed => null,
-            Sight.Missing => ApiAnswer.Error(404, isNamed ? EntityTexts.NamedMissing(id) : ApiTexts.NotFound),
-            Sight.OtherCollection => ApiAnswer.Error(409, ApiTexts.OtherCollection),
-            Sight.Corrupt => ApiAnswer.Error(500, ApiTexts.Corrupt),
-            Sight.Circular => ApiAnswer.Error(422, EntityTexts.Circular(id)),
-            _ => ApiAnswer.Error(403, EntityTexts.NotAuthorized(id)),
+            Sight.Missing => new Refusal(404, isNamed ? EntityTexts.NamedMissing(id) : ApiTexts.NotFound),
+            Sight.OtherCollection => new Refusal(409, ApiTexts.OtherCollection),
+            Sight.Corrupt => new Refusal(500, ApiTexts.Corrupt),
+            Sight.Circular => new Refusal(422, EntityTexts.Circular(id)),
+            _ => new Refusal(403, EntityTexts.NotAuthorized(id)),
         };
     }
 
-    private async ValueTask<Sight> LookAsync(Contracts.Entities.Identity caller, string namespaceName, string id, int depth, CancellationToken cancellationToken)
+    private async ValueTask<Sight> LookAsync(Identity caller, string namespaceName, string id, int depth, CancellationToken cancellationToken)
     {
         var own = IsOwn(caller, namespaceName);
         EntityDocument? document;
@@ -149,6 +149,6 @@ public sealed class Entitle(IEntityStore store)
         }
     }
 
-    private static bool IsOwn(Contracts.Entities.Identity caller, string namespaceName) =>
+    private static bool IsOwn(Identity caller, string namespaceName) =>
         string.Equals(caller.NamespaceName, namespaceName, StringComparison.Ordinal);
 }

@@ -8,8 +8,8 @@ using Frusta.Contracts.Limits;
 using Frusta.Contracts.Messages;
 using Frusta.Contracts.Names;
 using Frusta.Contracts.Parameters;
-using Frusta.Controller.Api;
 using Frusta.Controller.Entitlement;
+using Frusta.Controller.Refusals;
 using Frusta.Store.Entities;
 
 namespace Frusta.Controller.Invocation;
@@ -22,7 +22,7 @@ namespace Frusta.Controller.Invocation;
 /// <param name="TransactionId">Id of the request.</param>
 /// <param name="ForceStore">True when the records are stored whatever the level says.</param>
 public readonly record struct FireRequest(
-    Contracts.Entities.Identity Caller,
+    Identity Caller,
     FullyQualifiedName Trigger,
     ReadOnlyMemory<byte> Body,
     ReadOnlyMemory<byte> Headers,
@@ -216,10 +216,10 @@ public sealed class FireTrigger(
         using var admitted = place!;
         if (await check(request.Caller, EntityKind.Action, link.Action, cancellationToken) is { } forbidden)
         {
-            return (null, forbidden.ErrorText, forbidden.Status >= 500);
+            return (null, forbidden.Text, forbidden.Status >= 500);
         }
 
-        var limitBytes = InvokeApi.PayloadLimit(request.Caller, limits);
+        var limitBytes = limits.PayloadBytes(request.Caller.Limits);
         if (arguments.Length > limitBytes)
         {
             return (null, ApiTexts.PayloadTooLarge(arguments.Length, limitBytes), false);
@@ -232,8 +232,8 @@ public sealed class FireTrigger(
             return (message, null, false);
         }
 
-        var (statusCode, text) = InvokeRefusal.Of(answer.Outcome, answer.Action?.Executable.Kind, default);
-        return (null, text, statusCode >= 500);
+        var refusal = InvokeRefusal.Of(answer.Outcome, answer.Action?.Executable.Kind, default);
+        return (null, refusal.Text, refusal.Status >= 500);
     }
 
     /// <summary>One line of the trigger's logs: compact JSON inside a JSON string.</summary>

@@ -1,11 +1,13 @@
 using System.Runtime.CompilerServices;
 using Frusta.Bus;
 using Frusta.Contracts.Buffers;
+using Frusta.Contracts.Entities;
 using Frusta.Contracts.Json;
 using Frusta.Contracts.Messages;
 using Frusta.Contracts.Names;
 using Frusta.Contracts.Parameters;
 using Frusta.Controller.Entitlement;
+using Frusta.Controller.Metrics;
 using Microsoft.Extensions.Logging;
 
 namespace Frusta.Controller.Invocation;
@@ -21,7 +23,7 @@ namespace Frusta.Controller.Invocation;
 /// <param name="TransactionId">Id of the request.</param>
 /// <param name="ForceStore">True when the record is stored whatever the level says.</param>
 public readonly record struct InvokeRequest(
-    Contracts.Entities.Identity Caller,
+    Identity Caller,
     FlightPlace Place,
     FullyQualifiedName Action,
     ReadOnlyMemory<byte> Body,
@@ -223,7 +225,7 @@ public sealed partial class InvokeAction : IDisposable
     }
 
     private ActivationMessage Message(
-        Contracts.Entities.Identity caller,
+        Identity caller,
         string transactionId,
         bool forceStore,
         long arrivedMs,

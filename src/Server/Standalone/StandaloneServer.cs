@@ -8,7 +8,7 @@ using Frusta.Contracts.Messages;
 using Frusta.Controller;
 using Frusta.Controller.Api;
 using Frusta.Controller.Entities;
-using Frusta.Controller.Identity;
+using Frusta.Controller.Identities;
 using Frusta.Invoker;
 using Frusta.Invoker.Run;
 using Frusta.Journal;

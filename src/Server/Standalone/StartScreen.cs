@@ -1,5 +1,5 @@
 using System.Globalization;
-using Frusta.Controller.Identity;
+using Frusta.Controller.Identities;
 using Frusta.Sandboxes;
 using Frusta.Server.Configuration;
 

@@ -45,7 +45,7 @@ public sealed class EntityBodyTests : IDisposable
         context.Request.ContentType = "application/json";
         context.Request.Body = new MemoryStream(bytes);
         context.Request.ContentLength = bytes.Length;
-        var caller = new Contracts.Entities.Identity("acme", "acme", "acme", "", new NamespaceLimits());
+        var caller = new Identity("acme", "acme", "acme", "", new NamespaceLimits());
         return new ApiCall(context, caller, "1", extraLogging: false, new RequestBodies(_budget, _workers), _budget.Of("acme"));
     }
 }

@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 using Frusta.Contracts.Entities;
 using Frusta.Contracts.Limits;
 using Frusta.Controller.Api;
-using Frusta.Controller.Identity;
+using Frusta.Controller.Identities;
 using Frusta.Controller.Tests.Invocation;
 using Frusta.Store.Entities;
 using Microsoft.AspNetCore.Http;

@@ -143,12 +143,12 @@ public sealed class AdmitTests
         Assert.Equal(40_001, admit.Invocation(Caller("a"), out _).Count);
     }
 
-    private static bool IsAdmitted(Admit admit, Contracts.Entities.Identity caller)
+    private static bool IsAdmitted(Admit admit, Identity caller)
     {
         var admission = admit.Invocation(caller, out var place);
         place?.Dispose();
         return admission.IsAdmitted;
     }
 
-    private static Contracts.Entities.Identity Caller(string uuid, NamespaceLimits? limits = null) => new("subject", "name", uuid, $"{uuid}:key", limits ?? NamespaceLimits.None);
+    private static Identity Caller(string uuid, NamespaceLimits? limits = null) => new("subject", "name", uuid, $"{uuid}:key", limits ?? NamespaceLimits.None);
 }

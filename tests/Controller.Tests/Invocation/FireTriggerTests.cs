@@ -5,16 +5,16 @@ using Frusta.Contracts.Entities;
 using Frusta.Contracts.Json;
 using Frusta.Contracts.Limits;
 using Frusta.Contracts.Names;
-using Frusta.Controller.Api;
 using Frusta.Controller.Entitlement;
 using Frusta.Controller.Invocation;
+using Frusta.Controller.Refusals;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Frusta.Controller.Tests.Invocation;
 
 public sealed class FireTriggerTests : IDisposable
 {
-    private static readonly Contracts.Entities.Identity Caller = new("guest", "guest", "uuid", "uuid:key", NamespaceLimits.None);
+    private static readonly Identity Caller = new("guest", "guest", "uuid", "uuid:key", NamespaceLimits.None);
 
     private readonly FakeBus _bus = new();
     private readonly JsonWorkers _workers = new(new LargeJsonOptions(), "large bodies");
@@ -35,7 +35,7 @@ public sealed class FireTriggerTests : IDisposable
             TimeProvider.System,
             NullLogger<InvokeAction>.Instance);
         CheckActivate check = static (_, _, name, _) =>
-            ValueTask.FromResult(string.Equals(name.Namespace, "guest", StringComparison.Ordinal) ? (ApiAnswer?)null : ApiAnswer.Error(403, "no"));
+            ValueTask.FromResult(string.Equals(name.Namespace, "guest", StringComparison.Ordinal) ? (Refusal?)null : new Refusal(403, "no"));
         _fire = new FireTrigger(read, _invoke, _admit, check, _bus, _workers, new LimitsOptions { MaxPayloadBytes = 4096 }, TimeProvider.System);
         Put(new ActionDocument
         {

@@ -7,6 +7,7 @@ using Frusta.Contracts.Json;
 using Frusta.Contracts.Limits;
 using Frusta.Contracts.Messages;
 using Frusta.Contracts.Names;
+using Frusta.Controller.Api;
 using Frusta.Controller.Entitlement;
 using Frusta.Controller.Invocation;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -16,7 +17,7 @@ namespace Frusta.Controller.Tests.Invocation;
 
 public sealed class InvokeActionTests : IDisposable
 {
-    private static readonly Contracts.Entities.Identity Caller = new("guest", "guest", "uuid", "uuid:key", NamespaceLimits.None);
+    private static readonly Identity Caller = new("guest", "guest", "uuid", "uuid:key", NamespaceLimits.None);
 
     private readonly FakeTimeProvider _clock = new(DateTimeOffset.UnixEpoch.AddYears(50));
     private readonly FakeBus _bus = new();
@@ -148,7 +149,7 @@ public sealed class InvokeActionTests : IDisposable
             using var answer = await InvokeAsync("guest/hello", blocking);
 
             Assert.Equal(outcome, answer.Outcome);
-            Assert.Equal(statusCode, InvokeRefusal.Of(answer.Outcome, null, default).StatusCode);
+            Assert.Equal(statusCode, InvokeRefusal.Of(answer.Outcome, null, default).Status);
             Assert.Equal(0, InFlight);
         }
     }

@@ -3,7 +3,7 @@ using System.Security.Cryptography;
 using System.Text;
 using Frusta.Contracts.Entities;
 
-namespace Frusta.Controller.Identity;
+namespace Frusta.Controller.Identities;
 
 /// <summary>Who may call: all subjects of this server, each with one key, in memory.</summary>
 /// <remarks>
@@ -32,7 +32,7 @@ public sealed class Subjects
     }
 
     /// <summary>All identities, for the start screen and for recovery.</summary>
-    public IEnumerable<Contracts.Entities.Identity> Identities => _byUuid.Values.Select(known => known.Identity);
+    public IEnumerable<Identity> Identities => _byUuid.Values.Select(known => known.Identity);
 
     /// <summary>Reads subjects (name to <c>UUID:KEY</c>); a name in both is the further one's.</summary>
     /// <param name="further">Subjects of the configuration.</param>
@@ -73,14 +73,14 @@ public sealed class Subjects
     }
 
     /// <summary>The identity of a uuid and key, or null.</summary>
-    public Contracts.Entities.Identity? Find(ReadOnlySpan<char> uuid, ReadOnlySpan<byte> key) =>
+    public Identity? Find(ReadOnlySpan<char> uuid, ReadOnlySpan<byte> key) =>
         _lookup.TryGetValue(uuid, out var known) && CryptographicOperations.FixedTimeEquals(known.Key, key) ? known.Identity : null;
 
     private sealed class Known(string name, string pair)
     {
         public byte[] Key { get; } = Encoding.UTF8.GetBytes(pair[(pair.IndexOf(':', StringComparison.Ordinal) + 1)..]);
 
-        public Contracts.Entities.Identity Identity { get; } =
+        public Identity Identity { get; } =
             new(name, name, pair[..pair.IndexOf(':', StringComparison.Ordinal)], pair, NamespaceLimits.None);
     }
 }

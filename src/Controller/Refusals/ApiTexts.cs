@@ -1,4 +1,4 @@
-namespace Frusta.Controller.Api;
+namespace Frusta.Controller.Refusals;
 
 /// <summary>Texts of the transport, known to OpenWhisk's clients.</summary>
 public static class ApiTexts

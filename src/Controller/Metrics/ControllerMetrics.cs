@@ -1,7 +1,7 @@
 using System.Diagnostics.Metrics;
 using Microsoft.AspNetCore.Http;
 
-namespace Frusta.Controller;
+namespace Frusta.Controller.Metrics;
 
 /// <summary>What the controller counts, under OpenWhisk's names. Counts are plain numbers that are read when somebody asks.</summary>
 internal static class ControllerMetrics

@@ -1,9 +1,10 @@
 using System.Buffers.Text;
 using System.Diagnostics.CodeAnalysis;
 using System.Text;
-using Frusta.Controller.Api;
+using Frusta.Contracts.Entities;
+using Frusta.Controller.Refusals;
 
-namespace Frusta.Controller.Identity;
+namespace Frusta.Controller.Identities;
 
 /// <summary>Step 1 of every request: the <c>Authorization</c> header to an identity.</summary>
 public sealed class Authenticate(Subjects subjects)
@@ -15,14 +16,14 @@ public sealed class Authenticate(Subjects subjects)
 
     private static readonly (string, string) Challenge = ("WWW-Authenticate", "Basic realm=\"OpenWhisk secure realm\",charset=UTF-8");
 
-    /// <summary>The identity, or the 401 that says why not.</summary>
-    public bool TryIdentify(string? authorization, [NotNullWhen(true)] out Contracts.Entities.Identity? identity, [NotNullWhen(false)] out ApiAnswer? refusal)
+    /// <summary>Finds the identity. False with the 401 that says why there is none.</summary>
+    public bool TryIdentify(string? authorization, [NotNullWhen(true)] out Identity? identity, [NotNullWhen(false)] out Refusal? refusal)
     {
         identity = null;
         refusal = null;
         if (string.IsNullOrEmpty(authorization) || !authorization.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase))
         {
-            refusal = ApiAnswer.Error(401, ApiTexts.NoCredentials) with { Header = Challenge };
+            refusal = new Refusal(401, ApiTexts.NoCredentials) { Header = Challenge };
             return false;
         }
 
@@ -32,11 +33,11 @@ public sealed class Authenticate(Subjects subjects)
             return true;
         }
 
-        refusal = ApiAnswer.Error(401, ApiTexts.BadCredentials) with { Header = Challenge };
+        refusal = new Refusal(401, ApiTexts.BadCredentials) { Header = Challenge };
         return false;
     }
 
-    private Contracts.Entities.Identity? Find(ReadOnlySpan<char> base64)
+    private Identity? Find(ReadOnlySpan<char> base64)
     {
         if (base64.Length > MaxPairBytes || !Base64.IsValid(base64))
         {

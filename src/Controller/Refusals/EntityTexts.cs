@@ -1,4 +1,4 @@
-namespace Frusta.Controller.Api;
+namespace Frusta.Controller.Refusals;
 
 /// <summary>Texts of the entities' API, known to OpenWhisk's clients.</summary>
 public static class EntityTexts

@@ -1,0 +1,14 @@
+namespace Frusta.Controller.Refusals;
+
+/// <summary>Why a request is not carried out: status and text as OpenWhisk's clients know them.</summary>
+/// <param name="status">HTTP status.</param>
+/// <param name="text">The text of the error; empty for the status' default one.</param>
+public sealed class Refusal(int status, string text = "")
+{
+    public int Status { get; } = status;
+
+    public string Text { get; } = text.Length > 0 ? text : ApiTexts.Default(status);
+
+    /// <summary>A header that goes with it, such as <c>WWW-Authenticate</c>.</summary>
+    public (string Name, string Value)? Header { get; init; }
+}
