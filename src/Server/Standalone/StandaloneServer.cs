@@ -9,7 +9,7 @@ using Frusta.Controller;
 using Frusta.Controller.Api;
 using Frusta.Controller.Entities;
 using Frusta.Controller.Identities;
-using Frusta.Invoker;
+using Frusta.Invoker.Intake;
 using Frusta.Invoker.Run;
 using Frusta.Journal;
 using Frusta.Runtimes.Manifests;

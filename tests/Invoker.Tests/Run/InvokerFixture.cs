@@ -5,6 +5,7 @@ using Frusta.Contracts.Entities;
 using Frusta.Contracts.Limits;
 using Frusta.Contracts.Messages;
 using Frusta.Contracts.Names;
+using Frusta.Invoker.Intake;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Frusta.Invoker.Tests.Run;

@@ -3,6 +3,7 @@ using System.Text.Json;
 using Frusta.Contracts.Entities;
 using Frusta.Contracts.Limits;
 using Frusta.Contracts.Names;
+using Frusta.Invoker.Intake;
 using Frusta.Invoker.Run;
 using Frusta.Runtimes;
 using Frusta.Runtimes.Manifests;

@@ -3,6 +3,7 @@ using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Limits;
 using Frusta.Contracts.Messages;
 using Frusta.Contracts.Names;
+using Frusta.Invoker.Intake;
 using Frusta.Invoker.Run;
 using Frusta.Runtimes;
 using Frusta.Runtimes.Output;

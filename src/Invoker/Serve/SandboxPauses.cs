@@ -1,7 +1,8 @@
+using Frusta.Invoker.Pool;
 using Frusta.Invoker.Run;
 using Microsoft.Extensions.Logging;
 
-namespace Frusta.Invoker.Pool;
+namespace Frusta.Invoker.Serve;
 
 /// <summary>
 /// Pauses, resumes and looks at sandboxes for the pool. How long that takes is up to the number of tasks in a sandbox, so that no event loop does it:

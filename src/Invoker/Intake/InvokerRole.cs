@@ -5,10 +5,11 @@ using Frusta.Contracts.Limits;
 using Frusta.Contracts.Messages;
 using Frusta.Invoker.Pool;
 using Frusta.Invoker.Run;
+using Frusta.Invoker.Serve;
 using Frusta.Store.Entities;
 using Microsoft.Extensions.Logging;
 
-namespace Frusta.Invoker;
+namespace Frusta.Invoker.Intake;
 
 /// <summary>
 /// The invoker of one machine: takes deliveries, puts each into the queue of its action, and serves it once the pool has a sandbox for it. It decides

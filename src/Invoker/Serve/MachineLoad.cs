@@ -1,6 +1,7 @@
 using System.Globalization;
+using Frusta.Invoker.Pool;
 
-namespace Frusta.Invoker.Pool;
+namespace Frusta.Invoker.Serve;
 
 /// <summary>What the kernel says of this machine: memory, idle cores, shortage. Where it says nothing, nothing is assumed.</summary>
 internal sealed class MachineLoad(TimeProvider time, string kernel = "/proc", string cgroups = "/sys/fs/cgroup")

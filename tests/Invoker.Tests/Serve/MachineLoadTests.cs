@@ -1,6 +1,6 @@
-using Frusta.Invoker.Pool;
+using Frusta.Invoker.Serve;
 
-namespace Frusta.Invoker.Tests.Pool;
+namespace Frusta.Invoker.Tests.Serve;
 
 public sealed class MachineLoadTests : IDisposable
 {

@@ -1,7 +1,8 @@
 using System.Collections.Concurrent;
+using Frusta.Invoker.Pool;
 using Frusta.Invoker.Run;
 
-namespace Frusta.Invoker.Pool;
+namespace Frusta.Invoker.Serve;
 
 /// <summary>The actions that the pool knows: by key, which each call asks for, and by document, of which each revision and each namespace has its own.</summary>
 internal sealed class ActionEntries

@@ -1,4 +1,4 @@
-namespace Frusta.Invoker.Pool;
+namespace Frusta.Invoker.Serve;
 
 /// <summary>Work of a kind that may take long, done in order by a bounded number of threads of the pool, which has some left for everything else.</summary>
 /// <param name="atOnce">How many threads.</param>

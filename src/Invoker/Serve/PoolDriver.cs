@@ -1,10 +1,11 @@
 using Frusta.Contracts.Entities;
 using Frusta.Contracts.Errors;
+using Frusta.Invoker.Pool;
 using Frusta.Invoker.Run;
 using Frusta.Sandboxes;
 using Microsoft.Extensions.Logging;
 
-namespace Frusta.Invoker.Pool;
+namespace Frusta.Invoker.Serve;
 
 /// <summary>Serves and refuses what the pool hands out.</summary>
 internal interface IPoolClient

@@ -3,7 +3,7 @@ using Frusta.Contracts.Errors;
 using Frusta.Contracts.Messages;
 using Frusta.Store.Entities;
 
-namespace Frusta.Invoker.Run;
+namespace Frusta.Invoker.Intake;
 
 /// <summary>The action of a message, or why there is none.</summary>
 internal readonly record struct Resolution(ExecutableAction? Action, ActivationStatus Status, string Error);

@@ -1,9 +1,8 @@
 using Frusta.Contracts.Entities;
-using Frusta.Invoker.Pool;
 using Frusta.Store.Entities;
 using Microsoft.Extensions.Logging;
 
-namespace Frusta.Invoker.Run;
+namespace Frusta.Invoker.Serve;
 
 /// <summary>
 /// Has the sandboxes of an action end when it was replaced or deleted. It is told which document to look at and reads there what holds now: so it does not
