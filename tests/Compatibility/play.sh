@@ -59,7 +59,7 @@ with open(sys.argv[1], "w") as target:
     json.dump({"area": "stock limits", "scenarios": chosen}, target)
 PYTHON
 
-# A scenario that is not offered yet polls until its patience ends; so several files are played at a time.
+# Scenarios wait for what comes later, such as records in a list; so several files are played at a time.
 status=0 PLAYS=()
 settle() { local play; for play in "${PLAYS[@]}"; do wait "$play" || status=1; done; PLAYS=(); }
 play_on stock "$WORK/stock-limits.json" "" --name STOCK_LIMITS=1 "${ARGUMENTS[@]}" & PLAYS+=($!)
