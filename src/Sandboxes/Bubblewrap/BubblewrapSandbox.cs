@@ -16,6 +16,7 @@ internal sealed class BubblewrapSandbox : ISandbox, MemoryWatchdog.IWatched
     private Task? _stopping;
     private long _limitBytes;
     private long _knownKills;
+    private long _pausedAtMs = long.MaxValue;
     private volatile bool _memoryExhausted;
 
     internal BubblewrapSandbox(SandboxHoldings holdings, SandboxSpec spec, SpawnedProcess process, SandboxChannel channel, BubblewrapSandboxMaker maker)
@@ -101,6 +102,7 @@ internal sealed class BubblewrapSandbox : ISandbox, MemoryWatchdog.IWatched
     {
         if (Freezer.Freeze())
         {
+            Volatile.Write(ref _pausedAtMs, Environment.TickCount64);
             SandboxesMetrics.PauseBegan();
         }
     }
@@ -129,7 +131,8 @@ internal sealed class BubblewrapSandbox : ISandbox, MemoryWatchdog.IWatched
 
     public ValueTask DisposeAsync() => StopAsync();
 
-    internal bool IsPaused => _holdings.Cgroup?.Freezer?.IsPaused is true;
+    /// <summary>Whether it has run since then, in milliseconds of <see cref="Environment.TickCount64"/>.</summary>
+    internal bool RanSince(long ticksMs) => _holdings.Cgroup?.Freezer?.IsPaused is not true || Volatile.Read(ref _pausedAtMs) >= ticksMs;
 
     /// <summary>How many packets by TCP wait in its network, and how many of them are small; none where the kernel does not say. The calling thread moves into that network.</summary>
     internal (long All, long Small) CountPackets() =>

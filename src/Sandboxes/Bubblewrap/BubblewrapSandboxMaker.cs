@@ -37,8 +37,8 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
         Processes = new ProcessTables(time);
         _gate = new StartGate(options);
         _watchdog = new MemoryWatchdog(TimeSpan.FromMilliseconds(options.WatchdogIntervalMs), time);
-        _uncounted = new UncountedWatch(options, () => _running.Values, log);
         (_cgroups, var cgroupReason) = CgroupHierarchy.Open(options, instance);
+        _uncounted = new UncountedWatch(options, () => _running.Values, _cgroups?.KernelMemory, log);
         _builder = new SandboxBuilder(options, time, log, instance, spawner, program, users, _cgroups, network);
 
         // Without a cgroup the bound on memory is set on each process, and must be known before the first one is there.
@@ -221,8 +221,8 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
         Say(
             hasUsers && WaitingPackets.CountHere(own: 0, charged: 0) is not null,
             limits,
-            "64 MB of memory that small pieces by TCP keep",
-            "Memory that small pieces by TCP keep is not bounded: the server is not root, or the kernel does not tell of its sockets. Then load its module tcp_diag.");
+            "64 MB of memory that small pieces by TCP or UDP keep",
+            "Memory that small pieces by TCP or UDP keep is not bounded: the server is not root, or the kernel does not tell of its sockets. Then load its module tcp_diag.");
         Say(_cgroups is { Freezes: true }, limits, $"idle ones stand still ({_cgroups?.FreezerWords})", "An idle sandbox is not paused; one that uses a core while idle is ended.");
         Say(
             _cgroups is not null,

@@ -30,18 +30,19 @@ internal sealed partial class UncountedWatch : IDisposable
     private readonly TimeSpan _interval;
     private readonly Thread _thread;
     private readonly ManualResetEvent _stopping = new(false);
-    private readonly KernelFigures _figures = new();
+    private readonly KernelFigures _figures;
     private readonly PinnedBlocks _pinned;
     private (long Objects, long InSockets) _last;
 
-    internal UncountedWatch(SandboxesOptions options, Func<IEnumerable<BubblewrapSandbox>> running, ILogger log)
+    internal UncountedWatch(SandboxesOptions options, Func<IEnumerable<BubblewrapSandbox>> running, (string File, string Word)? charged, ILogger log)
     {
         (_running, _log) = (running, log);
 
         // Above the bound the kernel still takes what comes first to each socket.
         _socketBytes = 2L * options.SocketMemoryMb << 20;
-        (_last.Objects, _last.InSockets, var unnamed) = _figures.Read();
-        _pinned = new PinnedBlocks(unnamed, time => _stopping.WaitOne(time));
+        _figures = new KernelFigures(charged);
+        (_last.Objects, _last.InSockets, var uncharged, _) = _figures.Read();
+        _pinned = new PinnedBlocks(uncharged, time => _stopping.WaitOne(time));
         _interval = TimeSpan.FromMilliseconds(options.UncountedIntervalMs);
         _thread = new Thread(Watch, 512 * 1024) { IsBackground = true, Name = "uncounted" };
         _thread.Start();
@@ -73,9 +74,9 @@ internal sealed partial class UncountedWatch : IDisposable
     private void LookAtHost()
     {
         var now = _figures.Read();
-        if (_pinned.Look(now.Unnamed, _running) is ({ } suspect, var pinned))
+        if (_pinned.Look(now.Uncharged, now.Anonymous, _running) is ({ } suspect, var pinned))
         {
-            End(suspect, pinned, "bytes in blocks of which a small piece by TCP waits, as it seems");
+            End(suspect, pinned, "bytes of memory that small pieces by TCP or UDP pin, as it seems,");
         }
 
         var moreObjects = now.Objects - _last.Objects > ObjectGrowth;

@@ -41,6 +41,10 @@ internal sealed class CgroupHierarchy
     /// <summary>What has them stand still, for the report.</summary>
     internal string FreezerWords => _freezer is { IsUnified: false } ? "cgroup v1" : "cgroup v2";
 
+    /// <summary>File, and the word in it before the number, with the bytes that the kernel holds for all sandboxes of this instance and charges to them.</summary>
+    internal (string File, string Word) KernelMemory =>
+        _pids is null ? (Path.Combine(_memory, "memory.stat"), "kernel ") : (Path.Combine(_memory, "memory.kmem.usage_in_bytes"), "");
+
     /// <summary>Processes and threads of all sandboxes together: as the options say, and never more than three quarters of what the kernel has.</summary>
     internal int ProcessesInAll => (int)Math.Min(_options.ProcessesInAll, Math.Min(Kernel("threads-max"), Kernel("pid_max")) * 3 / 4);
 

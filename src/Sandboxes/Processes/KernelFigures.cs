@@ -1,4 +1,5 @@
 using System.Buffers.Text;
+using System.Text;
 using Microsoft.Win32.SafeHandles;
 
 namespace Frusta.Sandboxes.Processes;
@@ -6,30 +7,57 @@ namespace Frusta.Sandboxes.Processes;
 /// <summary>What the kernel of this host holds for itself. It is read often, so that nothing is allocated and no file is opened for it.</summary>
 internal sealed class KernelFigures : IDisposable
 {
+    private const int MostTries = 5;
+    private const long AsGoodAsStill = 2 << 20;
+
     private readonly SafeFileHandle _memory = File.OpenHandle("/proc/meminfo");
     private readonly SafeFileHandle _sockets = File.OpenHandle("/proc/net/sockstat");
     private readonly SafeFileHandle _zones = File.OpenHandle("/proc/zoneinfo");
+    private readonly SafeFileHandle? _charged;
+    private readonly byte[] _chargedWord = [];
     private byte[] _text = new byte[16 * 1024];
 
-    /// <summary>
-    /// Bytes in objects that the kernel cannot drop, bytes that wait in sockets by TCP and UDP, and bytes in pages for which the kernel has
-    /// no name, without those of the sockets and those that each core keeps at hand. Not for two threads at once.
-    /// </summary>
-    internal (long Objects, long InSockets, long Unnamed) Read()
+    /// <param name="charged">File, and the word in it before the number, with the bytes that the kernel holds for sandboxes and charges to them; null where nobody counts those.</param>
+    internal KernelFigures((string File, string Word)? charged = null)
     {
-        var memory = Read(_memory);
-        var objects = Kilobytes(memory, "SUnreclaim:"u8) << 10;
-        var unnamed = Unnamed(memory) << 10;
-        var sockets = Read(_sockets);
-        var inSockets = (NumberAfter(sockets, "TCP:"u8, " mem "u8) + NumberAfter(sockets, "UDP:"u8, " mem "u8)) * Environment.SystemPageSize;
-        return (objects, inSockets, unnamed - inSockets - AtHand(Read(_zones)));
+        if (charged is { } file && File.Exists(file.File))
+        {
+            _charged = File.OpenHandle(file.File);
+            _chargedWord = Encoding.UTF8.GetBytes(file.Word);
+        }
     }
 
-    /// <summary>Kilobytes that are neither free nor said to be for anything. The names are looked for in the order of the file: SwapCached comes behind Cached.</summary>
-    internal static long Unnamed(ReadOnlySpan<byte> memory) =>
+    /// <summary>
+    /// Bytes in objects that the kernel cannot drop; bytes that wait in sockets by TCP and UDP; bytes that the kernel holds and charges to no sandbox, without
+    /// those in sockets; and bytes of anonymous memory. Not for two threads at once.
+    /// </summary>
+    internal (long Objects, long InSockets, long Uncharged, long Anonymous) Read()
+    {
+        // The figures are read one after the other. Memory that moves from one to another meanwhile would be counted twice or not at all.
+        for (var tries = 1; ; tries++)
+        {
+            var (inSockets, charged) = (InSockets(), Charged());
+            var memory = Read(_memory);
+            var objects = Kilobytes(memory, "SUnreclaim:"u8) << 10;
+            var (kernel, anonymous) = (Kernel(memory) << 10, Kilobytes(memory, "AnonPages:"u8) << 10);
+            var atHand = AtHand(Read(_zones));
+            var (inSocketsNow, chargedNow) = (InSockets(), Charged());
+            if (tries == MostTries || (Math.Abs(inSocketsNow - inSockets) < AsGoodAsStill && Math.Abs(chargedNow - charged) < AsGoodAsStill))
+            {
+                return (objects, inSocketsNow, kernel - atHand - Math.Max(inSockets, inSocketsNow) - Math.Max(charged, chargedNow), anonymous);
+            }
+        }
+    }
+
+    /// <summary>Kilobytes that are neither free nor a program's or a file's. The names are looked for in the order of the file: SwapCached comes behind Cached.</summary>
+    internal static long Kernel(ReadOnlySpan<byte> memory) =>
         Kilobytes(memory, "MemTotal:"u8) - Kilobytes(memory, "MemFree:"u8) - Kilobytes(memory, "Buffers:"u8) - Kilobytes(memory, "Cached:"u8) - Kilobytes(memory, "SwapCached:"u8)
-        - Kilobytes(memory, "AnonPages:"u8) - Kilobytes(memory, "Slab:"u8) - Kilobytes(memory, "KernelStack:"u8) - Kilobytes(memory, "PageTables:"u8)
-        - Kilobytes(memory, "SecPageTables:"u8) - Kilobytes(memory, "Percpu:"u8) - Kilobytes(memory, "Hugetlb:"u8);
+        - Kilobytes(memory, "AnonPages:"u8) - Kilobytes(memory, "Hugetlb:"u8);
+
+    /// <summary>Those of them that are in pages without a name.</summary>
+    internal static long Unnamed(ReadOnlySpan<byte> memory) =>
+        Kernel(memory) - Kilobytes(memory, "Slab:"u8) - Kilobytes(memory, "KernelStack:"u8) - Kilobytes(memory, "PageTables:"u8) - Kilobytes(memory, "SecPageTables:"u8)
+        - Kilobytes(memory, "Percpu:"u8);
 
     /// <summary>Bytes in free pages that a core keeps for itself, which may be a gigabyte: the kernel does not count them as free.</summary>
     internal static long AtHand(ReadOnlySpan<byte> zones)
@@ -47,9 +75,18 @@ internal sealed class KernelFigures : IDisposable
     public void Dispose()
     {
         _zones.Dispose();
+        _charged?.Dispose();
         _memory.Dispose();
         _sockets.Dispose();
     }
+
+    private long InSockets()
+    {
+        var sockets = Read(_sockets);
+        return (NumberAfter(sockets, "TCP:"u8, " mem "u8) + NumberAfter(sockets, "UDP:"u8, " mem "u8)) * Environment.SystemPageSize;
+    }
+
+    private long Charged() => _charged is null ? 0 : NumberAfter(Read(_charged), _chargedWord, ""u8);
 
     /// <summary>All of a file. That of the zones is the longer the more cores there are.</summary>
     private ReadOnlySpan<byte> Read(SafeFileHandle file)

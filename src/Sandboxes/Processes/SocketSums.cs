@@ -11,6 +11,9 @@ internal sealed class SocketSums(uint own)
 
     // A packet is 832 bytes beside what it carries here, and carries up to 64 kB where much is sent.
     internal const long LeastPacket = 768;
+
+    // A packet by TCP holds up to 17 pieces.
+    internal const long PiecesOfPacket = 17;
     private const long FullPacket = 60_000;
 
     // Of struct inet_diag_msg.
@@ -72,6 +75,8 @@ internal sealed class SocketSums(uint own)
         Charged += hasOwner ? (long)inReceived + ahead + inToSend : 0;
         if (isUdp)
         {
+            // A datagram that is sent in segments (UDP_SEGMENT) is one piece, with the objects of a packet. The kernel tells their sum.
+            Add(inReceived / PiecesOfPacket, carried: 0);
             return;
         }
 

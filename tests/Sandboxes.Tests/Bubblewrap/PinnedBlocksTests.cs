@@ -56,6 +56,28 @@ public sealed class PinnedBlocksTests(IsolatedHost host) : IClassFixture<Isolate
                 one = socket.socket(); one.connect(listener.getsockname()); one.setsockopt(6, 1, 1); kept.append(one)
                 pin_all([one], len(pins) + 500, reset if i % 2 else lambda one: None)
             """,
+        ["datagrams that are sent in segments"] =
+            """
+            for _ in range(300):
+                reader = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); reader.bind(('127.0.0.1', 0)); kept.append(reader)
+                one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); one.setsockopt(17, 103, 1000); one.connect(reader.getsockname()); kept.append(one)
+            pin_all(kept[1::2], 80000)
+            """,
+        ["bytes instead of what unix sockets held"] =
+            """
+            full, held = [], 0
+            while held < 85 << 20:
+                ends = socket.socketpair(); ends[0].setblocking(False); full.append([*ends, 0])
+                try:
+                    while held < 85 << 20: sent = ends[0].send(bytes(65536)); held += sent; full[-1][2] += sent
+                except OSError: pass
+            kept = [pair(local) for _ in range(4)]
+            while full:
+                if full[-1][2] <= 0: full.pop(); continue
+                full[-1][2] -= len(full[-1][1].recv(65536))
+                for _ in range(2): pin(kept[len(pins) % 4][0])
+            time.sleep(1)
+            """,
         ["pieces that fill up packets"] =
             """
             piece = bytes(3400)
@@ -84,6 +106,59 @@ public sealed class PinnedBlocksTests(IsolatedHost host) : IClassFixture<Isolate
 
         Assert.InRange(taken, long.MinValue, MemoryMb + MarginMb);
         Assert.Equal("2", await neighbour.AskAsync("1 + 1"));
+    }
+
+    /// <summary>A paused sandbox sends nothing, and keeps what it has pinned.</summary>
+    [Fact]
+    public async Task Two_that_are_paused_in_turn_are_found_out()
+    {
+        ISandbox[] both = [await host.StartAsync(Workload.Python(MemoryMb)), await host.StartAsync(Workload.Python(MemoryMb))];
+        Assert.SkipUnless(both.All(static one => one.CanPause), "Sandboxes cannot be paused here.");
+        foreach (var one in both)
+        {
+            await Attack.PlayCodeAsync(one, Pins + "kept = [pair(local) for _ in range(4)]\ndef more():\n    for _ in range(18 * 32): pin(kept[len(pins) % 4][0])\n    return len(pins)\nanswer = ''");
+        }
+
+        var before = HostMemory.Megabytes();
+        for (var round = 0; round < 20 && both.All(static one => !one.Exited.IsCompleted); round++)
+        {
+            foreach (var one in both)
+            {
+                one.Resume();
+                await one.AskAsync("more()");
+                one.Pause();
+            }
+        }
+
+        Assert.Contains(both, static one => one.MemoryExhausted);
+        Assert.InRange(HostMemory.Megabytes() - before, long.MinValue, 2 * MarginMb);
+        foreach (var one in both)
+        {
+            await one.StopAsync();
+        }
+    }
+
+    /// <summary>A sandbox with requests that it has not read yet is not to be ended for what is charged to another one.</summary>
+    [Fact]
+    public async Task One_with_unread_requests_is_not_ended_since_another_fills_its_own_memory()
+    {
+        await using var serves = await host.StartAsync(Workload.Python(MemoryMb));
+        await using var fills = await host.StartAsync(Workload.Python(MemoryMb));
+        await Attack.PlayCodeAsync(serves, Pins + "kept = [pair(local) for _ in range(60)]\nfor one, _ in kept: one.send(bytes(40))\nanswer = ''");
+        await Attack.PlayCodeAsync(
+            fills,
+            """
+            while not late():
+                full, held = [], 0
+                while held < 60 << 20:
+                    ends = socket.socketpair(); ends[0].setblocking(False); full.append(ends)
+                    try:
+                        while held < 60 << 20: held += ends[0].send(bytes(65536))
+                    except OSError: pass
+                time.sleep(.1); del full[:]; time.sleep(.1)
+            answer = ''
+            """);
+        Assert.Equal("60", await serves.AskAsync("len(kept)"));
     }
 
     /// <summary>One that sends through itself as fast as it can, and one whose reader has stopped, have packets that wait too.</summary>
