@@ -1,0 +1,207 @@
+using Frusta.Bus;
+using Frusta.Contracts.Entities;
+using Frusta.Contracts.Errors;
+using Frusta.Contracts.Limits;
+using Frusta.Contracts.Messages;
+using Frusta.Invoker.Pool;
+using Frusta.Invoker.Run;
+using Frusta.Invoker.Serve;
+using Frusta.Store.Entities;
+using Microsoft.Extensions.Logging;
+
+namespace Frusta.Invoker.Intake;
+
+/// <summary>The way of an activation from the bus to a sandbox.</summary>
+/// <remarks>
+/// 1 resolve: the action came along, or is read   2 check the caller's limits   3 find the queue of the action   4 enter: run in a warm sandbox at once, or
+/// wait until the pool has one. <see cref="ServeActivations"/> goes on from there.
+/// </remarks>
+internal sealed partial class ReceiveActivations(
+    InvokerOptions options,
+    LimitsOptions limits,
+    IEntityStore store,
+    ISandboxFactory factory,
+    ServeActivations serve,
+    RetireActions retire,
+    PoolClock clock,
+    ILogger logger,
+    CancellationToken stopping) : IReceiveAgain
+{
+    /// <summary>An activation is given a sandbox so often whose code is gone by then, before it is given up.</summary>
+    private const int MostLooks = 10;
+
+    private static readonly TimeSpan RoomLook = TimeSpan.FromMilliseconds(20);
+
+    private readonly ILogger _logger = logger;
+    private int _resolving;
+
+    public SendOutcome Receive(IDelivery delivery)
+    {
+        // 1 Resolve.
+        var message = delivery.Message;
+        if (message.ActionHint is { } action && (message.ActionRevision is null || string.Equals(action.Revision, message.ActionRevision, StringComparison.Ordinal)))
+        {
+            return Queue(delivery, action);
+        }
+
+        if (Volatile.Read(ref _resolving) >= options.Queue.PerNamespace)
+        {
+            return SendOutcome.Full;
+        }
+
+        _ = ResolveAsync(delivery);
+        return SendOutcome.Sent;
+    }
+
+    public bool TryEnterAgain(QueuedActivation activation) => Queue(activation.Delivery, activation.Action, activation.Looks) == SendOutcome.Sent;
+
+    /// <summary>As the interface says, but not for ever, where the action is updated each time before a sandbox is found.</summary>
+    public void ResolveAgain(QueuedActivation activation)
+    {
+        if (activation.Looks >= MostLooks)
+        {
+            serve.Refuse(activation.Delivery, activation.Action, ActivationStatus.WhiskError, ExecutionTexts.ActionUnreadable);
+        }
+        else
+        {
+            _ = ResolveAsync(activation.Delivery, activation.Looks + 1, activation.Action.Revision);
+        }
+    }
+
+    private SendOutcome Queue(IDelivery delivery, ExecutableAction action, int looks = 0)
+    {
+        // 2 Check the limits.
+        var message = delivery.Message;
+        if (EffectiveLimits.Of(message.User.Limits, limits).Refusal(action.Limits) is { } violation)
+        {
+            delivery.Finished(FallbackRecord.Write(message, ActivationStatus.ApplicationError, violation, clock.NowMs));
+            return SendOutcome.Sent;
+        }
+
+        // 3 Find the queue.
+        var key = new PoolKey(message.User.NamespaceUuid, action.Name, action.Revision);
+        while (true)
+        {
+            if (serve.Pool.FindOrAdd(key, action, message.User.NamespaceName, out var isNew) is not { } entry)
+            {
+                _ = RefuseKindAsync(delivery, action);
+                return SendOutcome.Sent;
+            }
+
+            if (isNew)
+            {
+                // The news that it was replaced may have come before.
+                retire.Look(action.Name.DocumentId);
+            }
+
+            // 4 Enter. The entry may have been forgotten meanwhile.
+            if (Enter(new QueuedActivation(delivery, entry, looks)) is { } outcome)
+            {
+                return outcome;
+            }
+        }
+    }
+
+    /// <summary>Null when the entry was forgotten meanwhile.</summary>
+    private SendOutcome? Enter(QueuedActivation activation)
+    {
+        var slots = activation.Entry.Slots;
+        switch (slots.Arrive(activation, clock.NowUs, out var slot))
+        {
+            case Arrival.Run:
+                serve.Serve(slot!, activation);
+                return SendOutcome.Sent;
+            case Arrival.Resume:
+                serve.Pool.Resume(slot!, activation);
+                return SendOutcome.Sent;
+            case Arrival.Queued:
+                serve.Pool.Timer.EnsureTicking();
+                return SendOutcome.Sent;
+            case Arrival.QueuedAsk:
+                serve.Pool.Timer.EnsureTicking();
+                serve.Pool.Ask(slots);
+                return SendOutcome.Sent;
+            case Arrival.NamespaceFull:
+                return SendOutcome.NamespaceFull;
+            case Arrival.Full:
+                return SendOutcome.Full;
+            default:
+                return null;
+        }
+    }
+
+    /// <param name="delivery">The activation.</param>
+    /// <param name="looks">How often this was done for it before.</param>
+    /// <param name="gone">The revision whose code is not there; null when none is known.</param>
+    private async Task ResolveAsync(IDelivery delivery, int looks = 0, string? gone = null)
+    {
+        Interlocked.Increment(ref _resolving);
+        try
+        {
+            var found = await ResolveAction.FindAsync(delivery.Message, store, stopping);
+            if (found.Action is null)
+            {
+                delivery.Finished(FallbackRecord.Write(delivery.Message, found.Status, found.Error, clock.NowMs));
+            }
+            else if (string.Equals(found.Action.Revision, gone, StringComparison.Ordinal))
+            {
+                delivery.Finished(FallbackRecord.Write(delivery.Message, ActivationStatus.ApplicationError, ExecutionTexts.ActionRemoved, clock.NowMs));
+            }
+            else
+            {
+                // The bus has been told that it was taken, so that it cannot be refused any more: it waits here for room in its queue.
+                while (Queue(delivery, found.Action, looks) != SendOutcome.Sent)
+                {
+                    await Task.Delay(RoomLook, clock.Time, stopping);
+                }
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The server stops: what is on disk is run after the next start.
+            if (!delivery.CanWait())
+            {
+                serve.HandOn(delivery, FallbackRecord.Write(delivery.Message, ActivationStatus.WhiskError, ExecutionTexts.Interrupted, clock.NowMs));
+            }
+        }
+        catch (Exception exception)
+        {
+            ResolveFailed(exception, delivery.Message.Id.ToString(), delivery.Message.Action.DocumentId);
+            delivery.Finished(FallbackRecord.Write(delivery.Message, ActivationStatus.WhiskError, ExecutionTexts.ActionUnreadable, clock.NowMs));
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _resolving);
+        }
+    }
+
+    /// <summary>The kind cannot run on this host. For an image OpenWhisk's users know a text.</summary>
+    private async Task RefuseKindAsync(IDelivery delivery, ExecutableAction action)
+    {
+        var text = factory.Find(action.Kind).Reason ?? $"The kind '{action.Kind}' cannot run on this host.";
+        if (string.Equals(action.Kind, ActionExec.BlackBox, StringComparison.Ordinal))
+        {
+            text = await ImageTextAsync(action) ?? text;
+        }
+
+        serve.Refuse(delivery, action, ActivationStatus.DeveloperError, text);
+    }
+
+    private async ValueTask<string?> ImageTextAsync(ExecutableAction action)
+    {
+        try
+        {
+            return await store.GetAsync(action.Name.DocumentId, stopping) is ActionDocument { Exec.Image: { } image }
+                ? $"Failed to pull container image '{image}'."
+                : null;
+        }
+        catch (Exception exception)
+        {
+            ResolveFailed(exception, "", action.Name.DocumentId);
+            return null;
+        }
+    }
+
+    [LoggerMessage(7015, LogLevel.Error, "The action {Action} of activation {Id} could not be read.")]
+    private partial void ResolveFailed(Exception exception, string id, string action);
+}

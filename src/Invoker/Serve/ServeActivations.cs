@@ -1,0 +1,164 @@
+using Frusta.Bus;
+using Frusta.Contracts.Entities;
+using Frusta.Contracts.Errors;
+using Frusta.Contracts.Limits;
+using Frusta.Contracts.Messages;
+using Frusta.Invoker.Pool;
+using Frusta.Invoker.Run;
+using Frusta.Store.Entities;
+using Microsoft.Extensions.Logging;
+
+namespace Frusta.Invoker.Serve;
+
+/// <summary>Takes back an activation that its sandbox did not begin.</summary>
+internal interface IReceiveAgain
+{
+    /// <summary>The sandbox was dead: the activation needs another one. False when there is no room to wait for it.</summary>
+    bool TryEnterAgain(QueuedActivation activation);
+
+    /// <summary>The code of that revision is not kept any more: the activation runs the action as it is now.</summary>
+    void ResolveAgain(QueuedActivation activation);
+}
+
+/// <summary>
+/// Serves activations in the sandboxes that the pool has found for them, and hands their records to the bus. The pool decides which sandbox and when,
+/// <see cref="RunActivation"/> how an activation ends.
+/// </summary>
+/// <remarks>
+/// 1 run the activation   2 give the sandbox back, and put the next run on it   3 hand on the record: so a client that calls again at once finds the sandbox
+/// free   4 tell the pool of a sandbox that ends or of room that others wait for.
+/// </remarks>
+internal sealed partial class ServeActivations : IPoolClient, IDisposable
+{
+    private const int DeepestNesting = 8;
+
+    [ThreadStatic]
+    private static int _nesting;
+
+    private readonly PoolClock _clock;
+    private readonly RunActivation _run;
+    private readonly ILogger _logger;
+
+    public ServeActivations(InvokerOptions options, LimitsOptions limits, IEntityStore store, ISandboxFactory factory, PoolClock clock, ILogger logger)
+    {
+        _clock = clock;
+        _logger = logger;
+        Pool = new PoolDriver(options, factory, clock, this, logger);
+        _run = new RunActivation(store, limits, clock, Pool.Timer, logger);
+    }
+
+    /// <summary>Where sandboxes are found.</summary>
+    public PoolDriver Pool { get; }
+
+    /// <summary>Where activations go that were not begun. To be set before the first one comes.</summary>
+    public IReceiveAgain Again { get; set; } = null!;
+
+    /// <summary>From now on runs that end are broken off, and what waits is left to the next start where it may be.</summary>
+    public void Interrupt() => _run.Interrupting = true;
+
+    public void Dispose() => Pool.Dispose();
+
+    /// <summary>Begins to serve on this thread: the first bytes leave before this returns. Only a deep nesting of calls is broken up.</summary>
+    public void Serve(Slot slot, QueuedActivation activation)
+    {
+        if (_nesting >= DeepestNesting)
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(static work => _ = work.Serve.ServeAsync(work.Slot, work.Activation), (Serve: this, Slot: slot, Activation: activation), preferLocal: true);
+            return;
+        }
+
+        _nesting++;
+        _ = ServeAsync(slot, activation);
+        _nesting--;
+    }
+
+    /// <summary>The pool has no sandbox for the activation, for a reason that is the platform's.</summary>
+    public void Refuse(QueuedActivation activation, string error)
+    {
+        if (!_run.Interrupting)
+        {
+            Refuse(activation.Delivery, activation.Action, ActivationStatus.WhiskError, error);
+        }
+        else if (!activation.Delivery.CanWait())
+        {
+            Refuse(activation.Delivery, activation.Action, ActivationStatus.WhiskError, ExecutionTexts.Interrupted);
+        }
+    }
+
+    /// <summary>Ends an activation that does not run, with a record that says why.</summary>
+    public void Refuse(IDelivery delivery, ExecutableAction action, ActivationStatus status, string error) =>
+        HandOn(delivery, FallbackRecord.Write(delivery.Message, action, status, error, _clock.NowMs));
+
+    /// <summary>Hands a record to the bus.</summary>
+    public void HandOn(IDelivery delivery, FinishedActivation finished)
+    {
+        try
+        {
+            delivery.Finished(finished);
+        }
+        catch (Exception exception)
+        {
+            FinishFailed(exception, finished.Id.ToString());
+        }
+    }
+
+    /// <summary>Serves the activation, and then all that wait for the same action, one after the other.</summary>
+    private async Task ServeAsync(Slot slot, QueuedActivation activation)
+    {
+        var live = (LiveSandbox)slot.Content!;
+        var slots = activation.Entry.Slots;
+
+        // 1 Run.
+        var running = _run.RunAsync(live, activation);
+        while (true)
+        {
+            var end = await running;
+            var ended = activation;
+
+            // 2 Give the sandbox back.
+            var next = (QueuedActivation?)slots.Return(slot, end.KeepSandbox, _clock.NowUs, out var stop, out var ask);
+            if (next is not null)
+            {
+                activation = next;
+                running = _run.RunAsync(live, next);
+            }
+
+            // 3 Hand on the record.
+            Finish(ended, end);
+
+            // 4 Tell the pool.
+            if (stop)
+            {
+                Pool.Discard(slot, ask);
+            }
+            else if (ask)
+            {
+                Pool.Freed();
+            }
+
+            if (next is null)
+            {
+                return;
+            }
+        }
+    }
+
+    private void Finish(QueuedActivation activation, RunEnd end)
+    {
+        if (end.Finished is { } finished)
+        {
+            HandOn(activation.Delivery, finished);
+        }
+        else if (end.NotBegun == NotBegun.CodeGone)
+        {
+            Again.ResolveAgain(activation);
+        }
+        else if (end.NotBegun == NotBegun.SandboxDead && !Again.TryEnterAgain(activation))
+        {
+            Refuse(activation.Delivery, activation.Action, ActivationStatus.WhiskError, ExecutionTexts.NoSandbox);
+        }
+    }
+
+    [LoggerMessage(7014, LogLevel.Error, "The record of activation {Id} could not be handed on.")]
+    private partial void FinishFailed(Exception exception, string id);
+}
