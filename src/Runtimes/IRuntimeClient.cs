@@ -9,7 +9,7 @@ public interface IRuntimeClient : IAsyncDisposable
     /// <summary>Hands over the code. The answer's body is empty on success.</summary>
     ValueTask<RuntimeAnswer> InitializeAsync(ActivationId id, ReadOnlyMemory<byte> request, CancellationToken cancellationToken);
 
-    /// <summary>Runs once. <paramref name="request"/> is the JSON object of <c>/run</c> (spec 02 section 1.4) and stays the caller's.</summary>
+    /// <summary>Runs once. <paramref name="request"/> is the JSON object of <c>/run</c> and stays the caller's.</summary>
     ValueTask<RuntimeAnswer> RunAsync(ActivationId id, ReadOnlyMemory<byte> request, CancellationToken cancellationToken);
 
     /// <summary>Ends the wait of whatever is in flight with <see cref="RuntimeAnswerKind.TimedOut"/>, from any thread. The sandbox is not usable afterwards.</summary>

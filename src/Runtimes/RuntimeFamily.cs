@@ -13,7 +13,7 @@ internal static class RuntimeFamilyWords
 {
     /// <summary>
     /// What OpenWhisk's image says when the process ends in the middle of an exchange, or null where the process is the
-    /// image's server itself and nothing is said (spec 02 section 1.4, 2.4).
+    /// image's server itself and nothing is said.
     /// </summary>
     public static PooledBuffer? WordsOfEnd(this RuntimeFamily family, bool initializing)
     {

@@ -219,7 +219,8 @@ internal sealed class ServerProcess : IAsyncDisposable
             return default;
         }
 
-        using var document = JsonDocument.Parse(text);
+        // The server takes values of a thousand levels, and lists show them.
+        using var document = JsonDocument.Parse(text, new JsonDocumentOptions { MaxDepth = 2000 });
         return document.RootElement.Clone();
     }
 

@@ -7,7 +7,7 @@ using Frusta.Contracts.Names;
 
 namespace Frusta.Contracts.Entities;
 
-/// <summary>Entities as the JSON documents that OpenWhisk keeps in CouchDB, without <c>_rev</c> (spec 03 sections 3.2 to 3.7).</summary>
+/// <summary>Entities as the JSON documents that OpenWhisk keeps in CouchDB, without <c>_rev</c>.</summary>
 public static class DocumentCodec
 {
     private const string AttachmentType = "text/plain; charset=UTF-8";

@@ -67,7 +67,7 @@ public abstract record EntityDocument
 /// <summary>What an action executes.</summary>
 /// <param name="Kind">Resolved kind; <c>sequence</c> and <c>blackbox</c> included.</param>
 /// <param name="Main">Entry point, if the creator named one.</param>
-/// <param name="Binary">Computed from the code (spec 01 section 6.3), never taken from a client.</param>
+/// <param name="Binary">Computed from the code, never taken from a client.</param>
 /// <param name="Image">Image of a black-box action.</param>
 /// <param name="Components">Components of a sequence, each <c>/ns[/pkg]/name</c>.</param>
 /// <param name="CodeAttachment">Name of the attachment with the code text as it was sent; null without code.</param>

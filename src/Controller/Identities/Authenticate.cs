@@ -6,7 +6,7 @@ using Frusta.Controller.Refusals;
 
 namespace Frusta.Controller.Identities;
 
-/// <summary>Step 1 of every request: the <c>Authorization</c> header to an identity.</summary>
+/// <summary>Finds the identity of a request from its <c>Authorization</c> header.</summary>
 public sealed class Authenticate(Subjects subjects)
 {
     /// <summary>No pair of a uuid and a key is longer; what is, is nobody's.</summary>

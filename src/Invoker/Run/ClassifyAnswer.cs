@@ -7,7 +7,7 @@ using Frusta.Runtimes;
 
 namespace Frusta.Invoker.Run;
 
-/// <summary>What an answer means (spec 02 sections 4.3 and 4.4). The result is appended to the buffer, checked and compact.</summary>
+/// <summary>What an answer means. The result is appended to the buffer, checked and compact.</summary>
 internal static class ClassifyAnswer
 {
     /// <summary>Classifies the answer to a run.</summary>

@@ -8,7 +8,7 @@ using Frusta.Contracts.Messages;
 
 namespace Frusta.Invoker.Run;
 
-/// <summary>Composes what <c>/init</c> takes (spec 02 section 1.3).</summary>
+/// <summary>Composes what <c>/init</c> takes.</summary>
 internal static class InitRequest
 {
     private static readonly JsonWriterOptions Compact = new() { Encoder = LeastEscaping.Instance, SkipValidation = true };

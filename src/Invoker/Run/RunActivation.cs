@@ -27,19 +27,20 @@ internal enum NotBegun : byte
     LeftForNextStart,
 }
 
-/// <summary>
-/// One activation in one sandbox: the plot on this side of the bus. The pool has queued it (7) and found it a warm sandbox,
-/// a specialised stem cell or a new one (8); what is left is told here in order:
+/// <summary>One activation in one sandbox, from the code to the record: the plot on this side of the bus.</summary>
+/// <remarks>
+/// The activation has its sandbox: a warm one, a specialised stem cell, or a new one.
 /// <list type="number">
+/// <item>read the code, when the sandbox is not initialised;</item>
 /// <item>promise: from now on a crash does not run it again;</item>
-/// <item>initialise, when the sandbox is new: the code is read only now (9);</item>
-/// <item>run: the arguments go into the frame as the bytes that came (10);</item>
+/// <item>initialise, when the sandbox is not: the code goes to the runtime;</item>
+/// <item>run: the arguments go into the frame as the bytes that came;</item>
 /// <item>judge: the answer, the clock and the kernel say how it ended;</item>
-/// <item>collect what it wrote (11);</item>
+/// <item>collect the output;</item>
 /// <item>write the record.</item>
 /// </list>
-/// Whoever called gives the sandbox back (15) and hands the record to the delivery (12 to 14).
-/// </summary>
+/// The caller gives the sandbox back and hands the record to the bus.
+/// </remarks>
 internal sealed partial class RunActivation(IEntityStore store, LimitsOptions limits, PoolClock clock, RunTimer timer, ILogger logger)
 {
     // To ask the kernel what it ended costs as much as a short run; to fill the memory takes longer than this.
@@ -64,6 +65,7 @@ internal sealed partial class RunActivation(IEntityStore store, LimitsOptions li
         var times = new RunTimes { WaitEndMs = clock.NowMs };
         try
         {
+            // 1 Read the code.
             byte[]? code = null;
             if (!live.Slot.Initialised && activation.Action.CodeAttachment is { } attachment)
             {
@@ -79,7 +81,7 @@ internal sealed partial class RunActivation(IEntityStore store, LimitsOptions li
                 return new RunEnd(null, KeepSandbox: true, NotBegun.LeftForNextStart);
             }
 
-            // Promise.
+            // 2 Promise.
             if (!activation.Delivery.TryStart())
             {
                 return new RunEnd(FallbackRecord.Write(message, ActivationStatus.WhiskError, ExecutionTexts.Interrupted, clock.NowMs), KeepSandbox: true);
@@ -87,7 +89,7 @@ internal sealed partial class RunActivation(IEntityStore store, LimitsOptions li
 
             live.Runnable.BeginOutput((long)activation.Action.Limits.LogsMb << 20);
 
-            // Initialise.
+            // 3 Initialise.
             if (!live.Slot.Initialised)
             {
                 times = times with { WaitEndMs = clock.NowMs };
@@ -102,7 +104,7 @@ internal sealed partial class RunActivation(IEntityStore store, LimitsOptions li
                 activation.Entry.Slots.RunBegan(live.Slot, clock.NowUs);
             }
 
-            // Run.
+            // 4 Run.
             InvokerMetrics.RunBegan(warm: times.InitMs is null);
             if (IsLongHere(message.Content.Length))
             {
@@ -119,7 +121,7 @@ internal sealed partial class RunActivation(IEntityStore store, LimitsOptions li
             InvokerMetrics.RunEnded(took);
             times = times with { RunMs = (long)took.TotalMilliseconds };
 
-            // Judge. The kernel counts what it kills for want of memory before it kills it.
+            // 5 Judge. The kernel counts what it kills for want of memory before it kills it.
             var timeout = Timeout(activation, took, inTime);
             var exhausted = timeout is null && answer.Kind == RuntimeAnswerKind.Closed && live.Runnable.Sandbox.MemoryExhausted;
             var verdict = Interrupting && answer.Kind == RuntimeAnswerKind.Closed
@@ -132,7 +134,7 @@ internal sealed partial class RunActivation(IEntityStore store, LimitsOptions li
                 live.Runnable.Sandbox.ForgetKills();
             }
 
-            // Collect what it wrote, and write the record.
+            // 6 Collect the output, 7 write the record.
             await ReadOutputAsync(live);
             return Record(live, activation, verdict, times, result);
         }

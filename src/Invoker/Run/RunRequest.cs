@@ -5,7 +5,7 @@ using Frusta.Contracts.Messages;
 
 namespace Frusta.Invoker.Run;
 
-/// <summary>Composes what <c>/run</c> takes (spec 02 section 1.4), as bytes: the arguments are spliced in as they came.</summary>
+/// <summary>Composes what <c>/run</c> takes, as bytes: the arguments are spliced in as they came.</summary>
 internal static class RunRequest
 {
     private const int Envelope = 512;

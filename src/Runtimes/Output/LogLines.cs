@@ -7,7 +7,7 @@ using Frusta.Contracts.Errors;
 
 namespace Frusta.Runtimes.Output;
 
-/// <summary>The lines of one activation as the JSON array of its record, within its limit (spec 02 section 4.7).</summary>
+/// <summary>The lines of one activation as the JSON array of its record, within its limit.</summary>
 internal sealed class LogLines(TimeProvider clock)
 {
     /// <summary>What Docker's log file has around the text of one line: the members' names, the stream, the time, the line end.</summary>
