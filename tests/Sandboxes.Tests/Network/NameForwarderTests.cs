@@ -17,7 +17,9 @@ public sealed class NameForwarderTests
         using var silent = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
         silent.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         using var datagrams = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
-        datagrams.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+
+        // One port for both protocols: on an address from which nobody else connects.
+        datagrams.Bind(new IPEndPoint(IPAddress.Parse("127.91.0.3"), 0));
         var server = (IPEndPoint)datagrams.LocalEndPoint!;
         using var streams = new TcpListener(server);
         streams.Start();
