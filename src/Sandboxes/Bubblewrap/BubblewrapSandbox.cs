@@ -134,7 +134,7 @@ internal sealed class BubblewrapSandbox : ISandbox, MemoryWatchdog.IWatched
     /// <summary>Whether it has run since then, in milliseconds of <see cref="Environment.TickCount64"/>.</summary>
     internal bool RanSince(long ticksMs) => _holdings.Cgroup?.Freezer?.IsPaused is not true || Volatile.Read(ref _pausedAtMs) >= ticksMs;
 
-    /// <summary>How many packets by TCP wait in its network, and how many of them are small; none where the kernel does not say. The calling thread moves into that network.</summary>
+    /// <summary>How many packets by TCP wait in its network, and how many of them are small; none where the kernel does not say. The calling thread visits that network.</summary>
     internal (long All, long Small) CountPackets() =>
         _process.Exited.IsCompleted ? default : WaitingPackets.Count(PidInNetwork(), _holdings.Network?.Address ?? 0, _holdings.Cgroup?.MeasureSockets() ?? 0) ?? default;
 

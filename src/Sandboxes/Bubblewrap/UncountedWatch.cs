@@ -6,7 +6,7 @@ namespace Frusta.Sandboxes.Bubblewrap;
 /// <summary>Ends sandboxes for which the kernel holds more than it may where no cgroup counts it: connections that nobody has accepted, sockets above their bound, blocks that small pieces by TCP pin, and record locks.</summary>
 /// <remarks>
 /// The kernel has no bound for these that is a sandbox's own (docs/reference/security-model.md). One look at the host's figures takes some
-/// 150 microseconds; sandboxes are looked at only when those have grown. The thread is this class's own: it moves into the networks of sandboxes.
+/// 150 microseconds; sandboxes are looked at only when those have grown. The thread is this class's own: it visits the networks of sandboxes.
 /// </remarks>
 internal sealed partial class UncountedWatch : IDisposable
 {
@@ -67,6 +67,11 @@ internal sealed partial class UncountedWatch : IDisposable
             catch (Exception failed) when (failed is IOException or UnauthorizedAccessException)
             {
                 // Such as that no descriptor is free. The next look is soon.
+            }
+            catch (Exception failed)
+            {
+                // Sandboxes are without this bound as long as it goes on; without the server nobody has anything.
+                LogErrorFailed(failed);
             }
         }
     }
@@ -138,4 +143,7 @@ internal sealed partial class UncountedWatch : IDisposable
 
     [LoggerMessage(EventId = 5025, Level = LogLevel.Warning, Message = "Sandbox {Label} is ended, since the kernel holds {Held} {What} for it")]
     private partial void LogWarningEnded(string label, long held, string what);
+
+    [LoggerMessage(EventId = 5026, Level = LogLevel.Error, Message = "What the kernel holds for sandboxes could not be looked at; the next look is soon")]
+    private partial void LogErrorFailed(Exception exception);
 }

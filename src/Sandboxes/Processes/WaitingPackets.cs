@@ -29,6 +29,8 @@ internal static class WaitingPackets
 
     private const int HeaderSize = 16;
 
+    private static readonly SafeFileHandle Home = File.OpenHandle("/proc/self/ns/net");
+
     // The memory of so many sockets is counted, and above an action's limit.
     private const int MostSockets = 65_536;
     private const int BufferSize = 64 * 1024;
@@ -36,7 +38,7 @@ internal static class WaitingPackets
     // Bytes that wait in a connection before a process has accepted it, at most (tcp_rmem of a sandbox's network). They are charged to nobody.
     private const long MostUnaccepted = 32 * 1024;
 
-    /// <summary>Counts them in the namespace of a process. The calling thread moves into that namespace and stays there.</summary>
+    /// <summary>Counts them in the namespace of a process. The calling thread moves into that namespace, and back: a namespace lives as long as a thread is in it.</summary>
     /// <param name="pid">The process, which may be gone.</param>
     /// <param name="own">The address in that namespace from which packets leave; 0 when none leave.</param>
     /// <param name="charged">Bytes in sockets that are charged to the sandbox. Those that the listed sockets do not have are in sockets that no table lists, such as a connection that both sides have closed before all was read.</param>
@@ -51,7 +53,19 @@ internal static class WaitingPackets
             }
 
             using var network = File.OpenHandle($"/proc/{pid}/ns/net");
-            return Libc.SetNamespace(network, Libc.NewNetworkNamespace) == 0 ? CountHere(own, charged) : null;
+            if (Libc.SetNamespace(network, Libc.NewNetworkNamespace) != 0)
+            {
+                return null;
+            }
+
+            try
+            {
+                return CountHere(own, charged);
+            }
+            finally
+            {
+                _ = Libc.SetNamespace(Home, Libc.NewNetworkNamespace);
+            }
         }
         catch (Exception gone) when (gone is IOException or UnauthorizedAccessException)
         {
