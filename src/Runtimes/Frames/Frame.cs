@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Names;
 
 namespace Frusta.Runtimes.Frames;
@@ -21,13 +22,13 @@ internal enum FrameType : byte
 /// <param name="Length">Bytes of the payload.</param>
 /// <param name="Version">Version of the format.</param>
 /// <param name="Type">What the payload is.</param>
-/// <param name="Flags">Of a result: 1 for what an HTTP runtime would answer with another status than 200.</param>
+/// <param name="Flags">Of a result: 1 for what an HTTP runtime would answer with another status than 200. The byte behind it, which is 0, is read with it.</param>
 /// <param name="Id">The activation.</param>
-internal readonly record struct FrameHeader(uint Length, byte Version, FrameType Type, byte Flags, ActivationId Id)
+internal readonly record struct FrameHeader(uint Length, byte Version, FrameType Type, ushort Flags, ActivationId Id)
 {
     public const int Size = 24;
     public const byte CurrentVersion = 1;
-    public const byte NotOk = 1;
+    public const ushort NotOk = 1;
 
     /// <summary>Bytes before the text of a truncated result.</summary>
     public const int TruncatedPrefix = 8;
@@ -36,7 +37,7 @@ internal readonly record struct FrameHeader(uint Length, byte Version, FrameType
         BinaryPrimitives.ReadUInt32LittleEndian(bytes),
         bytes[4],
         (FrameType)bytes[5],
-        bytes[6],
+        BinaryPrimitives.ReadUInt16LittleEndian(bytes[6..]),
         ActivationId.FromBytes(bytes[8..]));
 
     public static void Write(Span<byte> destination, FrameType type, ActivationId id, int length)
@@ -47,5 +48,24 @@ internal readonly record struct FrameHeader(uint Length, byte Version, FrameType
         destination[6] = 0;
         destination[7] = 0;
         id.WriteBytes(destination[8..]);
+    }
+}
+
+/// <summary>A frame that a runner of ours may send, whole.</summary>
+/// <param name="Header">Its header.</param>
+/// <param name="Payload">As many bytes as the header says. The receiver disposes it.</param>
+internal readonly record struct Frame(FrameHeader Header, PooledBuffer Payload)
+{
+    /// <summary>What a result says, or a truncated one. The payload goes over into the answer.</summary>
+    public RuntimeAnswer ToAnswer() => Header.Type == FrameType.Truncated
+        ? TooLarge()
+        : new RuntimeAnswer(RuntimeAnswerKind.Answered, (Header.Flags & FrameHeader.NotOk) == 0, Payload, Payload.Length);
+
+    private RuntimeAnswer TooLarge()
+    {
+        var announced = BinaryPrimitives.ReadInt64LittleEndian(Payload.Span);
+        var beginning = PooledBuffer.Copy(Payload.Span[FrameHeader.TruncatedPrefix..]);
+        Payload.Dispose();
+        return new RuntimeAnswer(RuntimeAnswerKind.TooLarge, Ok: true, beginning, Math.Max(announced, beginning.Length));
     }
 }

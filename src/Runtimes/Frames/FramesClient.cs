@@ -1,8 +1,6 @@
 using System.Buffers;
-using System.Buffers.Binary;
 using System.Text;
 using System.Threading.Tasks.Sources;
-using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Names;
 using Frusta.Sandboxes;
 using Frusta.Sockets;
@@ -19,18 +17,13 @@ namespace Frusta.Runtimes.Frames;
 /// </remarks>
 public sealed class FramesClient : ReadyPipes, IRuntimeClient, IValueTaskSource<RuntimeAnswer>
 {
-    private const int ReceiveBytes = 8 * 1024;
     private const int CopiedSendBytes = 64 * 1024;
-    private const int HelloBytes = 1024;
 
     // A runner that writes as fast as this reads keeps the loop for some 50 us before all others have their turn.
     private const int BytesATurn = 256 * 1024;
 
     // What is done with a result takes the longer the longer it is: it is looked through, written to the record, and sent.
     private const int LongResultBytes = 64 * 1024;
-
-    // Memory is taken as bytes come: a header costs a runner nothing.
-    private const int BytesAhead = 128 * 1024;
 
     private const int Idle = 0;
     private const int InFlight = 1;
@@ -41,8 +34,7 @@ public sealed class FramesClient : ReadyPipes, IRuntimeClient, IValueTaskSource<
     private const int AnswerWaits = 2;
 
     private readonly RuntimeFamily _family;
-    private readonly int _maxResultBytes;
-    private readonly byte[] _received = GC.AllocateUninitializedArray<byte>(ReceiveBytes);
+    private readonly FrameReader _reader;
     private ManualResetValueTaskSourceCore<RuntimeAnswer> _answer;
     private CancellationTokenRegistration _cancellation;
     private CancellationToken _cancelledBy;
@@ -54,10 +46,6 @@ public sealed class FramesClient : ReadyPipes, IRuntimeClient, IValueTaskSource<
     private TaskCompletionSource? _room;
 
     // Of the receiving thread alone.
-    private bool _greeted;
-    private int _have;
-    private FrameHeader _header;
-    private PooledBuffer? _body;
     private RuntimeAnswer _owed;
     private bool _owes;
 
@@ -70,7 +58,7 @@ public sealed class FramesClient : ReadyPipes, IRuntimeClient, IValueTaskSource<
         : base(channel.Answers, channel.Requests, loops)
     {
         _family = family;
-        _maxResultBytes = maxResultBytes;
+        _reader = new FrameReader(maxResultBytes);
     }
 
     /// <summary>What the runner said in its hello, such as <c>{"family":"nodejs","version":"20.1.0"}</c>; empty before.</summary>
@@ -266,7 +254,7 @@ public sealed class FramesClient : ReadyPipes, IRuntimeClient, IValueTaskSource<
         do
         {
             int count;
-            while ((count = Receive(_body is null ? _received.AsSpan(_have) : Rest(_body, left))) != WouldBlock)
+            while ((count = Receive(_reader.Room(left))) != WouldBlock)
             {
                 left -= count;
                 var open = TryTake(count);
@@ -297,8 +285,7 @@ public sealed class FramesClient : ReadyPipes, IRuntimeClient, IValueTaskSource<
         base.Dispose(disposing);
         if (disposing && TryTakeBack())
         {
-            _body?.Dispose(); // nobody receives, and nobody will
-            _body = null;
+            _reader.Dispose(); // nobody receives, and nobody will
         }
     }
 
@@ -310,78 +297,29 @@ public sealed class FramesClient : ReadyPipes, IRuntimeClient, IValueTaskSource<
             return Stop(RuntimeAnswerKind.Closed);
         }
 
-        if (_body is not null)
+        _reader.Advance(count);
+        FrameProgress progress;
+        while ((progress = _reader.Next(Awaited(), out var frame)) == FrameProgress.HasFrame)
         {
-            _body.Advance(count);
-            if (_body.Length == _header.Length)
-            {
-                var body = _body;
-                (_body, _have) = (null, 0);
-                Take(_header, body);
-            }
-
-            return true;
+            Take(frame);
         }
 
-        _have += count;
-        while (_have >= FrameHeader.Size)
-        {
-            _header = FrameHeader.Read(_received);
-            if (!IsExpected(_header))
-            {
-                return Stop(RuntimeAnswerKind.Violated);
-            }
-
-            var size = FrameHeader.Size + (int)_header.Length;
-            if (_have < size)
-            {
-                if (size > ReceiveBytes)
-                {
-                    _body = PooledBuffer.Rent(Math.Min((int)_header.Length, BytesAhead));
-                    _body.Write(_received.AsSpan(FrameHeader.Size, _have - FrameHeader.Size));
-                }
-
-                return true;
-            }
-
-            Take(_header, PooledBuffer.Copy(_received.AsSpan(FrameHeader.Size, (int)_header.Length)));
-            _received.AsSpan(size, _have - size).CopyTo(_received);
-            _have -= size;
-        }
-
-        return true;
+        return progress == FrameProgress.NeedsBytes || Stop(RuntimeAnswerKind.Violated);
     }
 
-    private Span<byte> Rest(PooledBuffer body, int most)
-    {
-        var wanted = Math.Min(Math.Min((int)_header.Length - body.Length, BytesAhead), most);
-        return body.GetSpan(wanted)[..wanted];
-    }
+    /// <summary>The request that waits for its answer, so that the runner may give one.</summary>
+    private ActivationId? Awaited() => Volatile.Read(ref _send) != AnswerWaits && Volatile.Read(ref _state) == InFlight ? _id : null;
 
-    /// <summary>Whether a runner of ours may send this now. It is asked before the payload is received, so that nothing large is kept for one that may not.</summary>
-    private bool IsExpected(FrameHeader header) => header.Version == FrameHeader.CurrentVersion && header.Type switch
+    private void Take(in Frame frame)
     {
-        FrameType.Hello => !_greeted && header.Length <= HelloBytes,
-        FrameType.Result => IsAwaited(header) && header.Length <= _maxResultBytes,
-        FrameType.Truncated => IsAwaited(header)
-            && header.Length is > FrameHeader.TruncatedPrefix && header.Length <= FrameHeader.TruncatedPrefix + _maxResultBytes,
-        _ => false,
-    };
-
-    private bool IsAwaited(FrameHeader header) =>
-        _greeted && Volatile.Read(ref _send) != AnswerWaits && header.Flags <= FrameHeader.NotOk && Volatile.Read(ref _state) == InFlight && header.Id == _id;
-
-    private void Take(FrameHeader header, PooledBuffer payload)
-    {
-        if (header.Type == FrameType.Hello)
+        if (frame.Header.Type == FrameType.Hello)
         {
-            Hello = Encoding.UTF8.GetString(payload.Span);
-            _greeted = true;
-            payload.Dispose();
+            Hello = Encoding.UTF8.GetString(frame.Payload.Span);
+            frame.Payload.Dispose();
             return;
         }
 
-        var answer = header.Type == FrameType.Truncated ? TooLarge(payload) : Answered(header, payload);
+        var answer = frame.ToAnswer();
         if (Volatile.Read(ref _send) == Sending)
         {
             _early = answer;
@@ -403,24 +341,9 @@ public sealed class FramesClient : ReadyPipes, IRuntimeClient, IValueTaskSource<
         }
     }
 
-    private static RuntimeAnswer Answered(FrameHeader header, PooledBuffer payload)
-    {
-        var length = payload.Length;
-        return new RuntimeAnswer(RuntimeAnswerKind.Answered, (header.Flags & FrameHeader.NotOk) == 0, payload, length);
-    }
-
-    private static RuntimeAnswer TooLarge(PooledBuffer payload)
-    {
-        var announced = BinaryPrimitives.ReadInt64LittleEndian(payload.Span);
-        var beginning = PooledBuffer.Copy(payload.Span[FrameHeader.TruncatedPrefix..]);
-        payload.Dispose();
-        return new RuntimeAnswer(RuntimeAnswerKind.TooLarge, Ok: true, beginning, Math.Max(announced, beginning.Length));
-    }
-
     private bool Stop(RuntimeAnswerKind kind)
     {
-        _body?.Dispose();
-        _body = null;
+        _reader.Dispose();
         Lose(kind);
         return false;
     }
