@@ -46,41 +46,26 @@ public sealed class ActionsApi(EntityWrites entities, EntityAnswers answers, Ent
             return malformed;
         }
 
-        IReadOnlyList<KeyValue> packageParameters = [];
-        string? binding = null;
-        var place = name;
+        FollowedPackage? followed = null;
         if (name.Package is not null)
         {
-            var (package, missing) = await entities.RequireAsync<PackageDocument>(name.Path, call.Aborted);
-            if (missing is { } answer)
+            followed = await entities.FollowAsync(name.Path, call.Aborted);
+            if (EntityWrites.RefusalOf(followed.Value.End) is { } lost)
             {
-                return answer;
-            }
-
-            packageParameters = package!.Parameters;
-            if (package.Binding is { } target)
-            {
-                var (provider, gone) = await entities.RequireAsync<PackageDocument>(target.DocumentId, call.Aborted);
-                if (gone is { } goneAnswer)
-                {
-                    return goneAnswer;
-                }
-
-                packageParameters = EntityWrites.Merge(provider!.Parameters, package.Parameters);
-                place = new FullyQualifiedName(target.Namespace, target.Name, name.Name);
-                binding = name.Path;
+                return lost;
             }
         }
 
+        var place = followed?.PlaceOf(name.Name) ?? name;
         var (action, refusal) = await entities.RequireAsync<ActionDocument>(place.DocumentId, call.Aborted);
         if (refusal is { } refused)
         {
             return refused;
         }
 
-        var parameters = EntityWrites.Merge(packageParameters, action!.Parameters);
+        var parameters = EntityWrites.Merge(followed?.Parameters ?? [], action!.Parameters);
         var code = withCode ? await answers.CodeOfAsync(call, action) : default;
-        return EntityJson.Action(action, code, parameters, withCode ? null : binding);
+        return EntityJson.Action(action, code, parameters, binding: withCode || followed is not { Provider: not null } ? null : name.Path);
     }
 
     public async ValueTask<ApiAnswer> DeleteAsync(ApiCall call, FullyQualifiedName name)

@@ -74,6 +74,7 @@ internal sealed class CheckSequence(EntityWrites entities)
         return null;
     }
 
+    /// <summary>Where a component lies. A package that is missing is named as such only where the client named it.</summary>
     private async ValueTask<(string? Place, ApiAnswer? Refusal)> ResolveAsync(FullyQualifiedName name, bool isDirect, CancellationToken cancellationToken)
     {
         if (name.Package is null)
@@ -81,13 +82,14 @@ internal sealed class CheckSequence(EntityWrites entities)
             return (name.DocumentId, null);
         }
 
-        var (package, refusal) = await entities.FindAsync<PackageDocument>(name.Path, cancellationToken);
-        if (package is null)
+        var followed = await entities.FollowAsync(name.Path, cancellationToken);
+        return followed switch
         {
-            return (null, refusal ?? (isDirect ? ApiAnswer.Error(404) : ApiAnswer.Error(400, EntityTexts.ComponentMissing)));
-        }
-
-        return (package.Binding is { } target ? $"{target.DocumentId}/{name.Name}" : name.DocumentId, null);
+            { End: ResolveOutcome.Found } => (followed.PlaceOf(name.Name).DocumentId, null),
+            { Outcome: ResolveOutcome.NotFound } when isDirect => (null, ApiAnswer.Error(404)),
+            { Outcome: ResolveOutcome.OtherCollection } or { End: ResolveOutcome.Corrupt } => (null, EntityWrites.RefusalOf(followed.End)!),
+            _ => (null, ApiAnswer.Error(400, EntityTexts.ComponentMissing)),
+        };
     }
 
     private sealed class Walk(string sequence)

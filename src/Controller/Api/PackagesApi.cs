@@ -28,28 +28,15 @@ public sealed class PackagesApi(EntityWrites entities, EntityAnswers answers, En
             return forbidden;
         }
 
-        var (package, refusal) = await entities.RequireAsync<PackageDocument>(name.DocumentId, call.Aborted);
-        if (refusal is { } refused)
+        var followed = await entities.FollowAsync(name.DocumentId, call.Aborted);
+        if (followed is { Outcome: ResolveOutcome.Found, ProviderOutcome: ResolveOutcome.NotFound })
         {
-            return refused;
+            return ApiAnswer.Error(404, EntityTexts.NamedMissing(name.DocumentId));
         }
 
-        var provider = package!;
-        if (package!.Binding is { } target)
-        {
-            var (found, missing) = await entities.FindAsync<PackageDocument>(target.DocumentId, call.Aborted);
-            if (found is null)
-            {
-                return missing ?? ApiAnswer.Error(404, EntityTexts.NamedMissing(name.DocumentId));
-            }
-
-            provider = found;
-        }
-
-        var parameters = ReferenceEquals(provider, package)
-            ? package.Parameters
-            : EntityWrites.Merge(provider.Parameters, package.Parameters);
-        return await answers.PackageAsync(call, package, parameters, provider.Name);
+        return EntityWrites.RefusalOf(followed.End) is { } refused
+            ? refused
+            : await answers.PackageAsync(call, followed.Package!, followed.Parameters, (followed.Provider ?? followed.Package!).Name);
     }
 
     public async ValueTask<ApiAnswer> PutAsync(ApiCall call, FullyQualifiedName name)
@@ -193,7 +180,7 @@ public sealed class PackagesApi(EntityWrites entities, EntityAnswers answers, En
             : EntityJson.Package(package, package.Parameters);
     }
 
-    private async ValueTask<(PackageDocument? Target, ApiAnswer? Refusal)> FindTargetAsync(ApiCall call, FullyQualifiedName target)
+    private async ValueTask<(PackageDocument? Target, Refusal? Refusal)> FindTargetAsync(ApiCall call, FullyQualifiedName target)
     {
         if (!string.Equals(target.Namespace, call.Caller.NamespaceName, StringComparison.Ordinal))
         {
@@ -203,19 +190,13 @@ public sealed class PackagesApi(EntityWrites entities, EntityAnswers answers, En
             }
         }
 
-        try
+        var (outcome, found) = await entities.ReadAsync(target.DocumentId, call.Aborted).OfKindAsync<PackageDocument>();
+        return outcome switch
         {
-            return await entities.Store.GetAsync(target.DocumentId, call.Aborted) switch
-            {
-                PackageDocument found => (found, null),
-                null => (null, ApiAnswer.Error(400, EntityTexts.BindsMissing)),
-                _ => (null, ApiAnswer.Error(409, EntityTexts.BindsOther)),
-            };
-        }
-        catch (CorruptEntityException)
-        {
-            return (null, ApiAnswer.Error(500, ApiTexts.Corrupt));
-        }
+            ResolveOutcome.NotFound => (null, new Refusal(400, EntityTexts.BindsMissing)),
+            ResolveOutcome.OtherCollection => (null, new Refusal(409, EntityTexts.BindsOther)),
+            _ => (found, EntityWrites.RefusalOf(outcome)),
+        };
     }
 
     /// <summary>A plain package goes when it has no actions, or with <paramref name="force"/> together with them.</summary>

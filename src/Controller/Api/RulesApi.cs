@@ -33,12 +33,17 @@ public sealed class RulesApi(EntityWrites entities, EntityAnswers answers, Entit
                 return refused;
             }
 
-            // A rule that was moved between the two reads is looked at again: the trigger that was read is not its trigger any more.
-            var active = (await LinkOfAsync(rule!, call.Aborted))?.Active ?? false;
-            var (again, _) = await entities.FindAsync<RuleDocument>(name.DocumentId, call.Aborted);
-            if (string.Equals(again?.Revision, rule!.Revision, StringComparison.Ordinal))
+            var (trigger, corrupt) = await FindTriggerAsync(rule!.Trigger, call.Aborted);
+            if (corrupt is not null)
             {
-                return EntityJson.Rule(rule, active);
+                return corrupt;
+            }
+
+            // A rule that was moved between the two reads is looked at again: the trigger that was read is not its trigger any more.
+            var (again, _) = await entities.FindAsync<RuleDocument>(name.DocumentId, call.Aborted);
+            if (string.Equals(again?.Revision, rule.Revision, StringComparison.Ordinal))
+            {
+                return EntityJson.Rule(rule, LinkIn(trigger, name)?.Active ?? false);
             }
         }
     }
@@ -193,7 +198,14 @@ public sealed class RulesApi(EntityWrites entities, EntityAnswers answers, Entit
             return missing;
         }
 
-        var active = old is null || ((await LinkOfAsync(old, cancellationToken))?.Active ?? false);
+        var (trigger, corrupt) = await FindTriggerAsync(triggerName, cancellationToken);
+        var (left, leftCorrupt) = old is null || old.Trigger == triggerName ? (trigger, corrupt) : await FindTriggerAsync(old.Trigger, cancellationToken);
+        if ((corrupt ?? leftCorrupt) is { } unreadable)
+        {
+            return unreadable;
+        }
+
+        var active = old is null || (LinkIn(left, name)?.Active ?? false);
         var rule = new RuleDocument
         {
             Name = name,
@@ -206,11 +218,11 @@ public sealed class RulesApi(EntityWrites entities, EntityAnswers answers, Entit
             Revision = old?.Revision ?? "",
         };
 
-        List<EntityChange> changes = [.. await RelinkAsync(triggerName, name, new RuleLink(action, active), cancellationToken), EntityChange.Put(rule)];
+        List<EntityChange> changes = [.. await RelinkAsync(trigger, name, new RuleLink(action, active), cancellationToken), EntityChange.Put(rule)];
         var deciding = changes.Count - 1;
         if (old is not null && old.Trigger != triggerName)
         {
-            changes.AddRange(await RelinkAsync(old.Trigger, name, link: null, cancellationToken));
+            changes.AddRange(await RelinkAsync(left, name, link: null, cancellationToken));
         }
 
         return new Change<ApiAnswer>(new EntityUnit(changes, deciding), () => EntityJson.Rule(rule, active));
@@ -219,10 +231,16 @@ public sealed class RulesApi(EntityWrites entities, EntityAnswers answers, Entit
     private async ValueTask<Change<ApiAnswer>> DeleteAsync(FullyQualifiedName name, CancellationToken cancellationToken)
     {
         var (rule, refusal) = await entities.RequireAsync<RuleDocument>(name.DocumentId, cancellationToken);
-        return refusal is { } refused
-            ? refused
+        if (refusal is { } refused)
+        {
+            return refused;
+        }
+
+        var (trigger, corrupt) = await FindTriggerAsync(rule!.Trigger, cancellationToken);
+        return corrupt is { } unreadable
+            ? unreadable
             : new Change<ApiAnswer>(
-                new EntityUnit([EntityChange.Delete(rule!), .. await RelinkAsync(rule!.Trigger, name, link: null, cancellationToken)]),
+                new EntityUnit([EntityChange.Delete(rule), .. await RelinkAsync(trigger, name, link: null, cancellationToken)]),
                 () => EntityJson.Rule(rule, active: false));
     }
 
@@ -235,64 +253,71 @@ public sealed class RulesApi(EntityWrites entities, EntityAnswers answers, Entit
             return answer;
         }
 
-        var (trigger, _) = await entities.FindAsync<TriggerDocument>(rule!.Trigger.DocumentId, cancellationToken);
+        var (trigger, corrupt) = await FindTriggerAsync(rule!.Trigger, cancellationToken);
+        if (corrupt is { } unreadable)
+        {
+            return unreadable;
+        }
+
         if (trigger is null)
         {
             return active ? ApiAnswer.Error(404, EntityTexts.RuleWithoutTrigger) : ApiAnswer.Text(Ok);
         }
 
-        var link = trigger.Rules?.GetValueOrDefault(name.DocumentId);
+        var link = LinkIn(trigger, name);
         return link?.Active == active || (link is null && !active)
             ? ApiAnswer.Text(Ok)
-            : new Change<ApiAnswer>(new EntityUnit(await RelinkAsync(rule.Trigger, name, new RuleLink(rule.Action, active), cancellationToken)), () => ApiAnswer.Text(Ok));
+            : new Change<ApiAnswer>(new EntityUnit(await RelinkAsync(trigger, name, new RuleLink(rule.Action, active), cancellationToken)), () => ApiAnswer.Text(Ok));
     }
 
+    /// <summary>400 unless trigger and action of a rule are there, the action also through a binding.</summary>
     private async ValueTask<ApiAnswer?> CheckExistenceAsync(FullyQualifiedName trigger, FullyQualifiedName action, CancellationToken cancellationToken)
     {
-        return await LookAsync<TriggerDocument>("trigger", trigger, trigger.DocumentId, cancellationToken)
-            ?? await LookAsync<ActionDocument>("action", action, await ResolveAsync(action, cancellationToken), cancellationToken);
+        var (triggerOutcome, _) = await entities.ReadAsync(trigger.DocumentId, cancellationToken).OfKindAsync<TriggerDocument>();
+        return Check("trigger", trigger, triggerOutcome) ?? Check("action", action, await LookAsync(action, cancellationToken));
     }
 
-    private async ValueTask<ApiAnswer?> LookAsync<T>(string what, FullyQualifiedName name, string id, CancellationToken cancellationToken)
-        where T : EntityDocument
+    private static ApiAnswer? Check(string what, FullyQualifiedName name, ResolveOutcome outcome) => outcome switch
     {
-        try
-        {
-            return await entities.Store.GetAsync(id, cancellationToken) is T
-                ? null
-                : ApiAnswer.Error(400, EntityTexts.ReferenceMissing(what, name.DocumentId));
-        }
-        catch (CorruptEntityException)
-        {
-            return ApiAnswer.Error(400, ApiTexts.Corrupt);
-        }
-    }
+        ResolveOutcome.Found => null,
+        ResolveOutcome.Corrupt => ApiAnswer.Error(400, ApiTexts.Corrupt),
+        _ => ApiAnswer.Error(400, EntityTexts.ReferenceMissing(what, name.DocumentId)),
+    };
 
-    /// <summary>The document of an action, also when it is named through a binding.</summary>
-    private async ValueTask<string> ResolveAsync(FullyQualifiedName action, CancellationToken cancellationToken)
+    /// <summary>What is found under the name of an action, also when it is named through a binding.</summary>
+    private async ValueTask<ResolveOutcome> LookAsync(FullyQualifiedName action, CancellationToken cancellationToken)
     {
-        if (action.Package is null)
+        var place = action;
+        if (action.Package is not null)
         {
-            return action.DocumentId;
+            var followed = await entities.FollowAsync(action.Path, cancellationToken);
+            if (followed.End != ResolveOutcome.Found)
+            {
+                return followed.End;
+            }
+
+            place = followed.PlaceOf(action.Name);
         }
 
-        var (package, _) = await entities.FindAsync<PackageDocument>(action.Path, cancellationToken);
-        return package?.Binding is { } target ? $"{target.DocumentId}/{action.Name}" : action.DocumentId;
+        var (outcome, _) = await entities.ReadAsync(place.DocumentId, cancellationToken).OfKindAsync<ActionDocument>();
+        return outcome;
     }
 
-    private async ValueTask<RuleLink?> LinkOfAsync(RuleDocument rule, CancellationToken cancellationToken)
+    /// <summary>A trigger that a rule names; null where it is gone or the name is another entity's now, and the 500 where it cannot be read.</summary>
+    private async ValueTask<(TriggerDocument? Trigger, Refusal? Corrupt)> FindTriggerAsync(FullyQualifiedName name, CancellationToken cancellationToken)
     {
-        var (trigger, _) = await entities.FindAsync<TriggerDocument>(rule.Trigger.DocumentId, cancellationToken);
-        return trigger?.Rules?.GetValueOrDefault(rule.Name.DocumentId);
+        var (outcome, trigger) = await entities.ReadAsync(name.DocumentId, cancellationToken).OfKindAsync<TriggerDocument>();
+        return (trigger, outcome == ResolveOutcome.Corrupt ? EntityWrites.RefusalOf(outcome) : null);
     }
+
+    private static RuleLink? LinkIn(TriggerDocument? trigger, FullyQualifiedName rule) => trigger?.Rules?.GetValueOrDefault(rule.DocumentId);
 
     /// <summary>
     /// Sets or takes away a rule's link in a trigger, whose version and time stay, and with it all links that do not count. Nothing where the trigger is
     /// gone or need not change.
     /// </summary>
-    private async ValueTask<EntityChange[]> RelinkAsync(FullyQualifiedName triggerName, FullyQualifiedName rule, RuleLink? link, CancellationToken cancellationToken)
+    private async ValueTask<EntityChange[]> RelinkAsync(TriggerDocument? trigger, FullyQualifiedName rule, RuleLink? link, CancellationToken cancellationToken)
     {
-        var (trigger, _) = await entities.FindAsync<TriggerDocument>(triggerName.DocumentId, cancellationToken);
         if (trigger is null)
         {
             return [];

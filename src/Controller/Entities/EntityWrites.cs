@@ -35,36 +35,45 @@ public sealed class EntityWrites(IEntityStore store, LimitsOptions limits, TimeP
         }
     }
 
-    /// <summary>Finds an entity of one kind. One that is too large for an event loop takes its request to the threads for such things.</summary>
-    /// <returns>The document; or null with null when there is none; or null with what is wrong.</returns>
+    /// <summary>Reads an entity. One that is too large for an event loop takes its request to the threads for such things.</summary>
+    /// <exception cref="CorruptEntityException">The document cannot be read as any entity.</exception>
     /// <exception cref="StoreOverloadedException">Too many requests have something large before them. Nobody is to take the document for one that is gone.</exception>
+    internal async ValueTask<EntityDocument?> ReadAsync(string documentId, CancellationToken cancellationToken)
+    {
+        var document = await store.GetAsync(documentId, cancellationToken);
+        return document is null || await JsonTurn.EnterForAsync(document.SizeBytes)
+            ? document
+            : throw new StoreOverloadedException($"Too many requests have something as large as '{documentId}' before them.");
+    }
+
+    /// <summary>Finds an entity of one kind, as <see cref="ReadAsync"/> reads it.</summary>
+    /// <returns>The document; or null with null when there is none; or null with what is wrong.</returns>
     internal async ValueTask<(T? Document, Refusal? Refusal)> FindAsync<T>(string documentId, CancellationToken cancellationToken)
         where T : EntityDocument
     {
-        try
-        {
-            return await store.GetAsync(documentId, cancellationToken) switch
-            {
-                null => (null, null),
-                T document => await JsonTurn.EnterForAsync(document.SizeBytes)
-                    ? (document, null)
-                    : throw new StoreOverloadedException($"Too many requests have something as large as '{documentId}' before them."),
-                _ => (null, new Refusal(409, ApiTexts.OtherCollection)),
-            };
-        }
-        catch (CorruptEntityException)
-        {
-            return (null, new Refusal(500, ApiTexts.Corrupt));
-        }
+        var (outcome, document) = await ReadAsync(documentId, cancellationToken).OfKindAsync<T>();
+        return (document, outcome == ResolveOutcome.NotFound ? null : RefusalOf(outcome));
     }
 
     /// <summary>As <see cref="FindAsync"/>, and what is missing is 404.</summary>
     internal async ValueTask<(T? Document, Refusal? Refusal)> RequireAsync<T>(string documentId, CancellationToken cancellationToken)
         where T : EntityDocument
     {
-        var (document, refusal) = await FindAsync<T>(documentId, cancellationToken);
-        return document is null && refusal is null ? (null, new Refusal(404)) : (document, refusal);
+        var (outcome, document) = await ReadAsync(documentId, cancellationToken).OfKindAsync<T>();
+        return (document, RefusalOf(outcome));
     }
+
+    /// <summary>Finds a package, and the package that it is bound to.</summary>
+    internal ValueTask<FollowedPackage> FollowAsync(string packageId, CancellationToken cancellationToken) => FollowPackage.FollowAsync(ReadAsync, packageId, cancellationToken);
+
+    /// <summary>How a request for an entity is refused that was not found; null for one that was.</summary>
+    internal static Refusal? RefusalOf(ResolveOutcome outcome) => outcome switch
+    {
+        ResolveOutcome.Found => null,
+        ResolveOutcome.NotFound => new Refusal(404),
+        ResolveOutcome.OtherCollection => new Refusal(409, ApiTexts.OtherCollection),
+        _ => new Refusal(500, ApiTexts.Corrupt),
+    };
 
     /// <summary>The document that a PUT replaces, or the 409 that says that it may not.</summary>
     internal async ValueTask<(T? Document, Refusal? Refusal)> FindForPutAsync<T>(

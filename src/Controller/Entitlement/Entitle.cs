@@ -1,5 +1,6 @@
 using Frusta.Contracts.Entities;
 using Frusta.Contracts.Names;
+using Frusta.Controller.Entities;
 using Frusta.Controller.Refusals;
 using Frusta.Store.Entities;
 
@@ -116,37 +117,34 @@ public sealed class Entitle(IEntityStore store)
         };
     }
 
+    /// <summary>Goes through bindings, with the caller's right asked for at each package before the next one is read.</summary>
     private async ValueTask<Sight> LookAsync(Identity caller, string namespaceName, string id, int depth, CancellationToken cancellationToken)
     {
         var own = IsOwn(caller, namespaceName);
-        EntityDocument? document;
-        try
+        var (outcome, package) = await store.GetAsync(id, cancellationToken).OfKindAsync<PackageDocument>();
+        if (package is null)
         {
-            document = await store.GetAsync(id, cancellationToken);
-        }
-        catch (CorruptEntityException)
-        {
-            return own ? Sight.Corrupt : Sight.Refused;
+            return !own ? Sight.Refused : outcome switch
+            {
+                ResolveOutcome.NotFound => Sight.Missing,
+                ResolveOutcome.OtherCollection => Sight.OtherCollection,
+                _ => Sight.Corrupt,
+            };
         }
 
-        switch (document)
+        if (package.Binding is not { } target)
         {
-            case null:
-                return own ? Sight.Missing : Sight.Refused;
-            case PackageDocument { Binding: null } plain:
-                return own || plain.Publish ? Sight.Allowed : Sight.Refused;
-            case PackageDocument { Binding: { } target }:
-                if (!own || depth == 0)
-                {
-                    return Sight.Refused;
-                }
-
-                return string.Equals(target.DocumentId, id, StringComparison.Ordinal)
-                    ? Sight.Circular
-                    : await LookAsync(caller, target.Namespace, target.DocumentId, depth - 1, cancellationToken);
-            default:
-                return own ? Sight.OtherCollection : Sight.Refused;
+            return own || package.Publish ? Sight.Allowed : Sight.Refused;
         }
+
+        if (!own || depth == 0)
+        {
+            return Sight.Refused;
+        }
+
+        return string.Equals(target.DocumentId, id, StringComparison.Ordinal)
+            ? Sight.Circular
+            : await LookAsync(caller, target.Namespace, target.DocumentId, depth - 1, cancellationToken);
     }
 
     private static bool IsOwn(Identity caller, string namespaceName) =>

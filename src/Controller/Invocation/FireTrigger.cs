@@ -8,6 +8,7 @@ using Frusta.Contracts.Limits;
 using Frusta.Contracts.Messages;
 using Frusta.Contracts.Names;
 using Frusta.Contracts.Parameters;
+using Frusta.Controller.Entities;
 using Frusta.Controller.Entitlement;
 using Frusta.Controller.Refusals;
 using Frusta.Store.Entities;

@@ -6,6 +6,7 @@ using Frusta.Contracts.Json;
 using Frusta.Contracts.Messages;
 using Frusta.Contracts.Names;
 using Frusta.Contracts.Parameters;
+using Frusta.Controller.Entities;
 using Frusta.Controller.Entitlement;
 using Frusta.Controller.Metrics;
 using Microsoft.Extensions.Logging;

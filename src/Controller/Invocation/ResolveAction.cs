@@ -1,28 +1,9 @@
 using System.Collections.Concurrent;
 using Frusta.Contracts.Entities;
 using Frusta.Contracts.Names;
-using Frusta.Store.Entities;
+using Frusta.Controller.Entities;
 
 namespace Frusta.Controller.Invocation;
-
-/// <summary>Reads a document of whatever kind by its id, from a cache where there is one; null when there is none.</summary>
-/// <exception cref="CorruptEntityException">The document cannot be read as any entity.</exception>
-public delegate ValueTask<EntityDocument?> ReadEntity(string documentId, CancellationToken cancellationToken);
-
-/// <summary>What was found under a name.</summary>
-public enum ResolveOutcome : byte
-{
-    Found,
-
-    /// <summary>404.</summary>
-    NotFound,
-
-    /// <summary>409: something of another kind has this name.</summary>
-    OtherCollection,
-
-    /// <summary>500.</summary>
-    Corrupt,
-}
 
 /// <summary>Follows a name to the action: package, binding, the bound package, the action.</summary>
 /// <remarks>
@@ -67,52 +48,21 @@ public sealed class ResolveAction(ReadEntity read, InvocationOptions options)
         CancellationToken cancellationToken,
         ValueTask<EntityDocument?>? reading = null)
     {
-        try
+        FollowedPackage followed = default;
+        var place = name;
+        if (name.Package is not null)
         {
-            PackageDocument? package = null, provider = null;
-            var place = name;
-            if (name.Package is not null)
+            followed = await read.FollowAsync(known?.PackageId ?? name.Path, cancellationToken);
+            if (followed.End != ResolveOutcome.Found)
             {
-                var packageId = known?.PackageId ?? $"{name.Namespace}/{name.Package}";
-                switch (await read(packageId, cancellationToken))
-                {
-                    case null:
-                        return (ResolveOutcome.NotFound, null);
-                    case PackageDocument found:
-                        package = found;
-                        break;
-                    default:
-                        return (ResolveOutcome.OtherCollection, null);
-                }
-
-                if (package.Binding is { } target)
-                {
-                    switch (await read(target.DocumentId, cancellationToken))
-                    {
-                        case null:
-                            return (ResolveOutcome.NotFound, null);
-                        case PackageDocument found:
-                            provider = found;
-                            place = new FullyQualifiedName(target.Namespace, target.Name, name.Name);
-                            break;
-                        default:
-                            return (ResolveOutcome.OtherCollection, null);
-                    }
-                }
+                return (followed.End, null);
             }
 
-            var document = reading is { } begun ? await begun : await read(place.DocumentId, cancellationToken);
-            return document switch
-            {
-                null => (ResolveOutcome.NotFound, null),
-                ActionDocument action => (ResolveOutcome.Found, await KeepAsync(name, package, provider, action, known)),
-                _ => (ResolveOutcome.OtherCollection, null),
-            };
+            place = followed.Provider is null ? name : followed.PlaceOf(name.Name);
         }
-        catch (CorruptEntityException)
-        {
-            return (ResolveOutcome.Corrupt, null);
-        }
+
+        var (outcome, action) = await (reading ?? read(place.DocumentId, cancellationToken)).OfKindAsync<ActionDocument>();
+        return (outcome, action is null ? null : await KeepAsync(name, followed.Package, followed.Provider, action, known));
     }
 
     private async ValueTask<ResolvedAction> KeepAsync(FullyQualifiedName name, PackageDocument? package, PackageDocument? provider, ActionDocument action, Known? known)

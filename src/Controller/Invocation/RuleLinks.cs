@@ -1,4 +1,5 @@
 using Frusta.Contracts.Entities;
+using Frusta.Controller.Entities;
 using Frusta.Store.Entities;
 
 namespace Frusta.Controller.Invocation;
@@ -17,7 +18,7 @@ internal static class RuleLinks
         Dictionary<string, RuleLink>? counting = null;
         foreach (var (id, link) in trigger.Rules ?? new Dictionary<string, RuleLink>(StringComparer.Ordinal))
         {
-            var rule = await FindAsync(id, read, cancellationToken);
+            var (_, rule) = await read(id, cancellationToken).OfKindAsync<RuleDocument>();
             if (rule is null || rule.Trigger != trigger.Name)
             {
                 counting ??= Copy(trigger.Rules);
@@ -52,18 +53,6 @@ internal static class RuleLinks
         }
 
         return trigger with { Rules = rules };
-    }
-
-    private static async ValueTask<RuleDocument?> FindAsync(string id, ReadEntity read, CancellationToken cancellationToken)
-    {
-        try
-        {
-            return await read(id, cancellationToken) as RuleDocument;
-        }
-        catch (CorruptEntityException)
-        {
-            return null;
-        }
     }
 
     private static Dictionary<string, RuleLink> Copy(IReadOnlyDictionary<string, RuleLink>? rules) =>

@@ -15,7 +15,12 @@ internal sealed class MemoryStore : IEntityStore
     /// <summary>Writes that are still done; the one after them meets the end of the process.</summary>
     public int WritesLeft { get; set; } = int.MaxValue;
 
-    public ValueTask<EntityDocument?> GetAsync(string documentId, CancellationToken cancellationToken) => new(_documents.GetValueOrDefault(documentId));
+    /// <summary>Ids of documents that cannot be read.</summary>
+    public HashSet<string> Corrupt { get; } = new(StringComparer.Ordinal);
+
+    public ValueTask<EntityDocument?> GetAsync(string documentId, CancellationToken cancellationToken) => Corrupt.Contains(documentId)
+        ? ValueTask.FromException<EntityDocument?>(new CorruptEntityException(documentId))
+        : new(_documents.GetValueOrDefault(documentId));
 
     public ValueTask<string?> PutAsync(EntityDocument document, ReadOnlyMemory<byte>? code, CancellationToken cancellationToken)
     {

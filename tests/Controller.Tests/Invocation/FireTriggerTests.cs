@@ -6,6 +6,7 @@ using Frusta.Contracts.Json;
 using Frusta.Contracts.Limits;
 using Frusta.Contracts.Names;
 using Frusta.Controller.Entitlement;
+using Frusta.Controller.Entities;
 using Frusta.Controller.Invocation;
 using Frusta.Controller.Refusals;
 using Microsoft.Extensions.Logging.Abstractions;
