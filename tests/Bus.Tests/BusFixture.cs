@@ -11,7 +11,7 @@ namespace Frusta.Bus.Tests;
 /// <summary>A bus over a real log in a folder, with records in memory that survive a simulated crash of the process.</summary>
 internal sealed class BusFixture : IDisposable
 {
-    private readonly string _folder = Directory.CreateTempSubdirectory("frusta-bus-").FullName;
+    private readonly TemporaryFolder _folder = new();
 
     internal BusFixture()
     {
@@ -31,7 +31,7 @@ internal sealed class BusFixture : IDisposable
 
     internal EmbeddedBus Bus { get; private set; } = null!;
 
-    internal string LogFolder => Path.Combine(_folder, "accepted");
+    internal string LogFolder => _folder.Sub("accepted");
 
     /// <summary>What a new process would do: the log as it is on disk, a new invoker, the same records.</summary>
     internal async Task<RecoverySummary> RestartAsync(Action? receiving = null)
@@ -76,7 +76,7 @@ internal sealed class BusFixture : IDisposable
     public void Dispose()
     {
         Log.Dispose();
-        Directory.Delete(_folder, recursive: true);
+        _folder.Dispose();
     }
 
     private void Start()

@@ -22,7 +22,7 @@ public sealed class AnswerTests : IDisposable
     [Fact]
     public async Task A_list_of_whole_records_takes_the_memory_of_a_few_of_them()
     {
-        var (records, most) = Tree.LongTestsToo ? (100, 200) : (12, 60);
+        var (records, most) = TestRun.LongTestsToo ? (100, 200) : (12, 60);
         await using var server = await ServerProcess.StartAsync(_folder.Sub("data"));
         await server.PutActionAsync(
             "loud",
@@ -45,7 +45,7 @@ public sealed class AnswerTests : IDisposable
     [Fact]
     public async Task A_list_takes_no_memory_for_what_it_does_not_show()
     {
-        var (triggers, most) = Tree.LongTestsToo ? (200, 150) : (30, 60);
+        var (triggers, most) = TestRun.LongTestsToo ? (200, 150) : (30, 60);
         await using var server = await ServerProcess.StartAsync(_folder.Sub("data"));
         for (var i = 0; i < triggers; i++)
         {
@@ -190,7 +190,7 @@ public sealed class AnswerTests : IDisposable
     [Fact]
     public async Task A_minute_after_a_load_the_memory_has_gone_back_to_the_host()
     {
-        Assert.SkipUnless(Tree.LongTestsToo, "It waits for a minute: ./test --all");
+        Assert.SkipUnless(TestRun.LongTestsToo, "It waits for a minute: ./test --all");
         await using var server = await ServerProcess.StartAsync(_folder.Sub("data"));
         var before = ResidentMiB(server);
         for (var i = 0; i < 6; i++)

@@ -230,13 +230,6 @@ public sealed class KillTests
 
         public int Next() => Interlocked.Increment(ref _next);
 
-        public async Task AwaitMoreThanAsync(int least)
-        {
-            using var giveUp = new CancellationTokenSource(TimeSpan.FromSeconds(60));
-            while (Least <= least)
-            {
-                await Task.Delay(TimeSpan.FromMilliseconds(5), TimeProvider.System, giveUp.Token);
-            }
-        }
+        public Task AwaitMoreThanAsync(int least) => Eventually.TrueAsync(() => Least > least);
     }
 }

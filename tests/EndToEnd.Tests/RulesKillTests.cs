@@ -30,7 +30,7 @@ public sealed class RulesKillTests
         TestContext.Current.TestOutputHelper?.WriteLine($"seed {seed}");
         var random = new Random(seed);
         var history = new History();
-        for (var round = 0; round < (Tree.LongTestsToo ? 40 : 8); round++)
+        for (var round = 0; round < (TestRun.LongTestsToo ? 40 : 8); round++)
         {
             await using (var server = await StartAsync(folder))
             {
@@ -207,14 +207,7 @@ public sealed class RulesKillTests
             }
         }
 
-        public async Task AwaitAnswersAsync(int wanted)
-        {
-            using var giveUp = new CancellationTokenSource(TimeSpan.FromSeconds(60));
-            while (Answers < wanted)
-            {
-                await Task.Delay(TimeSpan.FromMilliseconds(5), TimeProvider.System, giveUp.Token);
-            }
-        }
+        public Task AwaitAnswersAsync(int wanted) => Eventually.TrueAsync(() => Answers >= wanted);
 
         private sealed record Asked(int Number, string? Rule, bool IsDeletion, long Began)
         {

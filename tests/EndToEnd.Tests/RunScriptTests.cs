@@ -119,7 +119,7 @@ public sealed class RunScriptTests : IDisposable
     }
 
     private static void SkipUnlessShort(string missing) =>
-        Assert.SkipUnless(Tree.LongTestsToo || missing is "node" or "dotnet", "all of them take a minute: they run with ./test --all");
+        Assert.SkipUnless(TestRun.LongTestsToo || missing is "node" or "dotnet", "all of them take a minute: they run with ./test --all");
 
     /// <summary>A folder of links to every program of this host but one, and a checkout whose build is this one's.</summary>
     private void PrepareHost(string missing)

@@ -55,11 +55,7 @@ public sealed class StopTests
             "actions/ask?blocking=true&result=true", new { keys = (string[])[key, ServerProcess.GuestKey] }, TestContext.Current.CancellationToken);
 
         Assert.Equal(200, status);
-        if (body.GetProperty("host").GetString()!.StartsWith("http://127.", StringComparison.Ordinal))
-        {
-            Assert.SkipUnless(Environment.GetEnvironmentVariable("CI") is "true", "Sandboxes have no network of their own here.");
-        }
-
+        TestRun.Require(!body.GetProperty("host").GetString()!.StartsWith("http://127.", StringComparison.Ordinal), "Sandboxes have no network of their own here.");
         Assert.Contains("Server:AllowStockKeys=true", server.Output, StringComparison.Ordinal);
         Assert.Equal("[200,401]", JsonSerializer.Serialize(body.GetProperty("statuses")));
     }

@@ -9,7 +9,7 @@ public sealed class UpdateTests
     private const int LeastUpdates = 20;
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(30);
 
-    private static int Calls => Tree.LongTestsToo ? 600 : 60;
+    private static int Calls => TestRun.LongTestsToo ? 600 : 60;
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 

@@ -5,16 +5,18 @@ namespace Frusta.Journal.Tests;
 /// <summary>A folder of one test, gone afterwards.</summary>
 internal sealed class TestFolder : IDisposable
 {
-    internal string Path { get; } = Directory.CreateTempSubdirectory("frusta-journal-").FullName;
+    private readonly TemporaryFolder _folder = new();
 
-    internal SegmentedLogOptions Options => new() { Folder = System.IO.Path.Combine(Path, "log"), SegmentBytes = 64 * 1024 };
+    internal string Path => _folder.Path;
+
+    internal SegmentedLogOptions Options => new() { Folder = _folder.Sub("log"), SegmentBytes = 64 * 1024 };
 
     internal SegmentedLog Open(SegmentedLogOptions? options = null) =>
         SegmentedLog.Open(options ?? Options, TimeProvider.System, NullLogger.Instance);
 
-    internal string Segment(long number) => System.IO.Path.Combine(Path, "log", $"{number:D16}.seg");
+    internal string Segment(long number) => _folder.Sub($"log/{number:D16}.seg");
 
-    public void Dispose() => Directory.Delete(Path, recursive: true);
+    public void Dispose() => _folder.Dispose();
 
     internal static List<string> ReadAll(SegmentedLog log, LogPosition after = default)
     {

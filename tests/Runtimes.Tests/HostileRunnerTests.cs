@@ -6,7 +6,7 @@ namespace Frusta.Runtimes.Tests;
 /// <summary>A runner in Python that sends what no runner of ours sends.</summary>
 public sealed class HostileRunnerTests(RuntimeFixture runtimes) : IDisposable
 {
-    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("hostile-");
+    private readonly TemporaryFolder _folder = new();
 
     [Theory]
     [InlineData("result(b'{}', identity=bytes(16))")]
@@ -307,11 +307,11 @@ public sealed class HostileRunnerTests(RuntimeFixture runtimes) : IDisposable
         await flood;
     }
 
-    public void Dispose() => _folder.Delete(recursive: true);
+    public void Dispose() => _folder.Dispose();
 
     private async Task<LiveRuntime> StartAsync(string script)
     {
-        var file = Path.Combine(_folder.FullName, "hostile.py");
+        var file = _folder.Sub("hostile.py");
         await File.WriteAllTextAsync(file, $$"""
             import fcntl, os, socket, struct, sys, time
             last = bytes(16)

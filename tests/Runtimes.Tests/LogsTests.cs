@@ -219,11 +219,5 @@ public sealed class LogsTests(RuntimeFixture runtimes)
     }
 
     /// <summary>The pipe is readable as soon as user code has run.</summary>
-    private static async Task WaitForOutputAsync(LiveRuntime node)
-    {
-        while (!node.HasOutput)
-        {
-            await Task.Delay(TimeSpan.FromMilliseconds(5), TimeProvider.System, TestContext.Current.CancellationToken);
-        }
-    }
+    private static Task WaitForOutputAsync(LiveRuntime node) => Eventually.TrueAsync(() => node.HasOutput);
 }

@@ -1,7 +1,6 @@
 using System.Threading.Channels;
 using Frusta.Runtimes.Output;
 using Frusta.Sockets;
-using Frusta.Sockets.Tests;
 using Microsoft.Win32.SafeHandles;
 
 namespace Frusta.Runtimes.Tests;

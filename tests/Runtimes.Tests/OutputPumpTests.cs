@@ -3,7 +3,6 @@ using Frusta.Runtimes.Frames;
 using Frusta.Runtimes.Output;
 using Frusta.Sandboxes;
 using Frusta.Sockets;
-using Frusta.Sockets.Tests;
 
 namespace Frusta.Runtimes.Tests;
 

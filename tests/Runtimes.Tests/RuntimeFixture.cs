@@ -18,18 +18,15 @@ namespace Frusta.Runtimes.Tests;
 /// <summary>Starts real runners in plain processes.</summary>
 public sealed class RuntimeFixture : IAsyncLifetime
 {
-    public const int MaxResultBytes = 1024 * 1024;
-
     private readonly ProcessSandboxMaker _maker = new(new SandboxesOptions(), TimeProvider.System, NullLogger<ProcessSandboxMaker>.Instance);
     private readonly ConcurrentBag<LiveRuntime> _started = [];
-    private RuntimeCatalog? _catalog;
+    private LiveRuntimes _live = null!;
 
-    public EventLoops Loops { get; } = new(1);
+    public EventLoops Loops => _live.Loops;
 
-    public OutputPump Pump { get; } = new(new RuntimesOptions());
+    public OutputPump Pump => _live.Pump;
 
-    public async ValueTask InitializeAsync() => _catalog = await RuntimeCatalog.ProbeAsync(
-        new RuntimesOptions(), "http://127.0.0.1:3233", MaxResultBytes, TimeProvider.System, CancellationToken.None);
+    public async ValueTask InitializeAsync() => _live = await LiveRuntimes.ProbeAsync();
 
     public async ValueTask DisposeAsync()
     {
@@ -39,11 +36,10 @@ public sealed class RuntimeFixture : IAsyncLifetime
         }
 
         await _maker.DisposeAsync();
-        Pump.Dispose();
-        Loops.Dispose();
+        _live.Dispose();
     }
 
-    public RuntimeRecipe Recipe(string kind) => _catalog!.TryFind(kind, out var recipe, out var reason) ? recipe : throw new InvalidOperationException(reason);
+    public RuntimeRecipe Recipe(string kind) => _live.Require(kind);
 
     public Task<LiveRuntime> StartNodeAsync() => StartAsync(Recipe("nodejs:20"));
 
@@ -66,7 +62,7 @@ public sealed class LiveRuntime : IAsyncDisposable
     public LiveRuntime(ISandbox sandbox, RuntimeFamily family, EventLoops loops, OutputPump pump)
     {
         Sandbox = sandbox;
-        Client = new FramesClient(sandbox.Channel, family, RuntimeFixture.MaxResultBytes, loops);
+        Client = new FramesClient(sandbox.Channel, family, LiveRuntimes.MaxResultBytes, loops);
         Client.Start();
         _output = new OutputCollector(sandbox.StandardOutput, sandbox.StandardError, Client, pump, TimeProvider.System);
     }
@@ -76,14 +72,7 @@ public sealed class LiveRuntime : IAsyncDisposable
     public FramesClient Client { get; }
 
     /// <summary>Waits until the client has seen that the channel is closed, or was violated.</summary>
-    public async Task ClosedAsync()
-    {
-        using var giveUp = new CancellationTokenSource(TimeSpan.FromMinutes(1));
-        while (!Client.IsDead)
-        {
-            await Task.Delay(TimeSpan.FromMilliseconds(5), TimeProvider.System, giveUp.Token);
-        }
-    }
+    public Task ClosedAsync() => Eventually.TrueAsync(() => Client.IsDead);
 
     /// <summary>Log lines of the last activation without their time.</summary>
     public string[] Logs { get; private set; } = [];

@@ -116,13 +116,7 @@ public sealed class JsonWorkersTests
         Assert.Equal(0, workers.Entered);
         Assert.True(await RunAsync(workers, "a", () => Task.CompletedTask));
 
-        async Task EnteredAsync(int count)
-        {
-            while (workers.Entered < count)
-            {
-                await Task.Delay(TimeSpan.FromMilliseconds(1), TimeProvider.System, Cancelled);
-            }
-        }
+        Task EnteredAsync(int count) => Eventually.TrueAsync(() => workers.Entered >= count);
     }
 
     [Fact]

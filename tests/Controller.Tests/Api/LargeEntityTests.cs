@@ -114,7 +114,7 @@ public sealed class LargeEntityTests
     }
 
     /// <summary>Has one action, package, trigger and rule, and notes which threads walk their parameters.</summary>
-    private sealed class NotingStore(int values) : IEntityStore
+    private sealed class NotingStore(int values) : RefusingEntityStore
     {
         private readonly FullyQualifiedName _trigger = new("acme", null, "t");
         private readonly FullyQualifiedName _action = new("acme", null, "a");
@@ -133,7 +133,7 @@ public sealed class LargeEntityTests
         /// <summary>Has puts wait.</summary>
         public TaskCompletionSource Hold() => _disk = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-        public ValueTask<EntityDocument?> GetAsync(string documentId, CancellationToken cancellationToken) => new(documentId switch
+        public override ValueTask<EntityDocument?> GetAsync(string documentId, CancellationToken cancellationToken) => new(documentId switch
         {
             "acme/a" => new ActionDocument { Name = _action, Version = "0.0.1", UpdatedMs = 1, Revision = "1-a", Exec = new ActionExec("nodejs:20"), Parameters = Parameters() },
             "acme/p" => new PackageDocument { Name = new("acme", null, "p"), Version = "0.0.1", UpdatedMs = 1, Revision = "1-a", Parameters = Parameters() },
@@ -150,7 +150,7 @@ public sealed class LargeEntityTests
             _ => (EntityDocument?)null,
         });
 
-        public async ValueTask<string?> PutAsync(EntityDocument document, ReadOnlyMemory<byte>? code, CancellationToken cancellationToken)
+        public override async ValueTask<string?> PutAsync(EntityDocument document, ReadOnlyMemory<byte>? code, CancellationToken cancellationToken)
         {
             Walk(document);
             _held.TrySetResult();
@@ -158,7 +158,7 @@ public sealed class LargeEntityTests
             return "2-a";
         }
 
-        public ValueTask<bool> DeleteAsync(string documentId, string revision, CancellationToken cancellationToken) => new(true);
+        public override ValueTask<bool> DeleteAsync(string documentId, string revision, CancellationToken cancellationToken) => new(true);
 
         public ValueTask<bool> WriteAsync(EntityUnit unit, CancellationToken cancellationToken)
         {
@@ -171,15 +171,15 @@ public sealed class LargeEntityTests
             return new(true);
         }
 
-        public ValueTask<IReadOnlyList<ListedEntity>> ListAsync(EntityQuery query, CancellationToken cancellationToken) => new([]);
+        public override ValueTask<IReadOnlyList<ListedEntity>> ListAsync(EntityQuery query, CancellationToken cancellationToken) => new([]);
 
-        public ValueTask<IReadOnlyList<EntityDocument>> GetSummariesAsync(IReadOnlyList<ListedEntity> page, CancellationToken cancellationToken) => new([]);
+        public override ValueTask<IReadOnlyList<EntityDocument>> GetSummariesAsync(IReadOnlyList<ListedEntity> page, CancellationToken cancellationToken) => new([]);
 
-        public ValueTask<int> CountAsync(EntityQuery query, CancellationToken cancellationToken) => new(0);
+        public override ValueTask<int> CountAsync(EntityQuery query, CancellationToken cancellationToken) => new(0);
 
-        public ValueTask<byte[]?> GetCodeAsync(string documentId, string attachment, CancellationToken cancellationToken) => new((byte[]?)null);
+        public override ValueTask<byte[]?> GetCodeAsync(string documentId, string attachment, CancellationToken cancellationToken) => new((byte[]?)null);
 
-        public ValueTask<MappedBuffer?> ReadCodeAsync(string documentId, string attachment, ByteLease lease, CancellationToken cancellationToken) => new((MappedBuffer?)null);
+        public override ValueTask<MappedBuffer?> ReadCodeAsync(string documentId, string attachment, ByteLease lease, CancellationToken cancellationToken) => new((MappedBuffer?)null);
 
         private NotedList Parameters() =>
             new([.. Enumerable.Range(0, values).Select(static i => new KeyValue($"key{i}", Encoding.UTF8.GetBytes($"{i}")))], Walked);

@@ -23,24 +23,24 @@ public sealed class RestApiTests
     [MemberData(nameof(Writes))]
     public async Task A_write_that_the_disk_has_no_room_for_is_answered_as_a_call_is(string method)
     {
-        using var said = new CountingLoggers();
+        var said = new TestLog();
         var context = await AnswerAsync(method, new RefusingStore(new StoreFullException("No room.", new IOException())), said);
 
         Assert.Equal(503, context.Response.StatusCode);
         Assert.Equal("7", context.Response.Headers.RetryAfter);
         Assert.Contains("The server is currently unavailable", Body(context), StringComparison.Ordinal);
-        Assert.Equal(0, said.Count);
+        Assert.Equal(0, said.Count());
     }
 
     [Fact]
     public async Task A_write_that_finds_too_many_waiting_is_answered_as_a_call_is()
     {
-        using var said = new CountingLoggers();
+        var said = new TestLog();
         var context = await AnswerAsync("PUT", new RefusingStore(new StoreOverloadedException("Too many.")), said);
 
         Assert.Equal(503, context.Response.StatusCode);
         Assert.Equal("7", context.Response.Headers.RetryAfter);
-        Assert.Equal(0, said.Count);
+        Assert.Equal(0, said.Count());
     }
 
     /// <summary>The second is refused while its answer is made, when the status could still be another.</summary>
@@ -51,7 +51,7 @@ public sealed class RestApiTests
     {
         foreach (var refusal in new Exception[] { new HostMemoryException("No addresses."), new StoreOverloadedException("Too many."), new InsufficientMemoryException() })
         {
-            using var said = new CountingLoggers();
+            var said = new TestLog();
             var context = await AnswerAsync(method, new RefusingStore(refusal) { IsRead = false }, said, target);
 
             Assert.Equal(503, context.Response.StatusCode);
@@ -79,9 +79,9 @@ public sealed class RestApiTests
         var limits = new LimitsOptions { InvocationsPerMinute = 1000, FiresPerMinute = 1000, ConcurrentInvocations = 1 };
         var operations = new Operations(() => "", () => (1, 1), () => 0, () => { });
         var bus = new FakeBus { Outcome = status == 202 ? Frusta.Bus.SendOutcome.Sent : Frusta.Bus.SendOutcome.Full };
-        using var said = new CountingLoggers();
+        var said = new TestLog();
         using var controller = new ControllerRole(
-            new ControllerOptions(), limits, RuntimesManifest.Stock, subjects!, new NamesStore(), null!, bus, operations, TimeProvider.System, said);
+            new ControllerOptions(), limits, RuntimesManifest.Stock, subjects!, new NamesStore(), null!, bus, operations, TimeProvider.System, new OneLog(said));
         for (var i = 0; i < 3; i++)
         {
             var context = Request("POST", target, body ?? "{}");
@@ -109,14 +109,14 @@ public sealed class RestApiTests
     }
 
     private static async Task<HttpContext> AnswerAsync(
-        string method, IEntityStore store, ILoggerFactory loggers, string target = "triggers/paid?overwrite=true")
+        string method, IEntityStore store, TestLog log, string target = "triggers/paid?overwrite=true")
     {
         Assert.Null(Subjects.Read(new Dictionary<string, string>(StringComparer.Ordinal) { ["acme"] = Key }, withStock: false, out var subjects));
         var options = new ControllerOptions();
         options.Invocation.RetryAfterSeconds = 7;
         var operations = new Operations(() => "", () => (1, 1), () => 0, () => { });
         using var controller = new ControllerRole(
-            options, new LimitsOptions(), RuntimesManifest.Stock, subjects!, store, null!, new FakeBus(), operations, TimeProvider.System, loggers);
+            options, new LimitsOptions(), RuntimesManifest.Stock, subjects!, store, null!, new FakeBus(), operations, TimeProvider.System, new OneLog(log));
 
         var context = Request(method, target, "{}");
         await controller.Api.HandleAsync(context);
@@ -126,12 +126,12 @@ public sealed class RestApiTests
     private static string Body(HttpContext context) => Encoding.UTF8.GetString(((MemoryStream)context.Response.Body).ToArray());
 
     /// <summary>Holds one trigger and takes no write.</summary>
-    private sealed class RefusingStore(Exception refusal) : IEntityStore
+    private sealed class RefusingStore(Exception refusal) : RefusingEntityStore
     {
         /// <summary>False for one that cannot be read either.</summary>
         public bool IsRead { get; init; } = true;
 
-        public ValueTask<EntityDocument?> GetAsync(string documentId, CancellationToken cancellationToken) => IsRead ? new(new TriggerDocument
+        public override ValueTask<EntityDocument?> GetAsync(string documentId, CancellationToken cancellationToken) => IsRead ? new(new TriggerDocument
         {
             Name = new Contracts.Names.FullyQualifiedName("acme", null, "paid"),
             Version = "0.0.1",
@@ -139,27 +139,25 @@ public sealed class RestApiTests
             Revision = "1-a",
         }) : ValueTask.FromException<EntityDocument?>(refusal);
 
-        public ValueTask<string?> PutAsync(EntityDocument document, ReadOnlyMemory<byte>? code, CancellationToken cancellationToken) =>
+        public override ValueTask<string?> PutAsync(EntityDocument document, ReadOnlyMemory<byte>? code, CancellationToken cancellationToken) =>
             ValueTask.FromException<string?>(refusal);
 
-        public ValueTask<bool> DeleteAsync(string documentId, string revision, CancellationToken cancellationToken) =>
+        public override ValueTask<bool> DeleteAsync(string documentId, string revision, CancellationToken cancellationToken) =>
             ValueTask.FromException<bool>(refusal);
 
-        public ValueTask<IReadOnlyList<ListedEntity>> ListAsync(EntityQuery query, CancellationToken cancellationToken) =>
+        public override ValueTask<IReadOnlyList<ListedEntity>> ListAsync(EntityQuery query, CancellationToken cancellationToken) =>
             new([new ListedEntity("acme/paid", "1-a", 100)]);
 
-        public ValueTask<IReadOnlyList<EntityDocument>> GetSummariesAsync(IReadOnlyList<ListedEntity> page, CancellationToken cancellationToken) =>
+        public override ValueTask<IReadOnlyList<EntityDocument>> GetSummariesAsync(IReadOnlyList<ListedEntity> page, CancellationToken cancellationToken) =>
             ValueTask.FromException<IReadOnlyList<EntityDocument>>(refusal);
 
-        public ValueTask<MappedBuffer?> ReadCodeAsync(string documentId, string attachment, ByteLease lease, CancellationToken cancellationToken) => throw new NotSupportedException();
+        public override ValueTask<int> CountAsync(EntityQuery query, CancellationToken cancellationToken) => new(0);
 
-        public ValueTask<int> CountAsync(EntityQuery query, CancellationToken cancellationToken) => new(0);
-
-        public ValueTask<byte[]?> GetCodeAsync(string documentId, string attachment, CancellationToken cancellationToken) => new((byte[]?)null);
+        public override ValueTask<byte[]?> GetCodeAsync(string documentId, string attachment, CancellationToken cancellationToken) => new((byte[]?)null);
     }
 
     /// <summary>Has a document of another kind under each of some names; two of them cannot be read.</summary>
-    private sealed class NamesStore : IEntityStore
+    private sealed class NamesStore : RefusingEntityStore
     {
         /// <summary>Name of the thread that last came with a write.</summary>
         public string? Thread { get; set; }
@@ -172,7 +170,7 @@ public sealed class RestApiTests
 
         public void WorkedOn() => Thread = System.Threading.Thread.CurrentThread.Name;
 
-        public ValueTask<EntityDocument?> GetAsync(string documentId, CancellationToken cancellationToken) => documentId switch
+        public override ValueTask<EntityDocument?> GetAsync(string documentId, CancellationToken cancellationToken) => documentId switch
         {
             "acme/hello" or "acme/large" or "acme/aborted" => new(new ActionDocument
             {
@@ -206,45 +204,21 @@ public sealed class RestApiTests
             _ => new((EntityDocument?)null),
         };
 
-        public ValueTask<string?> PutAsync(EntityDocument document, ReadOnlyMemory<byte>? code, CancellationToken cancellationToken)
+        public override ValueTask<string?> PutAsync(EntityDocument document, ReadOnlyMemory<byte>? code, CancellationToken cancellationToken)
         {
             WorkedOn();
             return new ValueTask<string?>("2-b");
         }
-
-        public ValueTask<bool> DeleteAsync(string documentId, string revision, CancellationToken cancellationToken) => throw new NotSupportedException();
-
-        public ValueTask<IReadOnlyList<ListedEntity>> ListAsync(EntityQuery query, CancellationToken cancellationToken) => throw new NotSupportedException();
-
-        public ValueTask<IReadOnlyList<EntityDocument>> GetSummariesAsync(IReadOnlyList<ListedEntity> page, CancellationToken cancellationToken) => throw new NotSupportedException();
-
-        public ValueTask<MappedBuffer?> ReadCodeAsync(string documentId, string attachment, ByteLease lease, CancellationToken cancellationToken) => throw new NotSupportedException();
-
-        public ValueTask<int> CountAsync(EntityQuery query, CancellationToken cancellationToken) => throw new NotSupportedException();
-
-        public ValueTask<byte[]?> GetCodeAsync(string documentId, string attachment, CancellationToken cancellationToken) => throw new NotSupportedException();
     }
 
-    /// <summary>Counts what is logged.</summary>
-    private sealed class CountingLoggers : ILoggerFactory, ILogger
+    /// <summary>Gives all one log.</summary>
+    private sealed class OneLog(TestLog log) : ILoggerFactory
     {
-        private int _count;
-
-        public int Count => _count;
-
-        public ILogger CreateLogger(string categoryName) => this;
+        public ILogger CreateLogger(string categoryName) => log;
 
         public void AddProvider(ILoggerProvider provider)
         {
         }
-
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
-            Interlocked.Increment(ref _count);
-
-        public bool IsEnabled(LogLevel logLevel) => true;
-
-        public IDisposable? BeginScope<TState>(TState state)
-            where TState : notnull => null;
 
         public void Dispose()
         {

@@ -15,7 +15,7 @@ public sealed class RulesApiTests : IAsyncLifetime
 {
     private const int Writers = 64;
 
-    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("frusta-rules-");
+    private readonly TemporaryFolder _folder = new();
     private SqliteEntityStore _store = null!;
     private TestApi _api = null!;
 
@@ -37,7 +37,7 @@ public sealed class RulesApiTests : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        _store = SqliteEntityStore.Open(_folder.FullName, new EntityStoreOptions(), TimeProvider.System, NullLogger<SqliteEntityStore>.Instance);
+        _store = SqliteEntityStore.Open(_folder.Path, new EntityStoreOptions(), TimeProvider.System, NullLogger<SqliteEntityStore>.Instance);
         _api = new TestApi(new CachedEntityStore(_store, new CachedEntityOptions(), new EmbeddedCacheInvalidation()));
         await PrepareAsync(_api);
     }
@@ -46,7 +46,7 @@ public sealed class RulesApiTests : IAsyncLifetime
     {
         _api.Dispose();
         await _store.DisposeAsync();
-        _folder.Delete(recursive: true);
+        _folder.Dispose();
     }
 
     [Fact]

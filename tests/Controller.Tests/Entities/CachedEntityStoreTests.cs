@@ -1,10 +1,7 @@
 using Frusta.Bus;
-using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Entities;
-using Frusta.Contracts.Limits;
 using Frusta.Contracts.Names;
 using Frusta.Controller.Entities;
-using Frusta.Store.Entities;
 
 namespace Frusta.Controller.Tests.Entities;
 
@@ -25,13 +22,7 @@ public sealed class CachedEntityStoreTests
 
         store.Write();
 
-        using var patience = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
-        patience.CancelAfter(TimeSpan.FromMinutes(1));
-        while ((await cache.GetAsync("guest/hello", Cancellation))!.Revision is not "2-b")
-        {
-            patience.Token.ThrowIfCancellationRequested();
-            await Task.Yield();
-        }
+        await Eventually.TrueAsync(async () => (await cache.GetAsync("guest/hello", Cancellation))!.Revision is "2-b");
     }
 
     [Fact]
@@ -106,7 +97,7 @@ public sealed class CachedEntityStoreTests
     };
 
     /// <summary>Writes only when it is told to, and takes no token for a reason to stop.</summary>
-    private sealed class SlowStore(byte[]? parameter = null) : IEntityStore
+    private sealed class SlowStore(byte[]? parameter = null) : RefusingEntityStore
     {
         private readonly TaskCompletionSource _written = new(TaskCreationOptions.RunContinuationsAsynchronously);
         private EntityDocument _document = parameter is null ? Document("1-a") : Document("1-a") with { Parameters = [new KeyValue("large", parameter)] };
@@ -118,7 +109,7 @@ public sealed class CachedEntityStoreTests
 
         public void Write() => _written.SetResult();
 
-        public async ValueTask<EntityDocument?> GetAsync(string documentId, CancellationToken cancellationToken)
+        public override async ValueTask<EntityDocument?> GetAsync(string documentId, CancellationToken cancellationToken)
         {
             Reads++;
             var found = _document;
@@ -126,24 +117,12 @@ public sealed class CachedEntityStoreTests
             return found;
         }
 
-        public async ValueTask<string?> PutAsync(EntityDocument document, ReadOnlyMemory<byte>? code, CancellationToken cancellationToken)
+        public override async ValueTask<string?> PutAsync(EntityDocument document, ReadOnlyMemory<byte>? code, CancellationToken cancellationToken)
         {
             var write = WriteAsync(document);
             await write.WaitAsync(cancellationToken);
             return document.Revision;
         }
-
-        public ValueTask<bool> DeleteAsync(string documentId, string revision, CancellationToken cancellationToken) => throw new NotSupportedException();
-
-        public ValueTask<IReadOnlyList<ListedEntity>> ListAsync(EntityQuery query, CancellationToken cancellationToken) => throw new NotSupportedException();
-
-        public ValueTask<IReadOnlyList<EntityDocument>> GetSummariesAsync(IReadOnlyList<ListedEntity> page, CancellationToken cancellationToken) => throw new NotSupportedException();
-
-        public ValueTask<MappedBuffer?> ReadCodeAsync(string documentId, string attachment, ByteLease lease, CancellationToken cancellationToken) => throw new NotSupportedException();
-
-        public ValueTask<int> CountAsync(EntityQuery query, CancellationToken cancellationToken) => throw new NotSupportedException();
-
-        public ValueTask<byte[]?> GetCodeAsync(string documentId, string attachment, CancellationToken cancellationToken) => throw new NotSupportedException();
 
         private async Task WriteAsync(EntityDocument document)
         {

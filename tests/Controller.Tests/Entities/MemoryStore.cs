@@ -1,13 +1,11 @@
 using System.Globalization;
-using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Entities;
-using Frusta.Contracts.Limits;
 using Frusta.Store.Entities;
 
 namespace Frusta.Controller.Tests.Entities;
 
 /// <summary>A store without transactions, whose process a test ends after so many writes.</summary>
-internal sealed class MemoryStore : IEntityStore
+internal sealed class MemoryStore : RefusingEntityStore
 {
     private readonly Dictionary<string, EntityDocument> _documents = new(StringComparer.Ordinal);
     private int _revisions;
@@ -18,11 +16,11 @@ internal sealed class MemoryStore : IEntityStore
     /// <summary>Ids of documents that cannot be read.</summary>
     public HashSet<string> Corrupt { get; } = new(StringComparer.Ordinal);
 
-    public ValueTask<EntityDocument?> GetAsync(string documentId, CancellationToken cancellationToken) => Corrupt.Contains(documentId)
+    public override ValueTask<EntityDocument?> GetAsync(string documentId, CancellationToken cancellationToken) => Corrupt.Contains(documentId)
         ? ValueTask.FromException<EntityDocument?>(new CorruptEntityException(documentId))
         : new(_documents.GetValueOrDefault(documentId));
 
-    public ValueTask<string?> PutAsync(EntityDocument document, ReadOnlyMemory<byte>? code, CancellationToken cancellationToken)
+    public override ValueTask<string?> PutAsync(EntityDocument document, ReadOnlyMemory<byte>? code, CancellationToken cancellationToken)
     {
         Write();
         if (!IsStored(document.Name.DocumentId, document.Revision))
@@ -35,21 +33,13 @@ internal sealed class MemoryStore : IEntityStore
         return new(written.Revision);
     }
 
-    public ValueTask<bool> DeleteAsync(string documentId, string revision, CancellationToken cancellationToken)
+    public override ValueTask<bool> DeleteAsync(string documentId, string revision, CancellationToken cancellationToken)
     {
         Write();
         return new(IsStored(documentId, revision) && _documents.Remove(documentId));
     }
 
-    public ValueTask<IReadOnlyList<ListedEntity>> ListAsync(EntityQuery query, CancellationToken cancellationToken) => throw new NotSupportedException();
-
-    public ValueTask<IReadOnlyList<EntityDocument>> GetSummariesAsync(IReadOnlyList<ListedEntity> page, CancellationToken cancellationToken) => throw new NotSupportedException();
-
-    public ValueTask<MappedBuffer?> ReadCodeAsync(string documentId, string attachment, ByteLease lease, CancellationToken cancellationToken) => throw new NotSupportedException();
-
-    public ValueTask<int> CountAsync(EntityQuery query, CancellationToken cancellationToken) => throw new NotSupportedException();
-
-    public ValueTask<byte[]?> GetCodeAsync(string documentId, string attachment, CancellationToken cancellationToken) => new("code"u8.ToArray());
+    public override ValueTask<byte[]?> GetCodeAsync(string documentId, string attachment, CancellationToken cancellationToken) => new("code"u8.ToArray());
 
     private bool IsStored(string documentId, string revision) =>
         string.Equals(_documents.GetValueOrDefault(documentId)?.Revision ?? "", revision, StringComparison.Ordinal);

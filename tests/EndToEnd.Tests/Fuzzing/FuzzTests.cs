@@ -54,7 +54,7 @@ public sealed class FuzzTests(ITestOutputHelper output) : IAsyncLifetime
     public async Task No_request_gets_a_500_or_no_answer_or_leaves_half_of_its_work()
     {
         var first = FirstSeed;
-        var (seeds, requests) = Tree.LongTestsToo ? (200, 400) : (24, 125);
+        var (seeds, requests) = TestRun.LongTestsToo ? (200, 400) : (24, 125);
         output.WriteLine($"seeds {first} to {first + seeds - 1}, {requests} requests each");
         await Parallel.ForEachAsync(
             Enumerable.Range(first, seeds),

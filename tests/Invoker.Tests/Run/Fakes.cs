@@ -4,14 +4,12 @@ using System.Text.Json;
 using Frusta.Bus;
 using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Entities;
-using Frusta.Contracts.Limits;
 using Frusta.Contracts.Messages;
 using Frusta.Contracts.Names;
 using Frusta.Invoker.Run;
 using Frusta.Runtimes;
 using Frusta.Runtimes.Output;
 using Frusta.Sandboxes;
-using Frusta.Store.Entities;
 using Microsoft.Win32.SafeHandles;
 
 namespace Frusta.Invoker.Tests.Run;
@@ -248,7 +246,7 @@ internal sealed class FakeDelivery(ActivationMessage message) : IDelivery
     }
 }
 
-internal sealed class FakeStore : IEntityStore
+internal sealed class FakeStore : RefusingEntityStore
 {
     private const long KeptMs = -1;
 
@@ -268,25 +266,13 @@ internal sealed class FakeStore : IEntityStore
     /// <summary>Called before code is read.</summary>
     public Action? OnCodeRead { get; set; }
 
-    public ValueTask<EntityDocument?> GetAsync(string documentId, CancellationToken cancellationToken) =>
+    public override ValueTask<EntityDocument?> GetAsync(string documentId, CancellationToken cancellationToken) =>
         ValueTask.FromResult(Documents.GetValueOrDefault(documentId));
 
-    public ValueTask<byte[]?> GetCodeAsync(string documentId, string attachment, CancellationToken cancellationToken)
+    public override ValueTask<byte[]?> GetCodeAsync(string documentId, string attachment, CancellationToken cancellationToken)
     {
         CodeReads++;
         OnCodeRead?.Invoke();
         return ValueTask.FromResult(attachment.Equals("gone", StringComparison.Ordinal) ? null : Code.GetValueOrDefault(documentId));
     }
-
-    public ValueTask<string?> PutAsync(EntityDocument document, ReadOnlyMemory<byte>? code, CancellationToken cancellationToken) => throw new NotSupportedException();
-
-    public ValueTask<bool> DeleteAsync(string documentId, string revision, CancellationToken cancellationToken) => throw new NotSupportedException();
-
-    public ValueTask<IReadOnlyList<ListedEntity>> ListAsync(EntityQuery query, CancellationToken cancellationToken) => throw new NotSupportedException();
-
-    public ValueTask<IReadOnlyList<EntityDocument>> GetSummariesAsync(IReadOnlyList<ListedEntity> page, CancellationToken cancellationToken) => throw new NotSupportedException();
-
-    public ValueTask<MappedBuffer?> ReadCodeAsync(string documentId, string attachment, ByteLease lease, CancellationToken cancellationToken) => throw new NotSupportedException();
-
-    public ValueTask<int> CountAsync(EntityQuery query, CancellationToken cancellationToken) => throw new NotSupportedException();
 }

@@ -132,7 +132,7 @@ public sealed class InvokerRoleTests
         var fixture = new InvokerFixture();
         fixture.Options.StemCells["nodejs"] = new StemCellOptions { Count = 1, MemoryMb = 256 };
         await using var invoker = await fixture.StartAsync();
-        Assert.True(SpinWait.SpinUntil(() => invoker.Role!.Pool.StemCells == 1, TimeSpan.FromMinutes(1)));
+        await Eventually.TrueAsync(() => invoker.Role!.Pool.StemCells == 1);
         await invoker.Send(invoker.Action(limits: new ActionLimits(MemoryMb: 512), network: false)).RecordAsync();
         Assert.True(invoker.Factory.Started.TryPeek(out var cell));
         Assert.Equal(512, cell.MemoryMb);

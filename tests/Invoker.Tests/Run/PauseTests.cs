@@ -15,7 +15,7 @@ public sealed class PauseTests
         var sandbox = invoker.Factory.Started.Single();
         for (var pauses = 1; pauses <= 2; pauses++)
         {
-            await EventuallyAsync(() => sandbox.IsPaused && sandbox.Pauses == pauses);
+            await Eventually.TrueAsync(() => sandbox.IsPaused && sandbox.Pauses == pauses);
             await CallAsync(invoker);
         }
 
@@ -36,7 +36,7 @@ public sealed class PauseTests
         };
         await CallAsync(invoker);
         var sandbox = invoker.Factory.Started.Single();
-        await EventuallyAsync(() => pausing.IsSet);
+        await Eventually.TrueAsync(() => pausing.IsSet);
         var delivery = invoker.Send(invoker.Action());
         Assert.Single(sandbox.Runs);
         goOn.Set();
@@ -63,13 +63,13 @@ public sealed class PauseTests
                 Assert.True(goOn.Wait(Patience));
             }
         };
-        await EventuallyAsync(() => pausing.IsSet);
+        await Eventually.TrueAsync(() => pausing.IsSet);
         var answer = new TaskCompletionSource<FakeAnswer>();
         invoker.Factory.OnRun = _ => answer.Task;
         var delivery = invoker.Send(invoker.Action("taken"));
-        await EventuallyAsync(() => taken.Runs.Count == 2);
+        await Eventually.TrueAsync(() => taken.Runs.Count == 2);
         goOn.Set();
-        await EventuallyAsync(() => last.IsPaused);
+        await Eventually.TrueAsync(() => last.IsPaused);
         Assert.False(taken.IsPaused);
         answer.SetResult(new FakeAnswer("{}"));
         Assert.Equal("success", Text(await delivery.RecordAsync(), "status"));
@@ -82,10 +82,10 @@ public sealed class PauseTests
         await CallAsync(invoker);
         var sandbox = invoker.Factory.Started.Single();
         invoker.Factory.OnResume = static _ => throw new IOException("No such cgroup.");
-        await EventuallyAsync(() => sandbox.IsPaused);
+        await Eventually.TrueAsync(() => sandbox.IsPaused);
         await CallAsync(invoker);
         Assert.Equal(2, invoker.Factory.Started.Count);
-        await EventuallyAsync(() => invoker.Factory.Stopped.Contains(sandbox));
+        await Eventually.TrueAsync(() => invoker.Factory.Stopped.Contains(sandbox));
     }
 
     [Fact]
@@ -94,7 +94,7 @@ public sealed class PauseTests
         await using var invoker = await StartAsync();
         invoker.Factory.OnPause = static _ => throw new IOException("No such cgroup.");
         await CallAsync(invoker);
-        await EventuallyAsync(() => !invoker.Factory.Stopped.IsEmpty);
+        await Eventually.TrueAsync(() => !invoker.Factory.Stopped.IsEmpty);
         Assert.Equal(0, invoker.Role!.Pool.Idle);
     }
 
@@ -108,7 +108,7 @@ public sealed class PauseTests
         var burning = invoker.Factory.Started.Last();
         var began = TimeProvider.System.GetTimestamp();
         invoker.Factory.OnMeasureCpuTime = sandbox => sandbox == burning ? TimeProvider.System.GetElapsedTime(began) : TimeSpan.FromSeconds(1);
-        await EventuallyAsync(() => !invoker.Factory.Stopped.IsEmpty);
+        await Eventually.TrueAsync(() => !invoker.Factory.Stopped.IsEmpty);
         Assert.Same(burning, invoker.Factory.Stopped.Single());
         Assert.Equal(1, invoker.Role!.Pool.Idle);
         Assert.Equal(0, burning.Pauses);
@@ -131,7 +131,7 @@ public sealed class PauseTests
             invoker.Role!.Invalidated(document);
         }
 
-        await EventuallyAsync(() => invoker.Factory.Stopped.Count == 2);
+        await Eventually.TrueAsync(() => invoker.Factory.Stopped.Count == 2);
         Assert.DoesNotContain(kept, invoker.Factory.Stopped);
         Assert.Equal(1, invoker.Role!.Pool.Idle);
     }
@@ -143,12 +143,12 @@ public sealed class PauseTests
         var answer = new TaskCompletionSource<FakeAnswer>();
         invoker.Factory.OnRun = _ => answer.Task;
         var delivery = invoker.Send(invoker.Action());
-        await EventuallyAsync(() => invoker.Role!.Pool.Running == 1);
+        await Eventually.TrueAsync(() => invoker.Role!.Pool.Running == 1);
         invoker.Store.Documents.Clear();
         invoker.Role!.Invalidated("guest/hello");
         answer.SetResult(new FakeAnswer("{}"));
         Assert.Equal("success", Text(await delivery.RecordAsync(), "status"));
-        await EventuallyAsync(() => !invoker.Factory.Stopped.IsEmpty);
+        await Eventually.TrueAsync(() => !invoker.Factory.Stopped.IsEmpty);
     }
 
     [Fact]
@@ -158,7 +158,7 @@ public sealed class PauseTests
         var old = invoker.Action(revision: "1-a");
         invoker.Action(revision: "2-b");
         Assert.Equal("success", Text(await invoker.Send(old).RecordAsync(), "status"));
-        await EventuallyAsync(() => !invoker.Factory.Stopped.IsEmpty);
+        await Eventually.TrueAsync(() => !invoker.Factory.Stopped.IsEmpty);
         await CallAsync(invoker, revision: "2-b");
         Assert.Equal(2, invoker.Factory.Started.Count);
         Assert.Single(invoker.Factory.Stopped);
@@ -176,13 +176,4 @@ public sealed class PauseTests
 
     private static async Task CallAsync(InvokerFixture invoker, string name = "hello", string revision = "1-a") =>
         Assert.Equal("success", Text(await invoker.Send(invoker.Action(name, revision: revision)).RecordAsync(), "status"));
-
-    private static async Task EventuallyAsync(Func<bool> condition)
-    {
-        using var giveUp = new CancellationTokenSource(Patience);
-        while (!condition())
-        {
-            await Task.Delay(TimeSpan.FromMilliseconds(5), TimeProvider.System, giveUp.Token);
-        }
-    }
 }

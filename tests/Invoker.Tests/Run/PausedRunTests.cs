@@ -1,17 +1,7 @@
 using System.Globalization;
-using System.Text;
-using Frusta.Contracts.Entities;
-using Frusta.Contracts.Limits;
-using Frusta.Contracts.Names;
-using Frusta.Invoker.Intake;
-using Frusta.Invoker.Run;
-using Frusta.Runtimes;
-using Frusta.Runtimes.Manifests;
-using Frusta.Runtimes.Output;
 using Frusta.Sandboxes;
 using Frusta.Sandboxes.Bubblewrap;
 using Frusta.Sandboxes.Plain;
-using Frusta.Sockets;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Frusta.Invoker.Tests.Run;
@@ -19,17 +9,11 @@ namespace Frusta.Invoker.Tests.Run;
 /// <summary>Real functions that go on after their runs: paused with each freezer that this host has, or ended where there is none.</summary>
 public sealed class PausedRunTests : IAsyncLifetime
 {
-    private const int MaxResultBytes = 1024 * 1024;
-
     // Nothing in a paused sandbox runs at all; the rest is what the kernel counts late.
     private static readonly TimeSpan AllowedASecond = TimeSpan.FromMilliseconds(10);
 
-    private readonly string _runFolder = $"/tmp/frusta-test-{Guid.NewGuid().ToString("N", CultureInfo.InvariantCulture)[..8]}";
-    private readonly EventLoops _loops = new(1);
-    private readonly OutputPump _pump = new(new RuntimesOptions());
-    private readonly FakeStore _store = new();
-    private ISandboxMaker? _maker;
-    private InvokerRole? _role;
+    private readonly RunFolder _folder = new();
+    private LiveInvoker _invoker = null!;
 
     public static TheoryData<string> Freezers() => [SandboxesOptions.FreezerV1, SandboxesOptions.FreezerV2];
 
@@ -37,19 +21,12 @@ public sealed class PausedRunTests : IAsyncLifetime
 
     public async ValueTask DisposeAsync()
     {
-        if (_role is not null)
+        if (_invoker is not null)
         {
-            await _role.DisposeAsync();
+            await _invoker.DisposeAsync();
         }
 
-        if (_maker is not null)
-        {
-            await _maker.DisposeAsync();
-        }
-
-        _pump.Dispose();
-        _loops.Dispose();
-        Directory.Delete(_runFolder, recursive: true);
+        _folder.Dispose();
     }
 
     [Theory]
@@ -64,7 +41,7 @@ public sealed class PausedRunTests : IAsyncLifetime
         }
 
         await EventuallyQuietAsync(freezer);
-        Assert.Equal(Burning, _role!.Pool.Idle);
+        Assert.Equal(Burning, _invoker.Idle);
     }
 
     [Theory]
@@ -84,7 +61,7 @@ public sealed class PausedRunTests : IAsyncLifetime
         Assert.Equal("""{"runs":1,"name":"a","ticked":true}""", await InvokeAsync(Code, """{"name":"a"}"""));
         await EventuallyQuietAsync(freezer);
         Assert.Equal("""{"runs":2,"name":"b","ticked":true}""", await InvokeAsync(Code, """{"name":"b"}"""));
-        Assert.Equal(1, _role!.Pool.Idle);
+        Assert.Equal(1, _invoker.Idle);
     }
 
     [Theory]
@@ -110,61 +87,36 @@ public sealed class PausedRunTests : IAsyncLifetime
         Assert.Equal("""{"runs":1,"turned":true,"child":true}""", await InvokeAsync(Code, kind: "python:3.11"));
         await EventuallyQuietAsync(freezer);
         Assert.Equal("""{"runs":2,"turned":true,"child":true}""", await InvokeAsync(Code, kind: "python:3.11"));
-        Assert.Equal(1, _role!.Pool.Idle);
+        Assert.Equal(1, _invoker.Idle);
     }
 
     [Fact]
     public async Task Where_processes_are_not_isolated_one_that_burns_a_core_after_its_run_is_ended_and_a_quiet_one_stays()
     {
-        var maker = new ProcessSandboxMaker(new SandboxesOptions { RunFolder = _runFolder }, TimeProvider.System, NullLogger<ProcessSandboxMaker>.Instance);
-        await StartAsync(maker);
+        _invoker = await LiveInvoker.StartAsync(new ProcessSandboxMaker(_folder.Options, TimeProvider.System, NullLogger<ProcessSandboxMaker>.Instance));
         await InvokeAsync("let n = 0; function main() { return { n: ++n }; }", name: "quiet");
         await InvokeAsync("let n = 0; function main() { setTimeout(() => { for (;;); }, 5); return { n: ++n }; }", name: "burning");
-        Assert.Equal(2, _role!.Pool.Idle);
-        await EventuallyAsync(() => Task.FromResult(_role.Pool.Idle == 1));
+        Assert.Equal(2, _invoker.Idle);
+        await Eventually.TrueAsync(() => _invoker.Idle == 1);
         Assert.Equal("""{"n":2}""", await InvokeAsync("", name: "quiet"));
     }
 
     private async Task StartIsolatedAsync(string freezer)
     {
         Assert.SkipUnless(Environment.UserName is "root", "root is needed for cgroups.");
-        var options = new SandboxesOptions { RunFolder = _runFolder, Freezer = freezer, Vacant = 0 };
-        options.Network.Mode = SandboxNetworkOptions.None;
+        var options = _folder.Options;
+        (options.Freezer, options.Vacant, options.Network.Mode) = (freezer, 0, SandboxNetworkOptions.None);
         var (maker, reason) = await BubblewrapSandboxMaker.TryCreateAsync(options, TimeProvider.System, NullLogger<BubblewrapSandboxMaker>.Instance, TestContext.Current.CancellationToken);
         Assert.SkipWhen(maker is null, reason);
-        await StartAsync(maker);
+        _invoker = await LiveInvoker.StartAsync(maker);
         Assert.SkipUnless(maker.Report.Limits.Contains($"idle ones stand still (cgroup {freezer})", StringComparer.Ordinal), $"This host has no freezer of cgroup {freezer}.");
     }
 
-    private async Task StartAsync(ISandboxMaker maker)
-    {
-        _maker = maker;
-        var catalog = await RuntimeCatalog.ProbeAsync(new RuntimesOptions(), "http://127.0.0.1:3233", MaxResultBytes, TimeProvider.System, CancellationToken.None);
-        foreach (var kind in (string[])["nodejs:20", "python:3.11"])
-        {
-            var runs = catalog.TryFind(kind, out _, out var unsupported);
-            Assert.SkipUnless(runs || Environment.GetEnvironmentVariable("CI") is "true", unsupported ?? "");
-        }
-
-        var factory = new RuntimeSandboxFactory(catalog, maker, _loops, _pump, new RuntimesOptions(), MaxResultBytes, TimeProvider.System);
-        var options = new InvokerOptions { StemCells = new(StringComparer.Ordinal), Pool = new() { Memory = 8192 } };
-        _role = new InvokerRole(options, new LimitsOptions(), _store, factory, TimeProvider.System, NullLoggerFactory.Instance);
-        await _role.StartAsync(CancellationToken.None);
-    }
-
-    private async Task<string> InvokeAsync(string code, string arguments = "{}", string kind = "nodejs:20", string name = "real")
-    {
-        var fullName = new FullyQualifiedName("guest", null, name);
-        _store.Code[fullName.DocumentId] = Encoding.UTF8.GetBytes(code);
-        _store.Keep(fullName, "1-a", kind);
-        var action = new ExecutableAction(fullName, "0.0.1", "1-a", kind, null, false, "code", new ActionLimits(), ProvideApiKey: false);
-        var delivery = new FakeDelivery(InvokerFixture.Message(action, arguments));
-        Assert.Equal(Bus.SendOutcome.Sent, _role!.Receive(delivery));
-        return (await delivery.RecordAsync()).GetProperty("response").GetProperty("result").GetRawText();
-    }
+    private async Task<string> InvokeAsync(string code, string arguments = "{}", string kind = "nodejs:20", string name = "real") =>
+        LiveInvoker.Result(await _invoker.InvokeAsync(code, arguments, kind, name));
 
     /// <summary>Waits until all sandboxes together use less than 10 ms of the cores in a second.</summary>
-    private Task EventuallyQuietAsync(string freezer) => EventuallyAsync(async () =>
+    private Task EventuallyQuietAsync(string freezer) => Eventually.TrueAsync(async () =>
     {
         var (before, began) = (CpuTime(freezer), TimeProvider.System.GetTimestamp());
         await Task.Delay(TimeSpan.FromSeconds(1), TimeProvider.System, TestContext.Current.CancellationToken);
@@ -174,7 +126,7 @@ public sealed class PausedRunTests : IAsyncLifetime
     /// <summary>What this instance's sandboxes have used of the cores, as the kernel adds it up.</summary>
     private TimeSpan CpuTime(string freezer)
     {
-        var instance = Path.GetFileName(Directory.GetDirectories(_runFolder).Single());
+        var instance = Path.GetFileName(Directory.GetDirectories(_folder.Options.RunFolder).Single());
         if (freezer is SandboxesOptions.FreezerV1)
         {
             return TimeSpan.FromMicroseconds(Number(File.ReadAllText($"/sys/fs/cgroup/cpuacct/frusta/{instance}/cpuacct.usage")) / 1000);
@@ -184,14 +136,5 @@ public sealed class PausedRunTests : IAsyncLifetime
         return TimeSpan.FromMicroseconds(Number(File.ReadAllLines($"{top}/frusta/{instance}/cpu.stat")[0]["usage_usec ".Length..]));
 
         static long Number(string text) => long.Parse(text, NumberStyles.AllowTrailingWhite, CultureInfo.InvariantCulture);
-    }
-
-    private static async Task EventuallyAsync(Func<Task<bool>> condition)
-    {
-        using var giveUp = new CancellationTokenSource(TimeSpan.FromMinutes(1));
-        while (!await condition())
-        {
-            await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, giveUp.Token);
-        }
     }
 }

@@ -1,16 +1,6 @@
-using System.Text;
-using System.Text.Json;
 using Frusta.Contracts.Entities;
-using Frusta.Contracts.Limits;
-using Frusta.Contracts.Names;
-using Frusta.Invoker.Intake;
-using Frusta.Invoker.Run;
-using Frusta.Runtimes;
-using Frusta.Runtimes.Manifests;
-using Frusta.Runtimes.Output;
 using Frusta.Sandboxes;
 using Frusta.Sandboxes.Plain;
-using Frusta.Sockets;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Frusta.Invoker.Tests.Run;
@@ -18,63 +8,29 @@ namespace Frusta.Invoker.Tests.Run;
 /// <summary>The invoker with real processes and our own runners in them.</summary>
 public sealed class RealSandboxTests : IAsyncLifetime
 {
-    private const int MaxResultBytes = 1024 * 1024;
+    private LiveInvoker _invoker = null!;
 
-    private readonly ProcessSandboxMaker _maker = new(new SandboxesOptions(), TimeProvider.System, NullLogger<ProcessSandboxMaker>.Instance);
-    private readonly EventLoops _loops = new(1);
-    private readonly OutputPump _pump = new(new RuntimesOptions());
-    private readonly FakeStore _store = new();
-    private InvokerRole _role = null!;
-    private RuntimeCatalog _catalog = null!;
+    public async ValueTask InitializeAsync() =>
+        _invoker = await LiveInvoker.StartAsync(new ProcessSandboxMaker(new SandboxesOptions(), TimeProvider.System, NullLogger<ProcessSandboxMaker>.Instance));
 
-    public async ValueTask InitializeAsync()
-    {
-        _catalog = await RuntimeCatalog.ProbeAsync(new RuntimesOptions(), "http://127.0.0.1:3233", MaxResultBytes, TimeProvider.System, CancellationToken.None);
-        var factory = new RuntimeSandboxFactory(_catalog, _maker, _loops, _pump, new RuntimesOptions(), MaxResultBytes, TimeProvider.System);
-        var options = new InvokerOptions { DrainMs = 2000, StemCells = new(StringComparer.Ordinal), Pool = new() { Memory = 8192 } };
-        _role = new InvokerRole(options, new LimitsOptions(), _store, factory, TimeProvider.System, NullLoggerFactory.Instance);
-        await _role.StartAsync(CancellationToken.None);
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        await _role.DisposeAsync();
-        await _maker.DisposeAsync();
-        _pump.Dispose();
-        _loops.Dispose();
-    }
-
-    private async Task<JsonElement> InvokeAsync(string code, string arguments = "{}", string kind = "nodejs:20", string revision = "1-a", ActionLimits? limits = null)
-    {
-        var runs = _catalog.TryFind(kind, out _, out var reason);
-        Assert.SkipUnless(runs || Environment.GetEnvironmentVariable("CI") is "true", reason ?? "");
-        _store.Code["guest/real"] = Encoding.UTF8.GetBytes(code);
-        var name = new FullyQualifiedName("guest", null, "real");
-        _store.Keep(name, revision, kind);
-        var action = new ExecutableAction(name, "0.0.1", revision, kind, null, false, "code", limits ?? new ActionLimits(), ProvideApiKey: false);
-        var delivery = new FakeDelivery(InvokerFixture.Message(action, arguments));
-        Assert.Equal(Bus.SendOutcome.Sent, _role.Receive(delivery));
-        return await delivery.RecordAsync();
-    }
-
-    private static string Result(JsonElement record) => record.GetProperty("response").GetProperty("result").GetRawText();
+    public ValueTask DisposeAsync() => _invoker.DisposeAsync();
 
     [Fact]
     public async Task Node_runs_cold_and_then_warm_with_its_logs()
     {
         const string Code = "let n = 0; function main(a) { console.log('hello', a.name); return { n: ++n, name: a.name }; }";
-        var first = await InvokeAsync(Code, """{"name":"x"}""");
-        var second = await InvokeAsync(Code, """{"name":"y"}""");
-        Assert.Equal("""{"n":1,"name":"x"}""", Result(first));
-        Assert.Equal("""{"n":2,"name":"y"}""", Result(second));
+        var first = await _invoker.InvokeAsync(Code, """{"name":"x"}""");
+        var second = await _invoker.InvokeAsync(Code, """{"name":"y"}""");
+        Assert.Equal("""{"n":1,"name":"x"}""", LiveInvoker.Result(first));
+        Assert.Equal("""{"n":2,"name":"y"}""", LiveInvoker.Result(second));
         Assert.EndsWith(" stdout: hello y", Assert.Single(second.GetProperty("logs").EnumerateArray()).GetString());
     }
 
     [Fact]
     public async Task Python_runs()
     {
-        var record = await InvokeAsync("def main(args):\n    print('hi')\n    return {'sum': args['a'] + 1}\n", """{"a":1}""", kind: "python:3.11");
-        Assert.Equal("""{"sum":2}""", Result(record));
+        var record = await _invoker.InvokeAsync("def main(args):\n    print('hi')\n    return {'sum': args['a'] + 1}\n", """{"a":1}""", kind: "python:3.11");
+        Assert.Equal("""{"sum":2}""", LiveInvoker.Result(record));
         Assert.EndsWith(" stdout: hi", Assert.Single(record.GetProperty("logs").EnumerateArray()).GetString());
     }
 
@@ -84,7 +40,7 @@ public sealed class RealSandboxTests : IAsyncLifetime
     public async Task Node_looks_for_garbage_before_the_memory_of_its_action_is_used_up(int memoryMb)
     {
         const int GreatestYoungMb = 48;
-        var record = await InvokeAsync(
+        var record = await _invoker.InvokeAsync(
             """
             function main() {
               let length = 0;
@@ -105,7 +61,7 @@ public sealed class RealSandboxTests : IAsyncLifetime
     [Fact]
     public async Task A_heap_may_take_most_of_the_memory_of_its_action()
     {
-        var record = await InvokeAsync(
+        var record = await _invoker.InvokeAsync(
             """
             function main() {
               const v8 = require('v8'), kept = [];
@@ -113,14 +69,14 @@ public sealed class RealSandboxTests : IAsyncLifetime
               return { kept: kept.length > 0 };
             }
             """);
-        Assert.Equal("""{"kept":true}""", Result(record));
+        Assert.Equal("""{"kept":true}""", LiveInvoker.Result(record));
     }
 
     [Fact]
     public async Task A_process_that_exits_is_told_at_once()
     {
-        var record = await InvokeAsync("function main() { console.log('bye'); process.exit(3); }");
-        Assert.Equal("""{"error":"The action did not produce a valid response and exited unexpectedly."}""", Result(record));
+        var record = await _invoker.InvokeAsync("function main() { console.log('bye'); process.exit(3); }");
+        Assert.Equal("""{"error":"The action did not produce a valid response and exited unexpectedly."}""", LiveInvoker.Result(record));
         Assert.True(record.GetProperty("duration").GetInt64() < 1500);
         Assert.Equal(2, record.GetProperty("logs").GetArrayLength());
     }
@@ -128,36 +84,36 @@ public sealed class RealSandboxTests : IAsyncLifetime
     [Fact]
     public async Task An_endless_loop_is_ended_and_the_next_call_is_served()
     {
-        var record = await InvokeAsync("function main(a) { while (!a.stop) { } return a; }", limits: new ActionLimits(TimeoutMs: 500));
-        Assert.Equal("""{"error":"The action exceeded its time limits of 500 milliseconds."}""", Result(record));
-        record = await InvokeAsync("function main(a) { while (!a.stop) { } return a; }", """{"stop":true}""", limits: new ActionLimits(TimeoutMs: 500));
-        Assert.Equal("""{"stop":true}""", Result(record));
+        var record = await _invoker.InvokeAsync("function main(a) { while (!a.stop) { } return a; }", limits: new ActionLimits(TimeoutMs: 500));
+        Assert.Equal("""{"error":"The action exceeded its time limits of 500 milliseconds."}""", LiveInvoker.Result(record));
+        record = await _invoker.InvokeAsync("function main(a) { while (!a.stop) { } return a; }", """{"stop":true}""", limits: new ActionLimits(TimeoutMs: 500));
+        Assert.Equal("""{"stop":true}""", LiveInvoker.Result(record));
     }
 
     [Fact]
     public async Task Code_that_does_not_load_is_a_developer_error()
     {
-        var record = await InvokeAsync("function main( {");
-        Assert.StartsWith("""{"error":"Initialization has failed due to: SyntaxError""", Result(record), StringComparison.Ordinal);
+        var record = await _invoker.InvokeAsync("function main( {");
+        Assert.StartsWith("""{"error":"Initialization has failed due to: SyntaxError""", LiveInvoker.Result(record), StringComparison.Ordinal);
         Assert.Equal("action developer error", record.GetProperty("response").GetProperty("status").GetString());
     }
 
     [Fact]
     public async Task A_thrown_error_is_a_developer_error_and_a_rejected_promise_an_application_error()
     {
-        var thrown = await InvokeAsync("function main(a) { throw new Error('no'); }", revision: "1-a");
-        Assert.Equal("""{"error":"An error has occurred: Error: no"}""", Result(thrown));
+        var thrown = await _invoker.InvokeAsync("function main(a) { throw new Error('no'); }", revision: "1-a");
+        Assert.Equal("""{"error":"An error has occurred: Error: no"}""", LiveInvoker.Result(thrown));
         Assert.Equal("action developer error", thrown.GetProperty("response").GetProperty("status").GetString());
-        var rejected = await InvokeAsync("function main(a) { return Promise.reject({ code: 1 }); }", revision: "2-a");
-        Assert.Equal("""{"error":{"code":1}}""", Result(rejected));
+        var rejected = await _invoker.InvokeAsync("function main(a) { return Promise.reject({ code: 1 }); }", revision: "2-a");
+        Assert.Equal("""{"error":{"code":1}}""", LiveInvoker.Result(rejected));
         Assert.Equal("application error", rejected.GetProperty("response").GetProperty("status").GetString());
     }
 
     [Fact]
     public async Task Want_of_memory_is_told()
     {
-        var record = await InvokeAsync(
+        var record = await _invoker.InvokeAsync(
             "async function main() { const kept = []; for (;;) { kept.push(Buffer.alloc(4 << 20, 1)); await new Promise(r => setTimeout(r, 50)); } }", limits: new ActionLimits(MemoryMb: 128, TimeoutMs: 30_000));
-        Assert.Equal("""{"error":"The action exhausted its memory and was aborted."}""", Result(record));
+        Assert.Equal("""{"error":"The action exhausted its memory and was aborted."}""", LiveInvoker.Result(record));
     }
 }

@@ -5,9 +5,9 @@ namespace Frusta.Invoker.Tests.Serve;
 public sealed class MachineLoadTests : IDisposable
 {
     private const long Gigabyte = 1L << 30;
-    private readonly DirectoryInfo _host = Directory.CreateTempSubdirectory("frusta-machine-");
+    private readonly TemporaryFolder _host = new();
 
-    public void Dispose() => _host.Delete(recursive: true);
+    public void Dispose() => _host.Dispose();
 
     /// <summary>An action that thrashes at its own limit stands still too, and raises the machine's figure.</summary>
     [Theory]
@@ -59,11 +59,11 @@ public sealed class MachineLoadTests : IDisposable
 
     private void Write(string file, string text)
     {
-        var path = Path.Combine(_host.FullName, file);
+        var path = Path.Combine(_host.Path, file);
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
         File.WriteAllText(path, text);
     }
 
     private long Missing(int availablePercent = 5) =>
-        new MachineLoad(TimeProvider.System, Path.Combine(_host.FullName, "proc"), Path.Combine(_host.FullName, "cgroup")).MissingBytes(availablePercent, pressurePercent: 20);
+        new MachineLoad(TimeProvider.System, Path.Combine(_host.Path, "proc"), Path.Combine(_host.Path, "cgroup")).MissingBytes(availablePercent, pressurePercent: 20);
 }

@@ -4,14 +4,12 @@ using Frusta.Runtimes.Frames;
 using Frusta.Sandboxes;
 using Frusta.Sandboxes.Processes;
 using Frusta.Sockets;
-using Frusta.Sockets.Tests;
 
 namespace Frusta.Runtimes.Tests.Frames;
 
 public sealed class FramesClientTests : IDisposable
 {
     private const int HeaderBytes = 24;
-    private const int MaxResultBytes = 1024 * 1024;
 
     private readonly EventLoops _loops = new(1);
     private readonly List<IDisposable> _opened = [];
@@ -54,7 +52,7 @@ public sealed class FramesClientTests : IDisposable
     private (FramesClient Client, OtherSide Side) Open()
     {
         var side = new OtherSide();
-        var client = new FramesClient(new SandboxChannel(side.Requests, side.Answers), RuntimeFamily.NodeJs, MaxResultBytes, _loops);
+        var client = new FramesClient(new SandboxChannel(side.Requests, side.Answers), RuntimeFamily.NodeJs, LiveRuntimes.MaxResultBytes, _loops);
         side.Write(Frame(type: 1, new byte[16], 2));
         client.Start();
         Assert.NotEmpty(client.Hello);

@@ -33,7 +33,7 @@ public sealed class HostMemoryTests(IsolatedHost host) : IClassFixture<IsolatedH
     [Fact]
     public async Task A_neighbour_answers_while_all_are_played_together()
     {
-        Assert.SkipUnless(Environment.GetEnvironmentVariable("FRUSTATEST_ALL") is "1", "A long test: ./test --all.");
+        Assert.SkipUnless(TestRun.LongTestsToo, "A long test: ./test --all.");
         await using var neighbour = await host.StartAsync();
         List<ISandbox> sandboxes = [];
         foreach (var _ in Attack.Names)

@@ -45,13 +45,5 @@ public sealed class IsolatedHost : IAsyncLifetime
         return await Maker.StartAsync(spec ?? Workload.Python(), TestContext.Current.CancellationToken);
     }
 
-    internal void RequireMaker()
-    {
-        if (Maker is null && Environment.GetEnvironmentVariable("CI") is "true")
-        {
-            Assert.Fail(Reason);
-        }
-
-        Assert.SkipUnless(Maker is not null, Reason);
-    }
+    internal void RequireMaker() => TestRun.Require(Maker is not null, Reason);
 }

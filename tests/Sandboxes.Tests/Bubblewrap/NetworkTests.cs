@@ -174,13 +174,5 @@ public sealed class NetworkTests(IsolatedHost host) : IClassFixture<IsolatedHost
         return listener;
     }
 
-    private void RequireNetwork()
-    {
-        if (host.Maker.ApiEndpoint is null && Environment.GetEnvironmentVariable("CI") is "true")
-        {
-            Assert.Fail(string.Join(' ', host.Maker.Report.Missing));
-        }
-
-        Assert.SkipWhen(host.Maker.ApiEndpoint is null, string.Join(' ', host.Maker.Report.Missing));
-    }
+    private void RequireNetwork() => TestRun.Require(host.Maker.ApiEndpoint is not null, string.Join(' ', host.Maker.Report.Missing));
 }

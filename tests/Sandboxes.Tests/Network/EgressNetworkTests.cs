@@ -1,8 +1,6 @@
-using System.Collections.Concurrent;
 using Frusta.Sandboxes.Layout;
 using Frusta.Sandboxes.Network;
 using Frusta.Sandboxes.Processes;
-using Microsoft.Extensions.Logging;
 
 namespace Frusta.Sandboxes.Tests.Network;
 
@@ -19,7 +17,7 @@ public sealed class EgressNetworkTests
         using var alone = await RunLock.TakeAsync(folder.Options, TimeProvider.System, token);
         using var instance = InstanceFolder.Create(folder.Options);
         using var spawner = new Spawner();
-        var log = new Words();
+        var log = new TestLog();
         var (network, reason) = await EgressNetwork.TryCreateAsync(folder.Options, instance, spawner, TimeProvider.System, log, token);
         Assert.SkipUnless(network is not null, reason);
         await using (network)
@@ -31,14 +29,14 @@ public sealed class EgressNetworkTests
             await Eventually.TrueAsync(() => TryReplace(links));
             var third = FirstAsync(network); // may have been made before
             var fourth = FirstAsync(network);
-            await Eventually.TrueAsync(() => log.Of(5030) > 0);
+            await Eventually.TrueAsync(() => log.Count(5030) > 0);
             Directory.Delete(links);
             await third;
             await fourth;
 
             Directory.CreateDirectory(Path.Combine(instance.Path, "removed"));
             network.GiveBack(first);
-            await Eventually.TrueAsync(() => log.Of(5031) > 0);
+            await Eventually.TrueAsync(() => log.Count(5031) > 0);
             network.GiveBack(second);
             network.GiveBack(await third);
             network.GiveBack(await fourth);
@@ -62,19 +60,5 @@ public sealed class EgressNetworkTests
                 return false;
             }
         }
-    }
-
-    private sealed class Words : ILogger
-    {
-        private readonly ConcurrentQueue<int> _events = new();
-
-        public int Of(int id) => _events.Count(said => said == id);
-
-        public IDisposable? BeginScope<TState>(TState state)
-            where TState : notnull => null;
-
-        public bool IsEnabled(LogLevel logLevel) => true;
-
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) => _events.Enqueue(eventId.Id);
     }
 }

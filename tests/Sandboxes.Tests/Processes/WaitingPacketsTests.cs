@@ -41,7 +41,7 @@ public sealed class WaitingPacketsTests
     private static (long All, long Small) Count()
     {
         var count = WaitingPackets.CountHere(own: 0, charged: 0);
-        Assert.SkipWhen(count is null && Environment.GetEnvironmentVariable("CI") is not "true", "The kernel does not tell of its sockets: it has no tcp_diag.");
-        return count!.Value;
+        TestRun.Require(count is not null, "The kernel does not tell of its sockets: it has no tcp_diag.");
+        return count.Value;
     }
 }

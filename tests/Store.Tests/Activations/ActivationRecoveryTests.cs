@@ -41,7 +41,7 @@ public sealed class ActivationRecoveryTests : ActivationStoreFixture
             File.Delete(index);
         }
 
-        var segment = Directory.GetFiles(left.File("log"), "*.seg").Single();
+        var segment = Directory.GetFiles(left.Sub("log"), "*.seg").Single();
         var bytes = await File.ReadAllBytesAsync(segment, Cancelled);
         var last = bytes.AsSpan().LastIndexOf("}"u8);
         bytes[last - 3] ^= 0x5a;
@@ -64,7 +64,7 @@ public sealed class ActivationRecoveryTests : ActivationStoreFixture
         var store = Open(Folder, Small());
         var appended = Append(store, 2000);
         await CloseAsync(store);
-        var indexes = Directory.GetFiles(Folder.File("index"), "*.index");
+        var indexes = Directory.GetFiles(Folder.Sub("index"), "*.index");
         Assert.True(indexes.Length >= 3, $"The test needs several slices, but there are {indexes.Length}.");
         foreach (var index in (string[])[indexes[0], indexes[^2], indexes[^1]])
         {
@@ -95,7 +95,7 @@ public sealed class ActivationRecoveryTests : ActivationStoreFixture
         var store = Open(Folder, Small());
         Append(store, 2000);
         await CloseAsync(store);
-        var index = Directory.GetFiles(Folder.File("index"), "*.index").Order(StringComparer.Ordinal).First();
+        var index = Directory.GetFiles(Folder.Sub("index"), "*.index").Order(StringComparer.Ordinal).First();
         var bytes = await File.ReadAllBytesAsync(index, Cancelled);
         Assert.True(bytes.Length > SoundBytes, "The index has no pages but the roots.");
         bytes.AsSpan(SoundBytes).Fill(0x5a);
@@ -133,21 +133,21 @@ public sealed class ActivationRecoveryTests : ActivationStoreFixture
 
         // The batch fails in SQLite, and the index cannot be opened again: its folder is a link to nothing,
         // so that it comes back in one step, in between which the store cannot make a new one.
-        var index = Assert.Single(Directory.GetFiles(Folder.File("index"), "*.index"));
+        var index = Assert.Single(Directory.GetFiles(Folder.Sub("index"), "*.index"));
         Spoil(index, "ALTER TABLE activations RENAME TO elsewhere");
-        Directory.Move(Folder.File("index"), Folder.File("away"));
-        Directory.CreateSymbolicLink(Folder.File("index"), Folder.File("back"));
+        Directory.Move(Folder.Sub("index"), Folder.Sub("away"));
+        Directory.CreateSymbolicLink(Folder.Sub("index"), Folder.Sub("back"));
         var appended = Append(store, 2000, first: 1000);
-        await UntilAsync(() => said.Count(4103) == 1);
+        await Eventually.TrueAsync(() => said.Count(4103) == 1);
 
-        Directory.Move(Folder.File("away"), Folder.File("back"));
+        Directory.Move(Folder.Sub("away"), Folder.Sub("back"));
         Spoil(index, "ALTER TABLE elsewhere RENAME TO activations");
-        await UntilAsync(() => store.Unindexed < 512);
-        await UntilAsync(() => said.Count(4104) == 1);
+        await Eventually.TrueAsync(() => store.Unindexed < 512);
+        await Eventually.TrueAsync(() => said.Count(4104) == 1);
         Assert.Equal(1, said.Count(4103));
         Assert.Equal(2600, await store.CountAsync(new ActivationQuery("acme"), Cancelled));
         Assert.Equal(appended[0].Record.Span.ToArray(), await store.GetAsync("acme", appended[0].Id, Cancelled));
-        Assert.Equal([index], Directory.GetFiles(Folder.File("index"), "*.index"));
+        Assert.Equal([index], Directory.GetFiles(Folder.Sub("index"), "*.index"));
     }
 
     private static void Spoil(string index, string statement)

@@ -19,7 +19,7 @@ public sealed class ActivationRoomTests : ActivationStoreFixture
             store = await ReopenAsync(store, options);
         }
 
-        var logBytes = Directory.GetFiles(Folder.File("log")).Sum(file => new FileInfo(file).Length);
+        var logBytes = Directory.GetFiles(Folder.Sub("log")).Sum(file => new FileInfo(file).Length);
         Assert.InRange(logBytes, 1, options.MaxBytes + 6 * options.SegmentBytes);
         Assert.Null(await store.GetAsync("acme", appended[0].Id, Cancelled));
         Assert.NotNull(await store.GetAsync("acme", appended[^1].Id, Cancelled));
@@ -37,16 +37,12 @@ public sealed class ActivationRoomTests : ActivationStoreFixture
         var store = Open(Folder, options, clock);
         var appended = Append(store, 2000);
         await CloseAsync(store);
-        Assert.True(Directory.GetFiles(Folder.File("index"), "*.index").Length > 2);
+        Assert.True(Directory.GetFiles(Folder.Sub("index"), "*.index").Length > 2);
 
         clock.Advance(TimeSpan.FromDays(2));
         store = Open(Folder, options, clock);
         clock.Advance(options.IndexInterval);
-        while (Directory.GetFiles(Folder.File("index"), "*.index").Length > 1)
-        {
-            await Task.Yield();
-            Cancelled.ThrowIfCancellationRequested();
-        }
+        await Eventually.TrueAsync(() => Directory.GetFiles(Folder.Sub("index"), "*.index").Length <= 1);
 
         Assert.Null(await store.GetAsync("acme", appended[0].Id, Cancelled));
         Assert.InRange(await store.CountAsync(new ActivationQuery("acme"), Cancelled), 0, 1000);
@@ -77,15 +73,15 @@ public sealed class ActivationRoomTests : ActivationStoreFixture
         var options = Small();
         var clock = new Microsoft.Extensions.Time.Testing.FakeTimeProvider(DateTimeOffset.FromUnixTimeMilliseconds(Epoch));
         var store = Open(Folder, options, clock);
-        var taken = Enumerable.Range(3, 1000).Select(i => Folder.File(Path.Combine("log", $"{i}.spare"))).ToList();
-        await UntilAsync(() => Directory.GetFiles(Folder.File("log"), "*.spare").Length >= 2);
+        var taken = Enumerable.Range(3, 1000).Select(i => Folder.Sub(Path.Combine("log", $"{i}.spare"))).ToList();
+        await Eventually.TrueAsync(() => Directory.GetFiles(Folder.Sub("log"), "*.spare").Length >= 2);
         taken.ForEach(path => File.WriteAllText(path, "The name is taken."));
         Assert.Throws<Journal.LogRefusedException>(() => Append(store, 20_000));
         Assert.False(store.Healthy);
 
         taken.ForEach(File.Delete);
         clock.Advance(TimeSpan.FromSeconds(2));
-        await UntilAsync(() => store.Healthy);
+        await Eventually.TrueAsync(() => store.Healthy);
         Assert.True(store.Append(Finished(30_000)));
     }
 
@@ -116,7 +112,7 @@ public sealed class ActivationRoomTests : ActivationStoreFixture
         {
             // Small ones, of which the log has more bytes than they have themselves.
             var finished = Finished(i, kept: false);
-            await UntilAsync(() => store.Healthy);
+            await Eventually.TrueAsync(() => store.Healthy);
             try
             {
                 Assert.True(store.Append(finished));

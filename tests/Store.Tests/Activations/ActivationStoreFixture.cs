@@ -52,14 +52,6 @@ public abstract class ActivationStoreFixture : IAsyncDisposable
         return Open(Folder, options);
     }
 
-    private protected static async Task UntilAsync(Func<bool> condition)
-    {
-        for (var waited = System.Diagnostics.Stopwatch.StartNew(); !condition(); await Task.Delay(TimeSpan.FromMilliseconds(1), TimeProvider.System, Cancelled))
-        {
-            Assert.True(waited.Elapsed < TimeSpan.FromMinutes(1), "This did not come about in a minute.");
-        }
-    }
-
     private protected static List<FinishedActivation> Append(ActivationStore store, int count, int first = 1)
     {
         var appended = new List<FinishedActivation>(count);

@@ -151,7 +151,7 @@ public sealed class ActivationStoreTests : ActivationStoreFixture
         await all;
         Assert.Equal(Writers * Each, await store.CountAsync(new ActivationQuery("acme"), Cancelled));
         store = await ReopenAsync(store, options);
-        Assert.True(Directory.GetFiles(Folder.File("index"), "*.index").Length > 1);
+        Assert.True(Directory.GetFiles(Folder.Sub("index"), "*.index").Length > 1);
         Assert.Equal(Writers * Each, await store.CountAsync(new ActivationQuery("acme"), Cancelled));
     }
 
@@ -176,11 +176,7 @@ public sealed class ActivationStoreTests : ActivationStoreFixture
         Append(store, 2000);
         await store.FlushAsync(Cancelled);
 
-        while (store.Unindexed >= 512)
-        {
-            await Task.Yield();
-            Cancelled.ThrowIfCancellationRequested();
-        }
+        await Eventually.TrueAsync(() => store.Unindexed < 512);
 
         Assert.Equal(2000, await store.CountAsync(new ActivationQuery("acme"), Cancelled));
     }

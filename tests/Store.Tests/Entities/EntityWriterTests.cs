@@ -13,7 +13,7 @@ public sealed class EntityWriterTests : IAsyncDisposable
 
     public EntityWriterTests()
     {
-        _connection = SqliteFile.OpenWriter(_folder.File(SqliteEntityStore.FileName), EntitySchema.Steps, "FULL");
+        _connection = SqliteFile.OpenWriter(_folder.Sub(SqliteEntityStore.FileName), EntitySchema.Steps, "FULL");
         _writer = new EntityWriter(_connection, new EntityStoreOptions(), TimeProvider.System, _said);
     }
 
@@ -60,12 +60,8 @@ public sealed class EntityWriterTests : IAsyncDisposable
     {
         var code = new byte[32 << 20];
         List<Task<bool>> large = [.. Enumerable.Range(0, 8).Select(i => WriteAsync($"acme/large{i}", [], code))];
-        using var reader = SqliteFile.OpenReader(_folder.File(SqliteEntityStore.FileName), EntitySchema.Steps);
-        using var begun = new CancellationTokenSource(TimeSpan.FromMinutes(1));
-        while (SqliteFile.Scalar(reader, "SELECT COUNT(*) FROM pieces") is 0L)
-        {
-            await Task.Delay(TimeSpan.FromMilliseconds(1), TimeProvider.System, begun.Token);
-        }
+        using var reader = SqliteFile.OpenReader(_folder.Sub(SqliteEntityStore.FileName), EntitySchema.Steps);
+        await Eventually.TrueAsync(() => SqliteFile.Scalar(reader, "SELECT COUNT(*) FROM pieces") is not 0L);
 
         Assert.True(await WriteAsync("acme/small", new byte[100]));
 

@@ -142,7 +142,7 @@ public sealed class SqliteEntityStoreTests : EntityStoreSuite
     public async Task A_file_of_the_first_version_is_read_and_written()
     {
         using var folder = new TemporaryFolder();
-        using (var connection = SqliteFile.OpenWriter(folder.File(SqliteEntityStore.FileName), EntitySchema.Steps[..1], "FULL"))
+        using (var connection = SqliteFile.OpenWriter(folder.Sub(SqliteEntityStore.FileName), EntitySchema.Steps[..1], "FULL"))
         {
             SqliteFile.Execute(connection, "INSERT INTO attachments (document, name, body) VALUES ('acme/a', 'c1', zeroblob(9000000))");
             SqliteFile.Execute(connection, "INSERT INTO documents VALUES ('acme/a', 0, 'acme', NULL, 'a', 1, 0, 'c1', '1-a', '{}')");
@@ -161,7 +161,7 @@ public sealed class SqliteEntityStoreTests : EntityStoreSuite
     public void A_newer_schema_is_refused_in_words()
     {
         using var folder = new TemporaryFolder();
-        using (var connection = SqliteFile.OpenWriter(folder.File(SqliteEntityStore.FileName), EntitySchema.Steps, "FULL"))
+        using (var connection = SqliteFile.OpenWriter(folder.Sub(SqliteEntityStore.FileName), EntitySchema.Steps, "FULL"))
         {
             SqliteFile.Execute(connection, "PRAGMA user_version=99");
         }
@@ -255,7 +255,7 @@ public sealed class SqliteEntityStoreTests : EntityStoreSuite
     {
         Assert.SkipUnless(OperatingSystem.IsLinux() && Environment.IsPrivilegedProcess, "mounting a small disk needs root");
         using var folder = new TemporaryFolder();
-        var disk = Directory.CreateDirectory(folder.File("disk")).FullName;
+        var disk = Directory.CreateDirectory(folder.Sub("disk")).FullName;
         Assert.SkipUnless(await RunAsync("mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk) == 0, "this host does not let us mount");
         try
         {
@@ -305,7 +305,7 @@ public sealed class SqliteEntityStoreTests : EntityStoreSuite
 
     private object? Ask(string statement, TemporaryFolder? folder = null)
     {
-        using var connection = new SqliteConnection($"Data Source={(folder ?? _folder).File(SqliteEntityStore.FileName)};Pooling=False");
+        using var connection = new SqliteConnection($"Data Source={(folder ?? _folder).Sub(SqliteEntityStore.FileName)};Pooling=False");
         connection.Open();
         return SqliteFile.Scalar(connection, statement);
     }

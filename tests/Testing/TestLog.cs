@@ -1,18 +1,26 @@
 using Microsoft.Extensions.Logging;
 
-namespace Frusta.Store.Tests;
+namespace Frusta.Testing;
 
-/// <summary>Keeps what was logged.</summary>
-internal sealed class TestLog<T> : ILogger<T>
+/// <summary>Keeps the event ids and the exceptions of the lines that are logged to it.</summary>
+public class TestLog : ILogger
 {
     private readonly Lock _gate = new();
-    private readonly List<(int Event, Exception? Exception)> _said = [];
+    private readonly List<(int Event, Exception? Exception)> _lines = [];
+
+    public int Count()
+    {
+        lock (_gate)
+        {
+            return _lines.Count;
+        }
+    }
 
     public int Count(int eventId)
     {
         lock (_gate)
         {
-            return _said.Count(each => each.Event == eventId);
+            return _lines.Count(line => line.Event == eventId);
         }
     }
 
@@ -20,7 +28,7 @@ internal sealed class TestLog<T> : ILogger<T>
     {
         lock (_gate)
         {
-            return _said.Count(each => each.Exception is not null);
+            return _lines.Count(static line => line.Exception is not null);
         }
     }
 
@@ -28,7 +36,7 @@ internal sealed class TestLog<T> : ILogger<T>
     {
         lock (_gate)
         {
-            _said.Add((eventId.Id, exception));
+            _lines.Add((eventId.Id, exception));
         }
     }
 
@@ -37,3 +45,6 @@ internal sealed class TestLog<T> : ILogger<T>
     public IDisposable? BeginScope<TState>(TState state)
         where TState : notnull => null;
 }
+
+/// <inheritdoc/>
+public sealed class TestLog<T> : TestLog, ILogger<T>;

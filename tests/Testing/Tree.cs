@@ -1,13 +1,19 @@
 using System.Diagnostics;
 
-namespace Frusta.Repository.Tests;
+namespace Frusta.Testing;
 
-/// <summary>The files of the tree, as git knows them.</summary>
-internal static class Tree
+/// <summary>The tree that the tests were built from.</summary>
+public static class Tree
 {
+    private static readonly Lazy<IReadOnlyList<string>> Listed = new(ListFiles);
+
     public static string Root { get; } = FindRoot();
 
-    public static IReadOnlyList<string> Files { get; } = ListFiles();
+    /// <summary>The built server.</summary>
+    public static string Program => Path.Combine(Root, "artifacts", "bin", "Server", "release", "frusta.dll");
+
+    /// <summary>Its files as git knows them, relative to the root.</summary>
+    public static IReadOnlyList<string> Files => Listed.Value;
 
     public static string Read(string relativePath) => File.ReadAllText(Path.Combine(Root, relativePath));
 

@@ -1,22 +1,22 @@
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 
-namespace Frusta.Sockets.Tests;
+namespace Frusta.Testing;
 
 /// <summary>Two pipes: the ends that the platform has of them, and, as what a sandbox has, the other ends with all that can be done to them.</summary>
-internal sealed unsafe partial class OtherSide : IDisposable
+public sealed unsafe partial class OtherSide : IDisposable
 {
-    internal const int GrowOrShrink = 1031;
-    internal const int SetFlags = 4;
-    internal const int NonBlocking = 0x800;
-    internal const int Packets = 0x4000;
+    public const int GrowOrShrink = 1031;
+    public const int SetFlags = 4;
+    public const int NonBlocking = 0x800;
+    public const int Packets = 0x4000;
 
     private const int CloseOnExec = 0x80000;
 
     private readonly SafeFileHandle _requests;
     private readonly SafeFileHandle _answers;
 
-    internal OtherSide()
+    public OtherSide()
     {
         var ends = stackalloc int[4];
         Assert.Equal(0, pipe2(ends, CloseOnExec));
@@ -28,13 +28,13 @@ internal sealed unsafe partial class OtherSide : IDisposable
     }
 
     /// <summary>The platform's end of what this side reads, non-blocking.</summary>
-    internal SafeFileHandle Requests { get; }
+    public SafeFileHandle Requests { get; }
 
     /// <summary>The platform's end of what this side writes, non-blocking.</summary>
-    internal SafeFileHandle Answers { get; }
+    public SafeFileHandle Answers { get; }
 
     /// <summary>Writes all; waits for room.</summary>
-    internal void Write(ReadOnlySpan<byte> bytes)
+    public void Write(ReadOnlySpan<byte> bytes)
     {
         while (bytes.Length > 0)
         {
@@ -48,7 +48,7 @@ internal sealed unsafe partial class OtherSide : IDisposable
     }
 
     /// <summary>Reads up to a number of bytes; waits for the first.</summary>
-    internal int Read(int most)
+    public int Read(int most)
     {
         LastRead = new byte[most];
         fixed (byte* first = LastRead)
@@ -57,15 +57,15 @@ internal sealed unsafe partial class OtherSide : IDisposable
         }
     }
 
-    internal byte[] LastRead { get; private set; } = [];
+    public byte[] LastRead { get; private set; } = [];
 
     /// <summary>Does something to the end that is read (or else to the one that is written), as any of its holders may.</summary>
-    internal void Control(bool read, int command, nint argument) =>
+    public void Control(bool read, int command, nint argument) =>
         Assert.True(fcntl(read ? _requests : _answers, command, argument) >= 0, Marshal.GetLastPInvokeErrorMessage());
 
-    internal void CloseRead() => _requests.Dispose();
+    public void CloseRead() => _requests.Dispose();
 
-    internal void CloseWrite() => _answers.Dispose();
+    public void CloseWrite() => _answers.Dispose();
 
     public void Dispose()
     {
