@@ -8,8 +8,8 @@ public interface ISandbox : IAsyncDisposable
     /// <summary>Short name for logs, unique in this process, such as <c>nodejs-17</c>.</summary>
     string Label { get; }
 
-    /// <summary>Our ends of the pipes that requests and answers run on. Its program has written to it.</summary>
-    SandboxChannel Channel { get; }
+    /// <summary>Where its program is spoken to: a <see cref="SandboxChannel"/>, to which the program has written.</summary>
+    SandboxEndpoint Endpoint { get; }
 
     /// <summary>Read end of the standard output, non-blocking.</summary>
     SafeFileHandle StandardOutput { get; }

@@ -8,7 +8,7 @@ namespace Frusta.Sandboxes;
 /// Pipes and not a socket: through a socket the code inside could pass descriptors, and the kernel closes those that the host did not ask for within
 /// the host's own call. To close some takes as long as whoever made them likes, for example a connection that lingers over unsent bytes.
 /// </remarks>
-public sealed class SandboxChannel : IDisposable
+public sealed class SandboxChannel : SandboxEndpoint, IDisposable
 {
     /// <param name="requests">Write end, non-blocking; from now on this one's.</param>
     /// <param name="answers">Read end, non-blocking; from now on this one's.</param>

@@ -15,7 +15,7 @@ public sealed class RoomTests
         ["Sockets"] = [],
         ["Runtimes"] = ["Contracts", "Sandboxes", "Sockets"],
         ["Controller"] = ["Contracts", "Store", "Bus"],
-        ["Invoker"] = ["Contracts", "Store", "Bus", "Sandboxes", "Sockets", "Runtimes"],
+        ["Invoker"] = ["Contracts", "Store", "Bus", "Sandboxes", "Runtimes"],
         ["Server"] = ["Contracts", "Journal", "Bus", "Store", "Sandboxes", "Sockets", "Runtimes", "Controller", "Invoker"],
     };
 

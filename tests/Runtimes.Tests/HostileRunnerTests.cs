@@ -1,4 +1,4 @@
-using Frusta.Runtimes.Manifests;
+using Frusta.Runtimes.Families;
 using Frusta.Sandboxes;
 
 namespace Frusta.Runtimes.Tests;

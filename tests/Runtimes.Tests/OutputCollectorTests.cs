@@ -14,7 +14,7 @@ public sealed class OutputCollectorTests
     public async Task The_pipes_are_watched_again_only_between_runs()
     {
         using var loops = new EventLoops(1);
-        using var pump = new OutputPump(new RuntimesOptions());
+        using var pump = new OutputPump(tickMs: 2);
         using var output = new SandboxPipe();
         using var error = new SandboxPipe();
         using var client = new OtherSide();
@@ -62,7 +62,7 @@ public sealed class OutputCollectorTests
         const int Looks = 200;
         const int PipeBytes = 64 * 1024;
         using var loops = new EventLoops(1);
-        using var pump = new OutputPump(new RuntimesOptions { OutputTickMs = 60_000 });
+        using var pump = new OutputPump(60_000);
         using var output = new SandboxPipe();
         using var error = File.OpenHandle("/dev/null");
         using var client = new OtherSide();
@@ -111,7 +111,7 @@ public sealed class OutputCollectorTests
     public void Long_output_is_left_to_a_thread_that_has_the_time(int lines, bool isShort)
     {
         using var loops = new EventLoops(1);
-        using var pump = new OutputPump(new RuntimesOptions { OutputTickMs = 1000 });
+        using var pump = new OutputPump(1000);
         using var output = new SandboxPipe();
         using var error = File.OpenHandle("/dev/null");
         using var client = new OtherSide();
@@ -132,7 +132,7 @@ public sealed class OutputCollectorTests
     public void Long_logs_are_left_to_a_thread_that_has_the_time()
     {
         using var loops = new EventLoops(1);
-        using var pump = new OutputPump(new RuntimesOptions { OutputTickMs = 1000 });
+        using var pump = new OutputPump(1000);
         using var output = new SandboxPipe();
         using var error = File.OpenHandle("/dev/null");
         using var client = new OtherSide();

@@ -13,10 +13,10 @@ public sealed class OutputPumpTests
     public void An_activation_that_begins_while_the_pump_falls_asleep_is_seen()
     {
         using var nothing = File.OpenHandle("/dev/null");
-        using var pump = new OutputPump(new RuntimesOptions { OutputTickMs = 1 }, idleTicksBeforeSleep: 0);
+        using var pump = new OutputPump(1, idleTicksBeforeSleep: 0);
         using var loops = new EventLoops(1);
         using var other = new OtherSide();
-        using var channel = new FramesClient(new SandboxChannel(other.Requests, other.Answers), RuntimeFamily.NodeJs, maxResultBytes: 1, loops);
+        using var channel = new FramesClient(new SandboxChannel(other.Requests, other.Answers), WordsOfEnd.None, maxResultBytes: 1, loops);
         using var collector = new OutputCollector(nothing, nothing, channel, pump, TimeProvider.System);
         var clock = Stopwatch.StartNew();
         for (var round = 0; round < 100_000 && clock.ElapsedMilliseconds < 4000; round++)
@@ -36,10 +36,10 @@ public sealed class OutputPumpTests
         const int TickMs = 100;
         const int Bytes = 64 << 20;
         using var nothing = File.OpenHandle("/dev/null");
-        using var pump = new OutputPump(new RuntimesOptions { OutputTickMs = TickMs });
+        using var pump = new OutputPump(TickMs);
         using var loops = new EventLoops(1);
         using var other = new OtherSide();
-        using var channel = new FramesClient(new SandboxChannel(other.Requests, other.Answers), RuntimeFamily.NodeJs, maxResultBytes: 1, loops);
+        using var channel = new FramesClient(new SandboxChannel(other.Requests, other.Answers), WordsOfEnd.None, maxResultBytes: 1, loops);
         using var flood = new OtherSide();
         using var collector = new OutputCollector(flood.Answers, nothing, channel, pump, TimeProvider.System);
         collector.Begin(limitBytes: 0);

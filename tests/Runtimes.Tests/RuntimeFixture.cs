@@ -3,8 +3,8 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Frusta.Contracts.Names;
+using Frusta.Runtimes.Families;
 using Frusta.Runtimes.Frames;
-using Frusta.Runtimes.Manifests;
 using Frusta.Runtimes.Output;
 using Frusta.Sandboxes;
 using Frusta.Sandboxes.Plain;
@@ -41,11 +41,11 @@ public sealed class RuntimeFixture : IAsyncLifetime
 
     public RuntimeRecipe Recipe(string kind) => _live.Require(kind);
 
-    public Task<LiveRuntime> StartNodeAsync() => StartAsync(Recipe("nodejs:20"));
+    internal Task<LiveRuntime> StartNodeAsync() => StartAsync(Recipe("nodejs:20"));
 
-    public Task<LiveRuntime> StartPythonAsync() => StartAsync(Recipe("python:3.11"));
+    internal Task<LiveRuntime> StartPythonAsync() => StartAsync(Recipe("python:3.11"));
 
-    public async Task<LiveRuntime> StartAsync(RuntimeRecipe recipe)
+    internal async Task<LiveRuntime> StartAsync(RuntimeRecipe recipe)
     {
         var sandbox = await _maker.StartAsync(recipe.ToSpec(512), TestContext.Current.CancellationToken);
         var runtime = new LiveRuntime(sandbox, recipe.Family, Loops, Pump);
@@ -55,14 +55,14 @@ public sealed class RuntimeFixture : IAsyncLifetime
 }
 
 /// <summary>One runner with its client and its logs.</summary>
-public sealed class LiveRuntime : IAsyncDisposable
+internal sealed class LiveRuntime : IAsyncDisposable
 {
     private readonly OutputCollector _output;
 
     public LiveRuntime(ISandbox sandbox, RuntimeFamily family, EventLoops loops, OutputPump pump)
     {
         Sandbox = sandbox;
-        Client = new FramesClient(sandbox.Channel, family, LiveRuntimes.MaxResultBytes, loops);
+        Client = new FramesClient((SandboxChannel)sandbox.Endpoint, family.Words(), LiveRuntimes.MaxResultBytes, loops);
         Client.Start();
         _output = new OutputCollector(sandbox.StandardOutput, sandbox.StandardError, Client, pump, TimeProvider.System);
     }

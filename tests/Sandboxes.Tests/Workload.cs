@@ -27,6 +27,8 @@ internal static class Workload
 
     internal static SandboxSpec Run(string command, params string[] arguments) => Python() with { Command = [command, .. arguments] };
 
+    internal static SandboxChannel Channel(this ISandbox sandbox) => (SandboxChannel)sandbox.Endpoint;
+
     /// <summary>Evaluates a Python expression inside and returns its text.</summary>
     internal static async Task<string> AskAsync(this ISandbox sandbox, string expression)
     {
@@ -36,7 +38,7 @@ internal static class Workload
         var buffer = new byte[4096];
         while (answer.Count == 0 || answer[^1] != '\n')
         {
-            var length = OutputPipe.Read(sandbox.Channel.Answers, buffer);
+            var length = OutputPipe.Read(sandbox.Channel().Answers, buffer);
             if (length == 0)
             {
                 return "CLOSED";
@@ -55,7 +57,7 @@ internal static class Workload
     }
 
     /// <summary>Has an expression evaluated without waiting for the answer.</summary>
-    internal static void Tell(this ISandbox sandbox, string expression) => OutputPipe.Write(sandbox.Channel.Requests, Encoding.UTF8.GetBytes(expression + "\n"));
+    internal static void Tell(this ISandbox sandbox, string expression) => OutputPipe.Write(sandbox.Channel().Requests, Encoding.UTF8.GetBytes(expression + "\n"));
 
     /// <summary>Reads what is in a pipe of the sandbox until it would block or ends.</summary>
     internal static string Drain(Microsoft.Win32.SafeHandles.SafeFileHandle pipe)

@@ -1,5 +1,4 @@
-using Frusta.Runtimes;
-using Frusta.Runtimes.Manifests;
+using Frusta.Runtimes.Families;
 using Frusta.Runtimes.Output;
 using Frusta.Sockets;
 
@@ -16,7 +15,7 @@ public sealed class LiveRuntimes : IDisposable
 
     public EventLoops Loops { get; } = new(1);
 
-    public OutputPump Pump { get; } = new(new RuntimesOptions());
+    public OutputPump Pump { get; } = new(tickMs: 2);
 
     /// <summary>Looks which interpreters there are.</summary>
     public static async Task<LiveRuntimes> ProbeAsync() => new(await RuntimeCatalog.ProbeAsync(

@@ -3,6 +3,7 @@ using Frusta.Contracts.Limits;
 using Frusta.Invoker.Pool;
 using Frusta.Invoker.Run;
 using Frusta.Invoker.Serve;
+using Frusta.Runtimes;
 using Frusta.Store.Entities;
 using Microsoft.Extensions.Logging;
 

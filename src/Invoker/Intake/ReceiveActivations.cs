@@ -6,6 +6,7 @@ using Frusta.Contracts.Messages;
 using Frusta.Invoker.Pool;
 using Frusta.Invoker.Run;
 using Frusta.Invoker.Serve;
+using Frusta.Runtimes;
 using Frusta.Store.Entities;
 using Microsoft.Extensions.Logging;
 

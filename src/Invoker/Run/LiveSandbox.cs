@@ -1,4 +1,5 @@
 using Frusta.Invoker.Pool;
+using Frusta.Runtimes;
 
 namespace Frusta.Invoker.Run;
 

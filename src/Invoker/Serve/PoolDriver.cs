@@ -2,6 +2,7 @@ using Frusta.Contracts.Entities;
 using Frusta.Contracts.Errors;
 using Frusta.Invoker.Pool;
 using Frusta.Invoker.Run;
+using Frusta.Runtimes;
 using Frusta.Sandboxes;
 using Microsoft.Extensions.Logging;
 

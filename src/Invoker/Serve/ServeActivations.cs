@@ -5,6 +5,7 @@ using Frusta.Contracts.Limits;
 using Frusta.Contracts.Messages;
 using Frusta.Invoker.Pool;
 using Frusta.Invoker.Run;
+using Frusta.Runtimes;
 using Frusta.Store.Entities;
 using Microsoft.Extensions.Logging;
 

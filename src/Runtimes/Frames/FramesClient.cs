@@ -15,7 +15,7 @@ namespace Frusta.Runtimes.Frames;
 /// the client useless and its sandbox one to be ended. No runner holds the loop: of a result only so much is received at a time, and one that is
 /// long is handed out on another thread.
 /// </remarks>
-public sealed class FramesClient : ReadyPipes, IRuntimeClient, IValueTaskSource<RuntimeAnswer>
+internal sealed class FramesClient : ReadyPipes, IRuntimeClient, IValueTaskSource<RuntimeAnswer>
 {
     private const int CopiedSendBytes = 64 * 1024;
 
@@ -33,7 +33,7 @@ public sealed class FramesClient : ReadyPipes, IRuntimeClient, IValueTaskSource<
     private const int Sending = 1;
     private const int AnswerWaits = 2;
 
-    private readonly RuntimeFamily _family;
+    private readonly WordsOfEnd _words;
     private readonly FrameReader _reader;
     private ManualResetValueTaskSourceCore<RuntimeAnswer> _answer;
     private CancellationTokenRegistration _cancellation;
@@ -51,13 +51,13 @@ public sealed class FramesClient : ReadyPipes, IRuntimeClient, IValueTaskSource<
 
     /// <summary>Takes over the channel. Nothing happens before <see cref="Start"/>.</summary>
     /// <param name="channel">Our ends of the sandbox's pipes; from now on this one's.</param>
-    /// <param name="family">Decides what the end of the process means in the middle of an exchange.</param>
+    /// <param name="words">Said when the process ends in the middle of an exchange.</param>
     /// <param name="maxResultBytes">Bytes of the largest result; the runner was started with the same number.</param>
     /// <param name="loops">One of them watches the channel.</param>
-    public FramesClient(SandboxChannel channel, RuntimeFamily family, int maxResultBytes, EventLoops loops)
+    public FramesClient(SandboxChannel channel, WordsOfEnd words, int maxResultBytes, EventLoops loops)
         : base(channel.Answers, channel.Requests, loops)
     {
-        _family = family;
+        _words = words;
         _reader = new FrameReader(maxResultBytes);
     }
 
@@ -358,7 +358,7 @@ public sealed class FramesClient : ReadyPipes, IRuntimeClient, IValueTaskSource<
         }
         else if (inFlight)
         {
-            var body = kind == RuntimeAnswerKind.Closed ? _family.WordsOfEnd(_initializing) : null;
+            var body = kind == RuntimeAnswerKind.Closed ? _words.ToBody(_initializing) : null;
             Complete(new RuntimeAnswer(kind, Ok: false, body, body?.Length ?? 0));
         }
     }

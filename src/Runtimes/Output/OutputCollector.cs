@@ -17,7 +17,7 @@ public readonly record struct LogsResult(PooledBuffer? Json, bool Truncated);
 /// (docs/decisions/0008-quiet-output.md). An activation that runs for longer is read along by the pump, so that a full pipe never
 /// stops user code. What is written between two activations belongs to the next one, as what is written while code is loaded belongs to the first.
 /// </remarks>
-public sealed class OutputCollector : IDisposable
+internal sealed class OutputCollector : IDisposable
 {
     // Two calls of the kernel watch the pipes anew, each report wakes the loop, and a look is one call: so only what stays quiet is watched.
     private const int EmptyLooksBeforeWatch = 8;

@@ -32,15 +32,15 @@ public sealed class OutputPump : IDisposable
     private int _asleep;
     private bool _stopped;
 
-    /// <param name="options">Its tick.</param>
-    public OutputPump(RuntimesOptions options)
-        : this(options, IdleTicksBeforeSleep)
+    /// <param name="tickMs">Milliseconds between two looks at what runs.</param>
+    public OutputPump(int tickMs)
+        : this(tickMs, IdleTicksBeforeSleep)
     {
     }
 
-    internal OutputPump(RuntimesOptions options, int idleTicksBeforeSleep)
+    internal OutputPump(int tickMs, int idleTicksBeforeSleep)
     {
-        _tickMs = options.OutputTickMs;
+        _tickMs = tickMs;
         _idleTicksBeforeSleep = idleTicksBeforeSleep;
         _epoll = Epoll.Create();
         _wake = Epoll.CreateEvent();

@@ -9,6 +9,7 @@ namespace Frusta.Sandboxes.Bubblewrap;
 internal sealed class BubblewrapSandbox : ISandbox, MemoryWatchdog.IWatched
 {
     private readonly SpawnedProcess _process;
+    private readonly SandboxChannel _channel;
     private readonly SandboxHoldings _holdings;
     private readonly BubblewrapSandboxMaker _maker;
     private readonly bool _addressSpaceMayBeLimited;
@@ -21,7 +22,7 @@ internal sealed class BubblewrapSandbox : ISandbox, MemoryWatchdog.IWatched
 
     internal BubblewrapSandbox(SandboxHoldings holdings, SandboxSpec spec, SpawnedProcess process, SandboxChannel channel, BubblewrapSandboxMaker maker)
     {
-        Channel = channel;
+        _channel = channel;
         _holdings = holdings;
         _process = process;
         _maker = maker;
@@ -32,7 +33,7 @@ internal sealed class BubblewrapSandbox : ISandbox, MemoryWatchdog.IWatched
 
     public string Label => _holdings.Label;
 
-    public SandboxChannel Channel { get; }
+    public SandboxEndpoint Endpoint => _channel;
 
     public SafeFileHandle StandardOutput => _process.StandardOutput;
 
@@ -189,7 +190,7 @@ internal sealed class BubblewrapSandbox : ISandbox, MemoryWatchdog.IWatched
         Kill();
         await Exited;
         _maker.Forget(this);
-        Channel.Dispose();
+        _channel.Dispose();
         _process.Dispose();
         await _maker.GiveBackAsync(_holdings);
     }

@@ -10,6 +10,7 @@ internal sealed class ProcessSandbox : ISandbox, MemoryWatchdog.IWatched
     private const int KillRounds = 50;
 
     private readonly SpawnedProcess _process;
+    private readonly SandboxChannel _channel;
     private readonly ProcessSandboxMaker _maker;
     private readonly string _folder;
     private readonly bool _addressSpaceMayBeLimited;
@@ -21,7 +22,7 @@ internal sealed class ProcessSandbox : ISandbox, MemoryWatchdog.IWatched
     internal ProcessSandbox(string label, string folder, SandboxSpec spec, SpawnedProcess process, SandboxChannel channel, ProcessSandboxMaker maker)
     {
         Label = label;
-        Channel = channel;
+        _channel = channel;
         _folder = folder;
         _process = process;
         _maker = maker;
@@ -32,7 +33,7 @@ internal sealed class ProcessSandbox : ISandbox, MemoryWatchdog.IWatched
 
     public string Label { get; }
 
-    public SandboxChannel Channel { get; }
+    public SandboxEndpoint Endpoint => _channel;
 
     public SafeFileHandle StandardOutput => _process.StandardOutput;
 
@@ -100,7 +101,7 @@ internal sealed class ProcessSandbox : ISandbox, MemoryWatchdog.IWatched
     {
         KillTree();
         await _process.Exited;
-        Channel.Dispose();
+        _channel.Dispose();
         _process.Dispose();
         _maker.Forget(this, _folder);
     }

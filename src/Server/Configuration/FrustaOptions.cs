@@ -3,7 +3,7 @@ using Frusta.Contracts.Limits;
 using Frusta.Contracts.Options;
 using Frusta.Controller;
 using Frusta.Invoker;
-using Frusta.Runtimes;
+using Frusta.Runtimes.Families;
 using Frusta.Sandboxes;
 using Frusta.Store;
 using Microsoft.Extensions.Configuration;

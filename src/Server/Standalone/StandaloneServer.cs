@@ -10,9 +10,8 @@ using Frusta.Controller.Api;
 using Frusta.Controller.Entities;
 using Frusta.Controller.Identities;
 using Frusta.Invoker.Intake;
-using Frusta.Invoker.Run;
 using Frusta.Journal;
-using Frusta.Runtimes.Manifests;
+using Frusta.Runtimes.Families;
 using Frusta.Runtimes.Output;
 using Frusta.Sandboxes;
 using Frusta.Sandboxes.Makers;
@@ -71,7 +70,7 @@ internal static class StandaloneServer
 
         // The invoker.
         var catalog = await probing;
-        using var pump = new OutputPump(options.Runtimes);
+        using var pump = new OutputPump(options.Runtimes.OutputTickMs);
         using var loops = new EventLoops(Math.Max(1, Environment.ProcessorCount / 2)); // the other cores are the sandboxes' (docs/decisions/0002)
         var factory = new RuntimeSandboxFactory(catalog, maker, loops, pump, options.Runtimes, options.Limits.MaxPayloadBytes, clock);
         await using var invoker = new InvokerRole(options.Invoker, options.Limits, documents, factory, clock, loggers);

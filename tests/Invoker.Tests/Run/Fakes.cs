@@ -6,7 +6,6 @@ using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Entities;
 using Frusta.Contracts.Messages;
 using Frusta.Contracts.Names;
-using Frusta.Invoker.Run;
 using Frusta.Runtimes;
 using Frusta.Runtimes.Output;
 using Frusta.Sandboxes;
@@ -36,7 +35,7 @@ internal sealed class FakeSandbox(string family, int number, FakeFactory factory
 
     public string Label { get; } = $"{family}-{number}";
 
-    public SandboxChannel Channel => throw new NotSupportedException();
+    public SandboxEndpoint Endpoint => throw new NotSupportedException();
 
     public SafeFileHandle StandardOutput => throw new NotSupportedException();
 

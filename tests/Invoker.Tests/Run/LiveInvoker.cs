@@ -4,8 +4,7 @@ using Frusta.Contracts.Entities;
 using Frusta.Contracts.Limits;
 using Frusta.Contracts.Names;
 using Frusta.Invoker.Intake;
-using Frusta.Invoker.Run;
-using Frusta.Runtimes;
+using Frusta.Runtimes.Families;
 using Frusta.Sandboxes;
 using Microsoft.Extensions.Logging.Abstractions;
 

@@ -4,7 +4,6 @@ using Frusta.Contracts.Limits;
 using Frusta.Contracts.Messages;
 using Frusta.Contracts.Names;
 using Frusta.Invoker.Intake;
-using Frusta.Invoker.Run;
 using Frusta.Runtimes;
 using Frusta.Runtimes.Output;
 using Frusta.Sandboxes;
@@ -90,7 +89,7 @@ public sealed class WarmPathTests
 
         public string Label => "lean";
 
-        public SandboxChannel Channel => throw new NotSupportedException();
+        public SandboxEndpoint Endpoint => throw new NotSupportedException();
 
         public SafeFileHandle StandardOutput => throw new NotSupportedException();
 

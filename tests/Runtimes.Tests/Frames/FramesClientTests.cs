@@ -52,7 +52,7 @@ public sealed class FramesClientTests : IDisposable
     private (FramesClient Client, OtherSide Side) Open()
     {
         var side = new OtherSide();
-        var client = new FramesClient(new SandboxChannel(side.Requests, side.Answers), RuntimeFamily.NodeJs, LiveRuntimes.MaxResultBytes, _loops);
+        var client = new FramesClient(new SandboxChannel(side.Requests, side.Answers), WordsOfEnd.None, LiveRuntimes.MaxResultBytes, _loops);
         side.Write(Frame(type: 1, new byte[16], 2));
         client.Start();
         Assert.NotEmpty(client.Hello);

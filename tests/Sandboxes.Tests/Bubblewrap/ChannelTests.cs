@@ -44,7 +44,7 @@ public sealed class ChannelTests(IsolatedHost host) : IClassFixture<IsolatedHost
     private static async Task<int> EndAsync(ISandbox sandbox)
     {
         var count = OutputPipe.WouldBlock;
-        await Eventually.TrueAsync(() => (count = OutputPipe.Read(sandbox.Channel.Answers, new byte[16])) != OutputPipe.WouldBlock);
+        await Eventually.TrueAsync(() => (count = OutputPipe.Read(sandbox.Channel().Answers, new byte[16])) != OutputPipe.WouldBlock);
         return count;
     }
 }

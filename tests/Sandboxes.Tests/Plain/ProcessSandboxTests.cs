@@ -108,7 +108,7 @@ public sealed class ProcessSandboxTests : IAsyncDisposable
     {
         await using var sandbox = await StartAsync(Workload.Run("/bin/sh", "-c", "printf hello >&4"));
         Assert.Equal(0, (await sandbox.Exited.WaitAsync(TestContext.Current.CancellationToken)).ExitCode);
-        Assert.Equal("hello", Workload.Drain(sandbox.Channel.Answers));
+        Assert.Equal("hello", Workload.Drain(sandbox.Channel().Answers));
     }
 
     [Fact]

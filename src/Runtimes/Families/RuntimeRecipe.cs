@@ -1,7 +1,7 @@
 using System.Globalization;
 using Frusta.Sandboxes;
 
-namespace Frusta.Runtimes.Manifests;
+namespace Frusta.Runtimes.Families;
 
 /// <summary>How sandboxes of one kind are started on this host.</summary>
 /// <param name="Kind">Such as <c>nodejs:20</c>.</param>

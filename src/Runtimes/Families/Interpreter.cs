@@ -1,7 +1,7 @@
 using System.ComponentModel;
 using System.Diagnostics;
 
-namespace Frusta.Runtimes.Manifests;
+namespace Frusta.Runtimes.Families;
 
 /// <summary>A program on this host that runs code of one family.</summary>
 /// <param name="Path">Absolute, links resolved.</param>

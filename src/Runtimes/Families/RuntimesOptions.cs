@@ -1,4 +1,4 @@
-namespace Frusta.Runtimes;
+namespace Frusta.Runtimes.Families;
 
 /// <summary>How runtimes are found and spoken to (section <c>Runtimes</c>).</summary>
 public sealed class RuntimesOptions

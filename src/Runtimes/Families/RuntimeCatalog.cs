@@ -2,7 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using Frusta.Sandboxes;
 
-namespace Frusta.Runtimes.Manifests;
+namespace Frusta.Runtimes.Families;
 
 /// <summary>Which kinds run on this host's own interpreters, found out once at the start.</summary>
 public sealed class RuntimeCatalog

@@ -1,20 +1,13 @@
-using System.Text;
-using Frusta.Runtimes;
 using Frusta.Runtimes.Frames;
-using Frusta.Runtimes.Manifests;
 using Frusta.Runtimes.Output;
 using Frusta.Sandboxes;
 using Frusta.Sockets;
 
-namespace Frusta.Invoker.Run;
+namespace Frusta.Runtimes.Families;
 
 /// <summary>Makes sandboxes with the runners of this host's own interpreters in them.</summary>
 public sealed class RuntimeSandboxFactory : ISandboxFactory
 {
-    // What a run looks like, so that the code that reads one is warm. Both ways of answering are gone through.
-    private static readonly byte[] AtOnce = Priming("""{"later":false}""");
-    private static readonly byte[] Later = Priming("""{"later":true}""");
-
     // OpenWhisk's default for an action. What is made ahead is given the bound of its action when there is one.
     private const int UsualMemoryMb = 256;
 
@@ -67,20 +60,10 @@ public sealed class RuntimeSandboxFactory : ISandboxFactory
         }
 
         var sandbox = await _maker.StartAsync(recipe.ToSpec(memoryMb), cancellationToken);
-        var runnable = new FramedSandbox(sandbox, recipe.Family, _maxResultBytes, _loops, _pump, _time);
+        var runnable = Connect(sandbox, recipe.Family);
         try
         {
-            runnable.Client.Start();
-            for (var run = 0; ahead && run < _primingRuns; run++)
-            {
-                var answer = await runnable.Client.PrimeAsync(run % 2 == 0 ? AtOnce : Later, cancellationToken);
-                answer.Body?.Dispose();
-                if (answer.Kind != RuntimeAnswerKind.Answered)
-                {
-                    throw new SandboxStartException($"Sandbox {sandbox.Label} ended while it warmed up.");
-                }
-            }
-
+            await runnable.StartAsync(ahead ? _primingRuns : 0, cancellationToken);
             return runnable;
         }
         catch
@@ -90,46 +73,17 @@ public sealed class RuntimeSandboxFactory : ISandboxFactory
         }
     }
 
+    /// <summary>The client that speaks to this sort of endpoint.</summary>
+    private FramedSandbox Connect(ISandbox sandbox, RuntimeFamily family) => sandbox.Endpoint switch
+    {
+        SandboxChannel channel => new FramedSandbox(sandbox, channel, family.Words(), _maxResultBytes, _loops, _pump, _time),
+        var endpoint => throw new NotSupportedException($"There is no client for an endpoint of type {endpoint.GetType().Name}."),
+    };
+
     /// <summary><c>nodejs</c> of <c>nodejs:20</c>: one interpreter runs all kinds of its family.</summary>
     private static string FamilyOf(string kind)
     {
         var colon = kind.IndexOf(':', StringComparison.Ordinal);
         return colon < 0 ? kind : kind[..colon];
-    }
-
-    private static byte[] Priming(string value) => Encoding.UTF8.GetBytes(
-        $$"""{"value":{{value}},"namespace":"_","action_name":"/_/prime","action_version":"0.0.1","activation_id":"00000000000000000000000000000000","transaction_id":"prime","deadline":"0"}""");
-
-    private sealed class FramedSandbox : RunnableSandbox
-    {
-        private readonly OutputCollector _output;
-
-        public FramedSandbox(ISandbox sandbox, RuntimeFamily family, int maxResultBytes, EventLoops loops, OutputPump pump, TimeProvider time)
-        {
-            Sandbox = sandbox;
-            Client = new FramesClient(sandbox.Channel, family, maxResultBytes, loops);
-            _output = new OutputCollector(sandbox.StandardOutput, sandbox.StandardError, Client, pump, time);
-        }
-
-        public FramesClient Client { get; }
-
-        public override ISandbox Sandbox { get; }
-
-        public override IRuntimeClient Runtime => Client;
-
-        public override bool IsDead => Client.IsDead;
-
-        public override void BeginOutput(long limitBytes) => _output.Begin(limitBytes);
-
-        public override bool TryReadOutput() => _output.TryReadShort();
-
-        public override LogsResult CollectOutput(bool failed, string? lastWords) => _output.Collect(failed, lastWords);
-
-        public override async ValueTask DisposeAsync()
-        {
-            await Client.DisposeAsync();
-            _output.Dispose();
-            await Sandbox.DisposeAsync();
-        }
     }
 }
