@@ -1,3 +1,5 @@
+using Frusta.Runtimes.Families;
+
 namespace Frusta.Invoker;
 
 /// <summary>How this invoker uses its machine (section <c>Invoker</c>).</summary>
@@ -20,11 +22,8 @@ public sealed class InvokerOptions
     public QueueOptions Queue { get; set; } = new();
 
     /// <summary>Sandboxes started ahead, by family of interpreter; 0 keeps none. 0 to 100 each.</summary>
-    public Dictionary<string, StemCellOptions> StemCells { get; set; } = new(StringComparer.Ordinal)
-    {
-        ["nodejs"] = new() { Count = 2 },
-        ["python"] = new() { Count = 1 },
-    };
+    public Dictionary<string, StemCellOptions> StemCells { get; set; } = RuntimeFamilies.All.ToDictionary(
+        static family => family.Name, static family => new StemCellOptions { Count = family.StemCells }, StringComparer.Ordinal);
 
     /// <summary>The first rule that is broken, naming key, rule and value; null when all hold.</summary>
     public string? Validate()

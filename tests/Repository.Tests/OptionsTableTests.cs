@@ -60,6 +60,12 @@ public sealed class OptionsTableTests
                 continue;
             }
 
+            if (property.IsDefined(typeof(SameSectionAttribute), inherit: false))
+            {
+                Rows(page, prefix, value!);
+                continue;
+            }
+
             if (value is not null && property.PropertyType.IsClass && property.PropertyType != typeof(string)
                 && property.PropertyType.Namespace!.StartsWith("Frusta.", StringComparison.Ordinal))
             {

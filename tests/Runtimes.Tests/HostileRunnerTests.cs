@@ -1,4 +1,5 @@
 using Frusta.Runtimes.Families;
+using Frusta.Runtimes.Frames;
 using Frusta.Sandboxes;
 
 namespace Frusta.Runtimes.Tests;
@@ -339,6 +340,28 @@ public sealed class HostileRunnerTests(RuntimeFixture runtimes) : IDisposable
             {{script}}
             """, TestContext.Current.CancellationToken);
         return await runtimes.StartAsync(new RuntimeRecipe(
-            "hostile", RuntimeFamily.NodeJs, ["/usr/bin/python3", file], new Dictionary<string, string>(StringComparer.Ordinal), [new SandboxMount(file, file)], true));
+            "hostile", new HostileFamily(), "/usr/bin/python3", [file], new Dictionary<string, string>(StringComparer.Ordinal), [new SandboxMount(file, file)]));
+    }
+
+    /// <summary>Python as far as its process is concerned, but nothing is said at its end.</summary>
+    private sealed class HostileFamily : RuntimeFamily
+    {
+        public override string Name => "hostile";
+
+        public override string Title => Name;
+
+        public override IReadOnlyList<string> Kinds => [Name];
+
+        public override int StemCells => 0;
+
+        internal override bool AddressSpaceMayBeLimited => true;
+
+        internal override WordsOfEnd WordsOfEnd => WordsOfEnd.None;
+
+        internal override string Runner => throw new NotSupportedException();
+
+        internal override Version LeastVersion => throw new NotSupportedException();
+
+        internal override string ProgramOf(RuntimesOptions options) => throw new NotSupportedException();
     }
 }

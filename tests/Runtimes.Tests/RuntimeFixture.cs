@@ -62,7 +62,7 @@ internal sealed class LiveRuntime : IAsyncDisposable
     public LiveRuntime(ISandbox sandbox, RuntimeFamily family, EventLoops loops, OutputPump pump)
     {
         Sandbox = sandbox;
-        Client = new FramesClient((SandboxChannel)sandbox.Endpoint, family.Words(), LiveRuntimes.MaxResultBytes, loops);
+        Client = new FramesClient((SandboxChannel)sandbox.Endpoint, family.WordsOfEnd, LiveRuntimes.MaxResultBytes, loops);
         Client.Start();
         _output = new OutputCollector(sandbox.StandardOutput, sandbox.StandardError, Client, pump, TimeProvider.System);
     }

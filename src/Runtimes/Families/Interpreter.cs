@@ -27,7 +27,7 @@ internal sealed record Interpreter(string Path, Version Version)
     /// <param name="clock">For the bound on the probe.</param>
     /// <param name="cancellationToken">Ends the probe.</param>
     public static async Task<(Interpreter? Found, string Reason)> ProbeAsync(
-        string path, Version least, string[] flags, TimeProvider clock, CancellationToken cancellationToken)
+        string path, Version least, IReadOnlyList<string> flags, TimeProvider clock, CancellationToken cancellationToken)
     {
         if (!File.Exists(path))
         {

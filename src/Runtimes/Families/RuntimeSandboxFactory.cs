@@ -38,7 +38,7 @@ public sealed class RuntimeSandboxFactory : ISandboxFactory
         _maxResultBytes = maxResultBytes;
         foreach (var recipe in catalog.Recipes)
         {
-            if (_families.TryAdd(FamilyOf(recipe.Kind), recipe))
+            if (_families.TryAdd(recipe.Family.Name, recipe))
             {
                 maker.Expect(recipe.ToSpec(UsualMemoryMb));
             }
@@ -46,9 +46,9 @@ public sealed class RuntimeSandboxFactory : ISandboxFactory
     }
 
     public KindSupport Find(string kind) =>
-        _catalog.TryFind(kind, out _, out var reason) ? new KindSupport(FamilyOf(kind), null) : new KindSupport(null, reason);
+        _catalog.TryFind(kind, out var recipe, out var reason) ? new KindSupport(recipe.Family.Name, null) : new KindSupport(null, reason);
 
-    public bool IsForItsMemoryOnly(string family) => _families.TryGetValue(family, out var recipe) && recipe.IsForItsMemoryOnly;
+    public bool IsForItsMemoryOnly(string family) => _families.TryGetValue(family, out var recipe) && recipe.Family.IsForItsMemoryOnly;
 
     public int MostSandboxes => _maker.MostSandboxes;
 
@@ -76,14 +76,7 @@ public sealed class RuntimeSandboxFactory : ISandboxFactory
     /// <summary>The client that speaks to this sort of endpoint.</summary>
     private FramedSandbox Connect(ISandbox sandbox, RuntimeFamily family) => sandbox.Endpoint switch
     {
-        SandboxChannel channel => new FramedSandbox(sandbox, channel, family.Words(), _maxResultBytes, _loops, _pump, _time),
+        SandboxChannel channel => new FramedSandbox(sandbox, channel, family.WordsOfEnd, _maxResultBytes, _loops, _pump, _time),
         var endpoint => throw new NotSupportedException($"There is no client for an endpoint of type {endpoint.GetType().Name}."),
     };
-
-    /// <summary><c>nodejs</c> of <c>nodejs:20</c>: one interpreter runs all kinds of its family.</summary>
-    private static string FamilyOf(string kind)
-    {
-        var colon = kind.IndexOf(':', StringComparison.Ordinal);
-        return colon < 0 ? kind : kind[..colon];
-    }
 }

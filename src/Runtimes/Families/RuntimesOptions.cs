@@ -1,3 +1,5 @@
+using Frusta.Contracts.Options;
+
 namespace Frusta.Runtimes.Families;
 
 /// <summary>How runtimes are found and spoken to (section <c>Runtimes</c>).</summary>
@@ -6,25 +8,14 @@ public sealed class RuntimesOptions
     /// <summary>Name of the section.</summary>
     public const string Section = "Runtimes";
 
-    /// <summary>A runner that every folder with runners has.</summary>
-    internal const string NodeRunner = "nodejs/runner.js";
+    [SameSection]
+    public NodeOptions Node { get; } = new();
 
-    private const string StockPython = "/usr/bin/python3";
-
-    /// <summary>Path of the Node.js program, version 20 or later, which must be there; empty looks for it on PATH.</summary>
-    public string NodePath { get; set; } = "";
-
-    /// <summary>Path of the Python program, version 3.10 or later; another one than the stock one must be there.</summary>
-    public string PythonPath { get; set; } = StockPython;
+    [SameSection]
+    public PythonOptions Python { get; } = new();
 
     /// <summary>Folder with the runners, one folder a family; empty looks beside the program and above it.</summary>
     public string RunnersFolder { get; set; } = "";
-
-    /// <summary>Folder with the npm packages that every Node.js action finds, such as <c>openwhisk</c>; empty means <c>nodejs/node_modules</c> in the folder with the runners.</summary>
-    public string NodeModulesFolder { get; set; } = "";
-
-    /// <summary>True lets a zip with dependencies and without <c>node_modules</c> run <c>npm install</c> while it is initialised.</summary>
-    public bool NpmInstallAtInit { get; set; }
 
     /// <summary>Dummy runs that warm a stem cell. 0 to 1000.</summary>
     public int PrimingRuns { get; set; } = 12;
@@ -33,30 +24,19 @@ public sealed class RuntimesOptions
     public int OutputTickMs { get; set; } = 2;
 
     /// <summary>The first rule that is broken, naming key, rule and value; null when all hold.</summary>
-    public string? Validate()
-    {
-        (string Key, string Path, string What, bool IsThere)[] paths =
-        [
-            (nameof(NodePath), NodePath, "a program", File.Exists(NodePath)),
-            (nameof(PythonPath), PythonPath, "a program", PythonPath is StockPython || File.Exists(PythonPath)), // a host without Python is none with a mistake
-            (nameof(RunnersFolder), RunnersFolder, "a folder with runners", File.Exists(Path.Combine(RunnersFolder, NodeRunner))),
-            (nameof(NodeModulesFolder), NodeModulesFolder, "a folder", Directory.Exists(NodeModulesFolder)),
-        ];
-        foreach (var (key, path, what, isThere) in paths)
-        {
-            if (path.Length > 0 && !isThere)
-            {
-                return $"{Section}:{key} must be the path of {what}, but there is none at {Path.GetFullPath(path)}.";
-            }
-        }
+    public string? Validate() =>
+        Node.Validate()
+        ?? Python.Validate()
+        ?? Missing(nameof(RunnersFolder), RunnersFolder, "a folder with runners", RuntimeFamilies.HasRunners)
+        ?? OutOfBounds(nameof(PrimingRuns), PrimingRuns, 0, 1000)
+        ?? OutOfBounds(nameof(OutputTickMs), OutputTickMs, 1, 1000);
 
-        if (PrimingRuns is < 0 or > 1000)
-        {
-            return $"{Section}:{nameof(PrimingRuns)} must be from 0 to 1000, but it is {PrimingRuns}.";
-        }
+    /// <summary>The rule that a path is empty or leads to something, when it is broken.</summary>
+    internal static string? Missing(string key, string path, string what, Func<string, bool> isThere) => path.Length == 0 || isThere(path)
+        ? null
+        : $"{Section}:{key} must be the path of {what}, but there is none at {Path.GetFullPath(path)}.";
 
-        return OutputTickMs is < 1 or > 1000
-            ? $"{Section}:{nameof(OutputTickMs)} must be from 1 to 1000, but it is {OutputTickMs}."
-            : null;
-    }
+    private static string? OutOfBounds(string key, int value, int least, int greatest) => value < least || value > greatest
+        ? $"{Section}:{key} must be from {least} to {greatest}, but it is {value}."
+        : null;
 }

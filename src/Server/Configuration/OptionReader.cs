@@ -2,6 +2,7 @@ using System.Collections;
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Reflection;
+using Frusta.Contracts.Options;
 using Microsoft.Extensions.Configuration;
 
 namespace Frusta.Server.Configuration;
@@ -41,14 +42,23 @@ internal sealed class OptionReader(IConfigurationRoot configuration)
                 continue;
             }
 
-            var property = Find(options, child.Key) ?? throw Unknown(path, child.Key);
-            Set(property, options, $"{path}:{property.Name}", child);
+            var (property, owner) = Find(options, child.Key) ?? throw Unknown(path, child.Key);
+            Set(property, owner, $"{path}:{property.Name}", child);
         }
     }
 
     [UnconditionalSuppressMessage("Trimming", "IL2075", Justification = "This program is not trimmed; where it were, an option without its property would be refused, not passed over.")]
-    private static PropertyInfo? Find(object options, string key) =>
-        options.GetType().GetProperty(key, BindingFlags.Public | BindingFlags.Instance | BindingFlags.IgnoreCase) is { SetMethod.IsPublic: true } found ? found : null;
+    private static (PropertyInfo Property, object Owner)? Find(object options, string key)
+    {
+        var type = options.GetType();
+        if (type.GetProperty(key, BindingFlags.Public | BindingFlags.Instance | BindingFlags.IgnoreCase) is { SetMethod.IsPublic: true } found)
+        {
+            return (found, options);
+        }
+
+        var parts = type.GetProperties().Where(static property => property.IsDefined(typeof(SameSectionAttribute)));
+        return parts.Select(part => Find(part.GetValue(options)!, key)).FirstOrDefault(static inside => inside is not null);
+    }
 
     private static StartRefusedException Unknown(string path, string key) => new(Replaced.TryGetValue($"{path}:{key}", out var now)
         ? $"{path}:{key} is no option any more: {now} Take it out of the configuration. {Table}"
