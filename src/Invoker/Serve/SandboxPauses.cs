@@ -10,22 +10,18 @@ namespace Frusta.Invoker.Serve;
 /// </summary>
 internal sealed partial class SandboxPauses
 {
-    private readonly Room _room;
-    private readonly PoolClock _clock;
+    private readonly PoolEvents _events;
     private readonly IPoolClient _client;
-    private readonly Action<List<PoolAction>> _execute;
     private readonly ILogger _logger;
     private readonly WorkQueue<PoolAction> _idle;
     private readonly WorkQueue<PoolAction> _called;
 
-    /// <param name="room">Hears what came of it.</param>
-    /// <param name="clock">The clock.</param>
+    /// <param name="events">Tells the pool what came of it.</param>
     /// <param name="client">Serves what waits for a sandbox to be resumed.</param>
-    /// <param name="execute">Carries out what follows.</param>
     /// <param name="logger">Where failures go.</param>
-    public SandboxPauses(Room room, PoolClock clock, IPoolClient client, Action<List<PoolAction>> execute, ILogger logger)
+    public SandboxPauses(PoolEvents events, IPoolClient client, ILogger logger)
     {
-        (_room, _clock, _client, _execute, _logger) = (room, clock, client, execute, logger);
+        (_events, _client, _logger) = (events, client, logger);
         _idle = new WorkQueue<PoolAction>(1, LookAfter);
         _called = new WorkQueue<PoolAction>(Environment.ProcessorCount, Resume);
     }
@@ -40,20 +36,17 @@ internal sealed partial class SandboxPauses
     {
         var slot = wanted.Slot!;
         var live = (LiveSandbox)slot.Content!;
-        var actions = new List<PoolAction>();
         if (wanted.Kind == PoolActionKind.Pause)
         {
             var paused = Try(live, static sandbox => sandbox.Pause(), PauseFailed);
-            _room.Paused(slot, paused, _clock.NowUs, actions);
+            _events.Tell((room, now, actions) => room.Paused(slot, paused, now, actions));
         }
         else
         {
             TimeSpan? used = null;
             Try(live, sandbox => used = sandbox.Runnable.Sandbox.MeasureCpuTime(), LookFailed);
-            _room.Looked(slot, (long?)used?.TotalMicroseconds, _clock.NowUs, actions);
+            _events.Tell((room, now, actions) => room.Looked(slot, (long?)used?.TotalMicroseconds, now, actions));
         }
-
-        _execute(actions);
     }
 
     private void Resume(PoolAction wanted)
