@@ -27,6 +27,14 @@ internal static class AcceptedEntry
 {
     internal const int HeadBytes = 20;
 
+    /// <summary>The entry that accepts the activation. The caller disposes it.</summary>
+    internal static PooledBuffer OfAccepted(PendingActivation pending)
+    {
+        var entry = PooledBuffer.Rent(pending.SizeBytes + 512);
+        WriteAccepted(pending.Message, pending.Retries, entry);
+        return entry;
+    }
+
     internal static void WriteAccepted(ActivationMessage message, int retries, PooledBuffer destination)
     {
         var head = destination.GetSpan(HeadBytes);

@@ -73,6 +73,20 @@ internal sealed class AcceptedLog
         return TryAppend(EntryType.Done, entry, [], holds: 0, out _);
     }
 
+    /// <summary>Completes when everything up to the position is on disk; false when the log could not bring it there, and has said why.</summary>
+    internal async ValueTask<bool> TrySyncAsync(LogPosition position)
+    {
+        try
+        {
+            await _log.SyncedAsync(position, CancellationToken.None);
+            return true;
+        }
+        catch (LogRefusedException)
+        {
+            return false;
+        }
+    }
+
     /// <summary>Holds the segment of an entry that was read at the start.</summary>
     internal void Hold(long segment)
     {

@@ -11,7 +11,7 @@ namespace Frusta.Bus;
 /// <summary>Settles what the log of an earlier process says: done, run again, or a record of an interruption.</summary>
 /// <remarks>Each step is decided by what is on disk alone, so that it may die anywhere and be done again.</remarks>
 internal sealed partial class BusRecovery(
-    EmbeddedBus bus, AcceptedLog log, IFinishedActivations finished, TimeProvider clock, TimeSpan maxAge, ILogger logger)
+    PendingActivations pending, ParkedDeliveries parked, AcceptedLog log, IFinishedActivations finished, TimeProvider clock, TimeSpan maxAge, ILogger logger)
 {
     private const int MostRetries = ushort.MaxValue - 1; // what an entry can count
 
@@ -151,8 +151,9 @@ internal sealed partial class BusRecovery(
         }
         else if (left.Starts <= Math.Min(retries, MostRetries))
         {
-            if (bus.DeliverAgain(message, retries, left.Starts, segment))
+            if (pending.AdmitAgain(message, retries, left.Starts, segment) is { } again)
             {
+                parked.Deliver(again);
                 _deliveredAgain++;
             }
         }
@@ -186,7 +187,7 @@ internal sealed partial class BusRecovery(
             },
             ActivationRecordWriter.FilterName(message.Action, message.Binding));
         finished.Append(record);
-        bus.RecordedAtStart();
+        pending.RecordedAtStart();
         LogInterrupted(logger, message.Id.ToString(), message.Action.DocumentId);
         record.Record.Dispose();
         message.Release();

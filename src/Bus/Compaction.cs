@@ -1,4 +1,3 @@
-using Frusta.Contracts.Buffers;
 using Frusta.Journal;
 
 namespace Frusta.Bus;
@@ -75,11 +74,7 @@ internal sealed class Compaction
             isWritten = isWritten && TryMove(pending, segment, old);
         }
 
-        try
-        {
-            await _log.Log.SyncedAsync(_log.Log.End, CancellationToken.None);
-        }
-        catch (LogRefusedException)
+        if (!await _log.TrySyncAsync(_log.Log.End))
         {
             return false; // The copies may not be there: the old ones stay.
         }
@@ -98,8 +93,7 @@ internal sealed class Compaction
                 return true;
             }
 
-            using var entry = PooledBuffer.Rent(pending.SizeBytes);
-            AcceptedEntry.WriteAccepted(pending.Message, pending.Retries, entry);
+            using var entry = AcceptedEntry.OfAccepted(pending);
             if (!_log.TryAppend(EntryType.Accepted, entry.Span, [], holds: 1, out var accepted))
             {
                 return false;

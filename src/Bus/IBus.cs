@@ -1,4 +1,6 @@
+using Frusta.Contracts.Entities;
 using Frusta.Contracts.Messages;
+using Frusta.Contracts.Names;
 
 namespace Frusta.Bus;
 
@@ -10,16 +12,19 @@ public interface IBus
     /// blocking call) nothing is promised until its record is written. On any outcome but <see cref="SendOutcome.Sent"/>
     /// the message was not taken and still belongs to the caller; on that one it belongs to the bus.
     /// </summary>
-    ValueTask<SendOutcome> SendAsync(ActivationMessage message, bool acceptFirst, CancellationToken cancellationToken);
+    ValueTask<SendOutcome> SendAsync(OutgoingActivation activation, bool acceptFirst, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Makes a blocking call, already sent, durable because its client's wait ended and it gets a 202. Completes when it is on disk.
-    /// The message is one that this caller sent and retained the content of.
+    /// Makes a blocking call, already sent, durable because its client's wait ended and the client gets a 202. Completes when it is on disk.
+    /// On any outcome but <see cref="SendOutcome.Sent"/> nobody may be told the id, although the activation may run.
     /// </summary>
-    ValueTask<SendOutcome> AcceptSentAsync(ActivationMessage message, CancellationToken cancellationToken);
+    ValueTask<SendOutcome> AcceptSentAsync(ActivationId id, CancellationToken cancellationToken);
 
-    /// <summary>Fires a trigger: its record and its rules' activations become durable as one entry, all or nothing, before this completes.</summary>
-    ValueTask<SendOutcome> FireAsync(FinishedActivation triggerRecord, IReadOnlyList<ActivationMessage> messages, CancellationToken cancellationToken);
+    /// <summary>
+    /// Fires a trigger: its record and its rules' activations become durable as one entry, all or nothing, before this completes. On any outcome but
+    /// <see cref="SendOutcome.Sent"/> record and messages still belong to the caller.
+    /// </summary>
+    ValueTask<SendOutcome> FireAsync(FinishedActivation triggerRecord, IReadOnlyList<OutgoingActivation> activations, CancellationToken cancellationToken);
 }
 
 /// <summary>What became of a message.</summary>
@@ -41,6 +46,9 @@ public enum SendOutcome
 public interface IDelivery
 {
     ActivationMessage Message { get; }
+
+    /// <summary>The action as a controller in this process resolved it, for the message's revision; null when the invoker has to read it.</summary>
+    ExecutableAction? Action { get; }
 
     /// <summary>
     /// Called before the first byte goes to a sandbox: from here on it is never run again after a crash, unless the action asks for it.
@@ -66,4 +74,20 @@ public interface IActivationIntake
 {
     /// <summary>Takes the delivery, or refuses it at once because a bound is reached. Never waits.</summary>
     SendOutcome Receive(IDelivery delivery);
+
+    /// <summary>
+    /// Keeps a place for a delivery that is about to be written to the disk, or refuses it at once because a bound is reached. Never waits. The caller
+    /// uses the place once, in either way.
+    /// </summary>
+    SendOutcome Reserve(IDelivery delivery, out IReservedPlace? place);
+}
+
+/// <summary>A place in the invoker for a delivery that is not on disk yet.</summary>
+public interface IReservedPlace
+{
+    /// <summary>The delivery is on disk: it is taken, and cannot be refused any more. Never waits.</summary>
+    void Enter();
+
+    /// <summary>The delivery does not come.</summary>
+    void GiveBack();
 }

@@ -1,22 +1,28 @@
+using Frusta.Contracts.Entities;
 using Frusta.Contracts.Messages;
 using Frusta.Contracts.Names;
 
 namespace Frusta.Bus;
 
 /// <summary>One activation between acceptance and record: what the invoker gets, and where its entries stand in the log.</summary>
-internal sealed class PendingActivation(EmbeddedBus bus, ActivationMessage message, int retries) : IDelivery
+internal sealed class PendingActivation(PendingActivations owner, OutgoingActivation activation) : IDelivery
 {
-    public ActivationMessage Message { get; } = message;
+    public ActivationMessage Message { get; } = activation.Message;
+
+    public ExecutableAction? Action { get; } = activation.Action;
+
+    /// <summary>Null once the process that was asked has died.</summary>
+    internal IActivationReply? Reply { get; } = activation.Reply;
 
     /// <summary>Kept apart from the message, which is given back at the end.</summary>
-    internal ActivationId Id { get; } = message.Id;
+    internal ActivationId Id { get; } = activation.Message.Id;
 
-    internal string NamespaceUuid { get; } = message.User.NamespaceUuid;
+    internal string NamespaceUuid { get; } = activation.Message.User.NamespaceUuid;
 
-    internal int SizeBytes { get; } = message.SizeBytes;
+    internal int SizeBytes { get; } = activation.Message.SizeBytes;
 
     /// <summary>How often it may start again after a start that a crash interrupted: as its action wants, less those of before its acceptance was written.</summary>
-    internal int Retries { get; } = retries;
+    internal int Retries { get; } = activation.Retries;
 
     // The rest is guarded by the lock on this object.
 
@@ -36,6 +42,29 @@ internal sealed class PendingActivation(EmbeddedBus bus, ActivationMessage messa
     /// <summary>It has ended, and the journal did not take its record. It stays pending.</summary>
     internal bool IsRefused { get; set; }
 
+    /// <summary>Notes where its accepted entry stands.</summary>
+    internal void AcceptedIn(long segment)
+    {
+        lock (this)
+        {
+            AcceptedSegment = segment;
+        }
+    }
+
+    /// <summary>Holds the message once more, so that it can be read without the lock; false when the activation has ended, and the message may be gone.</summary>
+    internal bool TryHoldMessage()
+    {
+        lock (this)
+        {
+            if (!IsFinished)
+            {
+                Message.Content.Retain();
+            }
+
+            return !IsFinished;
+        }
+    }
+
     public bool CanWait()
     {
         lock (this)
@@ -44,7 +73,7 @@ internal sealed class PendingActivation(EmbeddedBus bus, ActivationMessage messa
         }
     }
 
-    public bool TryStart() => bus.TryStart(this);
+    public bool TryStart() => owner.TryStart(this);
 
-    public void Finished(FinishedActivation finished) => bus.Finished(this, finished);
+    public void Finished(FinishedActivation finished) => owner.Finished(this, finished);
 }

@@ -42,7 +42,9 @@ internal sealed class BusFixture : IDisposable
         return await Bus.RecoverAsync(TestContext.Current.CancellationToken);
     }
 
-    internal static ActivationMessage Message(string space = "guest", bool blocking = false, int retries = 0, IActivationReply? reply = null, int padding = 0) => new()
+    internal static OutgoingActivation Activation(string space = "guest", bool blocking = false, int retries = 0, IActivationReply? reply = null, int padding = 0) => new(Message(space, blocking, padding), reply, Retries: retries);
+
+    internal static ActivationMessage Message(string space = "guest", bool blocking = false, int padding = 0) => new()
     {
         Id = ActivationId.New(TimeProvider.System),
         TransactionId = "transaction",
@@ -53,8 +55,6 @@ internal sealed class BusFixture : IDisposable
         User = new Identity(space, space, "uuid-" + space, "key", NamespaceLimits.None),
         Blocking = blocking,
         Content = PooledBuffer.Copy(System.Text.Encoding.UTF8.GetBytes($$"""{"name":"Frusta{{new string('!', padding)}}"}""")),
-        Reply = reply,
-        ActionHint = new ExecutableAction(new FullyQualifiedName(space, null, "hello"), "0.0.1", "1-abc", "nodejs:20", null, false, null, new ActionLimits(), false, Retries: retries),
     };
 
     internal static FinishedActivation Finish(ActivationId id, bool store = true) => ActivationRecordWriter.Finish(
@@ -133,6 +133,10 @@ internal sealed class RecordingIntake : IActivationIntake
 
     internal Action? Receiving { get; set; }
 
+    internal Action? Reserving { get; set; }
+
+    internal int GivenBack { get; private set; }
+
     public SendOutcome Receive(IDelivery delivery)
     {
         Receiving?.Invoke();
@@ -142,6 +146,20 @@ internal sealed class RecordingIntake : IActivationIntake
         }
 
         return Answer;
+    }
+
+    public SendOutcome Reserve(IDelivery delivery, out IReservedPlace? place)
+    {
+        Reserving?.Invoke();
+        place = Answer == SendOutcome.Sent ? new Place(this, delivery) : null;
+        return Answer;
+    }
+
+    private sealed class Place(RecordingIntake intake, IDelivery delivery) : IReservedPlace
+    {
+        public void Enter() => Assert.Equal(SendOutcome.Sent, intake.Receive(delivery));
+
+        public void GiveBack() => intake.GivenBack++;
     }
 }
 

@@ -1,4 +1,3 @@
-using Frusta.Contracts.Messages;
 using Frusta.Contracts.Names;
 
 namespace Frusta.Bus.Tests;
@@ -131,12 +130,12 @@ public sealed class CrashSimulationTests
             }
         }
 
-        private ActivationMessage Message(bool blocking = false)
+        private OutgoingActivation Activation(bool blocking = false)
         {
             var retries = random.Next(3);
-            var message = BusFixture.Message(blocking: blocking, retries: retries, padding: padding);
-            Starts[message.Id] = (0, retries);
-            return message;
+            var activation = BusFixture.Activation(blocking: blocking, retries: retries, padding: padding);
+            Starts[activation.Message.Id] = (0, retries);
+            return activation;
         }
 
         private void FinishAllButOldest()
@@ -154,32 +153,32 @@ public sealed class CrashSimulationTests
 
         private async Task SendAsync()
         {
-            var message = Message();
-            Assert.Equal(SendOutcome.Sent, await fixture.Bus.SendAsync(message, acceptFirst: true, CancellationToken.None));
-            Promised.Add(message.Id);
+            var activation = Activation();
+            Assert.Equal(SendOutcome.Sent, await fixture.Bus.SendAsync(activation, acceptFirst: true, CancellationToken.None));
+            Promised.Add(activation.Message.Id);
         }
 
         private async Task BlockAsync()
         {
-            var message = Message(blocking: true);
-            message.Content.Retain();
-            await fixture.Bus.SendAsync(message, acceptFirst: false, CancellationToken.None);
+            var activation = Activation(blocking: true);
+            var id = activation.Message.Id;
+            await fixture.Bus.SendAsync(activation, acceptFirst: false, CancellationToken.None);
             for (var i = random.Next(4); i > 0; i--)
             {
                 StartOne();
                 FinishOne();
             }
 
-            Assert.Equal(SendOutcome.Sent, await fixture.Bus.AcceptSentAsync(message, CancellationToken.None));
-            Promised.Add(message.Id);
+            Assert.Equal(SendOutcome.Sent, await fixture.Bus.AcceptSentAsync(id, CancellationToken.None));
+            Promised.Add(id);
         }
 
         private async Task FireAsync()
         {
             var trigger = BusFixture.Finish(ActivationId.New(TimeProvider.System));
-            var messages = Enumerable.Range(0, random.Next(4)).Select(_ => Message()).ToList();
-            var ids = messages.Select(message => message.Id).Append(trigger.Id).ToList();
-            Assert.Equal(SendOutcome.Sent, await fixture.Bus.FireAsync(trigger, messages, CancellationToken.None));
+            var activations = Enumerable.Range(0, random.Next(4)).Select(_ => Activation()).ToList();
+            var ids = activations.Select(static activation => activation.Message.Id).Append(trigger.Id).ToList();
+            Assert.Equal(SendOutcome.Sent, await fixture.Bus.FireAsync(trigger, activations, CancellationToken.None));
             Promised.UnionWith(ids);
         }
 

@@ -21,7 +21,7 @@ public sealed class EmbeddedBusTests : IAsyncLifetime
     public async Task A_blocking_call_is_delivered_at_once_and_leaves_no_entry()
     {
         var reply = new RecordingReply();
-        var sent = _fixture.Bus.SendAsync(BusFixture.Message(blocking: true, reply: reply), acceptFirst: false, Cancellation);
+        var sent = _fixture.Bus.SendAsync(BusFixture.Activation(blocking: true, reply: reply), acceptFirst: false, Cancellation);
         Assert.True(sent.IsCompletedSuccessfully);
         Assert.Equal(SendOutcome.Sent, await sent);
         var delivery = Take();
@@ -37,7 +37,7 @@ public sealed class EmbeddedBusTests : IAsyncLifetime
     [Fact]
     public async Task An_accepted_activation_is_on_disk_before_it_is_answered()
     {
-        Assert.Equal(SendOutcome.Sent, await _fixture.Bus.SendAsync(BusFixture.Message(), acceptFirst: true, Cancellation));
+        Assert.Equal(SendOutcome.Sent, await _fixture.Bus.SendAsync(BusFixture.Activation(), acceptFirst: true, Cancellation));
         Assert.Equal(_fixture.Log.End, _fixture.Log.Synced);
         Assert.Single(_fixture.Intake.Deliveries);
     }
@@ -45,15 +45,15 @@ public sealed class EmbeddedBusTests : IAsyncLifetime
     [Fact]
     public async Task What_was_accepted_and_not_started_runs_after_the_next_start_without_anyone_waiting()
     {
-        var message = BusFixture.Message();
-        var id = message.Id;
-        await _fixture.Bus.SendAsync(message, acceptFirst: true, Cancellation);
+        var activation = BusFixture.Activation();
+        var id = activation.Message.Id;
+        await _fixture.Bus.SendAsync(activation, acceptFirst: true, Cancellation);
 
         Assert.Equal(new RecoverySummary(0, 1, 0, 0, 0), await _fixture.RestartAsync());
         var delivery = Take();
         Assert.Equal(id, delivery.Message.Id);
         Assert.Equal("""{"name":"Frusta"}"""u8, delivery.Message.Content.Span);
-        Assert.Null(delivery.Message.Reply);
+        Assert.Null(delivery.Action);
         delivery.TryStart();
         delivery.Finished(BusFixture.Finish(id));
         Assert.Equal(new RecoverySummary(1, 0, 0, 0, 0), await _fixture.RestartAsync());
@@ -62,9 +62,9 @@ public sealed class EmbeddedBusTests : IAsyncLifetime
     [Fact]
     public async Task What_was_started_and_not_finished_gets_a_record_of_an_internal_error_once()
     {
-        var message = BusFixture.Message();
-        var id = message.Id;
-        await _fixture.Bus.SendAsync(message, acceptFirst: true, Cancellation);
+        var activation = BusFixture.Activation();
+        var id = activation.Message.Id;
+        await _fixture.Bus.SendAsync(activation, acceptFirst: true, Cancellation);
         Take().TryStart();
 
         Assert.Equal(new RecoverySummary(0, 0, 1, 0, 0), await _fixture.RestartAsync());
@@ -80,7 +80,7 @@ public sealed class EmbeddedBusTests : IAsyncLifetime
     [Fact]
     public async Task An_action_that_asks_for_retries_runs_again_so_many_times()
     {
-        await _fixture.Bus.SendAsync(BusFixture.Message(retries: 1), acceptFirst: true, Cancellation);
+        await _fixture.Bus.SendAsync(BusFixture.Activation(retries: 1), acceptFirst: true, Cancellation);
         Take().TryStart();
         Assert.Equal(1, (await _fixture.RestartAsync()).DeliveredAgain);
         Take().TryStart();
@@ -111,9 +111,9 @@ public sealed class EmbeddedBusTests : IAsyncLifetime
 
         async Task<ActivationId> SendAsync(int retries, int padding = 0)
         {
-            var message = BusFixture.Message(retries: retries, padding: padding);
-            Assert.Equal(SendOutcome.Sent, await _fixture.Bus.SendAsync(message, acceptFirst: true, Cancellation));
-            return message.Id;
+            var activation = BusFixture.Activation(retries: retries, padding: padding);
+            Assert.Equal(SendOutcome.Sent, await _fixture.Bus.SendAsync(activation, acceptFirst: true, Cancellation));
+            return activation.Message.Id;
         }
     }
 
@@ -122,13 +122,13 @@ public sealed class EmbeddedBusTests : IAsyncLifetime
     public async Task An_activation_of_an_earlier_process_may_still_be_retried_when_its_entry_was_written_again()
     {
         _fixture.Options.MaxLogBytes = 4 * 1024 * 1024;
-        await _fixture.Bus.SendAsync(BusFixture.Message(retries: 1), acceptFirst: true, Cancellation);
+        await _fixture.Bus.SendAsync(BusFixture.Activation(retries: 1), acceptFirst: true, Cancellation);
         await _fixture.RestartAsync();
         var first = _fixture.Log.ActiveSegment;
         Take();
         while (_fixture.Log.ActiveSegment < first + 8)
         {
-            await _fixture.Bus.SendAsync(BusFixture.Message(padding: 100_000), acceptFirst: true, Cancellation);
+            await _fixture.Bus.SendAsync(BusFixture.Activation(padding: 100_000), acceptFirst: true, Cancellation);
             var other = Take();
             other.Finished(BusFixture.Finish(other.Message.Id));
         }
@@ -141,12 +141,11 @@ public sealed class EmbeddedBusTests : IAsyncLifetime
     [Fact]
     public async Task A_blocking_call_whose_wait_ended_is_recovered_as_started()
     {
-        var message = BusFixture.Message(blocking: true);
-        var id = message.Id;
-        message.Content.Retain();
-        await _fixture.Bus.SendAsync(message, acceptFirst: false, Cancellation);
+        var activation = BusFixture.Activation(blocking: true);
+        var id = activation.Message.Id;
+        await _fixture.Bus.SendAsync(activation, acceptFirst: false, Cancellation);
         Take().TryStart();
-        Assert.Equal(SendOutcome.Sent, await _fixture.Bus.AcceptSentAsync(message, Cancellation));
+        Assert.Equal(SendOutcome.Sent, await _fixture.Bus.AcceptSentAsync(id, Cancellation));
 
         Assert.Equal(1, (await _fixture.RestartAsync()).Interrupted);
         Assert.True(_fixture.Records.All.ContainsKey(id));
@@ -155,13 +154,13 @@ public sealed class EmbeddedBusTests : IAsyncLifetime
     [Fact]
     public async Task A_blocking_call_that_ended_while_its_wait_did_needs_no_entry()
     {
-        var message = BusFixture.Message(blocking: true);
-        message.Content.Retain();
-        await _fixture.Bus.SendAsync(message, acceptFirst: false, Cancellation);
+        var activation = BusFixture.Activation(blocking: true);
+        var id = activation.Message.Id;
+        await _fixture.Bus.SendAsync(activation, acceptFirst: false, Cancellation);
         var delivery = Take();
         delivery.TryStart();
-        delivery.Finished(BusFixture.Finish(message.Id));
-        Assert.Equal(SendOutcome.Sent, await _fixture.Bus.AcceptSentAsync(message, Cancellation));
+        delivery.Finished(BusFixture.Finish(id));
+        Assert.Equal(SendOutcome.Sent, await _fixture.Bus.AcceptSentAsync(id, Cancellation));
         Assert.Equal(0, _fixture.Log.ActiveSegment);
     }
 
@@ -171,8 +170,8 @@ public sealed class EmbeddedBusTests : IAsyncLifetime
         var trigger = BusFixture.Finish(ActivationId.New(TimeProvider.System));
         var triggerId = trigger.Id;
         var text = System.Text.Encoding.UTF8.GetString(trigger.Record.Span);
-        var messages = Enumerable.Range(0, 3).Select(_ => BusFixture.Message()).ToList();
-        Assert.Equal(SendOutcome.Sent, await _fixture.Bus.FireAsync(trigger, messages, Cancellation));
+        var activations = Enumerable.Range(0, 3).Select(_ => BusFixture.Activation()).ToList();
+        Assert.Equal(SendOutcome.Sent, await _fixture.Bus.FireAsync(trigger, activations, Cancellation));
         Assert.Equal(3, _fixture.Intake.Deliveries.Count);
         var finished = Take();
         finished.TryStart();
@@ -188,17 +187,40 @@ public sealed class EmbeddedBusTests : IAsyncLifetime
     public async Task A_refused_activation_is_not_run_after_the_next_start()
     {
         _fixture.Intake.Answer = SendOutcome.Full;
-        var message = BusFixture.Message();
-        Assert.Equal(SendOutcome.Full, await _fixture.Bus.SendAsync(message, acceptFirst: true, Cancellation));
-        message.Release();
+        var activation = BusFixture.Activation();
+        Assert.Equal(SendOutcome.Full, await _fixture.Bus.SendAsync(activation, acceptFirst: true, Cancellation));
+        activation.Message.Release();
         Assert.Equal(default, _fixture.Bus.Snapshot());
         Assert.Equal(new RecoverySummary(0, 0, 0, 0, 0), await _fixture.RestartAsync());
     }
 
     [Fact]
+    public async Task An_overload_is_refused_without_writing_to_the_disk()
+    {
+        _fixture.Intake.Answer = SendOutcome.NamespaceFull;
+        var activation = BusFixture.Activation();
+        Assert.Equal(SendOutcome.NamespaceFull, await _fixture.Bus.SendAsync(activation, acceptFirst: true, Cancellation));
+        activation.Message.Release();
+        Assert.Equal(0, _fixture.Log.ActiveSegment);
+        Assert.Equal(default, _fixture.Bus.Snapshot());
+    }
+
+    [Fact]
+    public async Task The_place_in_the_invoker_is_given_back_when_the_disk_refuses()
+    {
+        var activation = BusFixture.Activation();
+        _fixture.Intake.Reserving = _fixture.Log.Dispose; // refuses from now on, as a full one does
+        Assert.Equal(SendOutcome.Full, await _fixture.Bus.SendAsync(activation, acceptFirst: true, Cancellation));
+        activation.Message.Release();
+        Assert.Equal(1, _fixture.Intake.GivenBack);
+        Assert.Empty(_fixture.Intake.Deliveries);
+        Assert.Equal(default, _fixture.Bus.Snapshot());
+    }
+
+    [Fact]
     public async Task An_activation_that_a_rule_does_not_store_is_done_without_a_record()
     {
-        await _fixture.Bus.SendAsync(BusFixture.Message(), acceptFirst: true, Cancellation);
+        await _fixture.Bus.SendAsync(BusFixture.Activation(), acceptFirst: true, Cancellation);
         var delivery = Take();
         delivery.TryStart();
         delivery.Finished(BusFixture.Finish(delivery.Message.Id, store: false));
@@ -228,7 +250,7 @@ public sealed class EmbeddedBusTests : IAsyncLifetime
     {
         for (var i = 0; i < 200; i++)
         {
-            Assert.Equal(SendOutcome.Sent, await _fixture.Bus.SendAsync(BusFixture.Message(padding: 20_000), acceptFirst: true, Cancellation));
+            Assert.Equal(SendOutcome.Sent, await _fixture.Bus.SendAsync(BusFixture.Activation(padding: 20_000), acceptFirst: true, Cancellation));
             var delivery = Take();
             delivery.TryStart();
             delivery.Finished(BusFixture.Finish(delivery.Message.Id));
@@ -251,7 +273,7 @@ public sealed class EmbeddedBusTests : IAsyncLifetime
         var slow = new List<ActivationId>();
         for (var i = 0; i < 1000; i++)
         {
-            Assert.Equal(SendOutcome.Sent, await _fixture.Bus.SendAsync(BusFixture.Message(padding: 20_000), acceptFirst: true, Cancellation));
+            Assert.Equal(SendOutcome.Sent, await _fixture.Bus.SendAsync(BusFixture.Activation(padding: 20_000), acceptFirst: true, Cancellation));
             var delivery = Take();
             if (i % 50 == 0)
             {
@@ -281,11 +303,11 @@ public sealed class EmbeddedBusTests : IAsyncLifetime
     [InlineData("Accepted Started Accepted Started Done", 0, 0)]
     public async Task An_entry_and_its_copy_are_one_activation(string entries, int deliveredAgain, int interrupted)
     {
-        var message = BusFixture.Message();
+        var activation = BusFixture.Activation();
         using var accepted = PooledBuffer.Rent();
-        AcceptedEntry.WriteAccepted(message, retries: 0, accepted);
+        AcceptedEntry.WriteAccepted(activation.Message, retries: 0, accepted);
         var started = new byte[24];
-        message.Id.WriteBytes(started);
+        activation.Message.Id.WriteBytes(started);
         foreach (var type in entries.Split(' ').Select(Enum.Parse<EntryType>))
         {
             _fixture.Log.Append((byte)type, type == EntryType.Accepted ? accepted.Span : started, []);
@@ -300,7 +322,7 @@ public sealed class EmbeddedBusTests : IAsyncLifetime
     [Fact]
     public async Task A_record_that_cannot_be_written_keeps_its_activation_in_the_log()
     {
-        await _fixture.Bus.SendAsync(BusFixture.Message(), acceptFirst: true, Cancellation);
+        await _fixture.Bus.SendAsync(BusFixture.Activation(), acceptFirst: true, Cancellation);
         var delivery = Take();
         delivery.TryStart();
         _fixture.Records.IsFull = true;
@@ -314,9 +336,7 @@ public sealed class EmbeddedBusTests : IAsyncLifetime
     public async Task A_client_whose_record_cannot_be_written_is_refused_and_never_given_the_id()
     {
         var reply = new RecordingReply();
-        var message = BusFixture.Message(blocking: true, reply: reply);
-        message.Content.Retain();
-        await _fixture.Bus.SendAsync(message, acceptFirst: false, Cancellation);
+        await _fixture.Bus.SendAsync(BusFixture.Activation(blocking: true, reply: reply), acceptFirst: false, Cancellation);
         var delivery = Take();
         delivery.TryStart();
         _fixture.Records.IsFull = true;
@@ -324,14 +344,14 @@ public sealed class EmbeddedBusTests : IAsyncLifetime
         delivery.Finished(BusFixture.Finish(delivery.Message.Id));
 
         Assert.Equal((0, 1), (reply.Completed, reply.Refused));
-        Assert.Equal(SendOutcome.Full, await _fixture.Bus.AcceptSentAsync(message, Cancellation)); // a wait that ended at that very moment
+        Assert.Equal(SendOutcome.Full, await _fixture.Bus.AcceptSentAsync(delivery.Message.Id, Cancellation)); // a wait that ended at that very moment
         Assert.True(_fixture.Bus.Snapshot().IsBalanced);
     }
 
     [Fact]
     public async Task A_start_that_cannot_be_written_is_refused()
     {
-        await _fixture.Bus.SendAsync(BusFixture.Message(), acceptFirst: true, Cancellation);
+        await _fixture.Bus.SendAsync(BusFixture.Activation(), acceptFirst: true, Cancellation);
         var delivery = Take();
         _fixture.Log.Dispose(); // refuses from now on, as a full one does
 
@@ -341,7 +361,7 @@ public sealed class EmbeddedBusTests : IAsyncLifetime
     [Fact]
     public async Task What_is_too_old_gets_a_record_and_is_not_run()
     {
-        await _fixture.Bus.SendAsync(BusFixture.Message(), acceptFirst: true, Cancellation);
+        await _fixture.Bus.SendAsync(BusFixture.Activation(), acceptFirst: true, Cancellation);
         _fixture.Options.MaxAgeSeconds = -1;
         Assert.Equal(1, (await _fixture.RestartAsync()).TooOld);
         Assert.Empty(_fixture.Intake.Deliveries);
@@ -351,13 +371,13 @@ public sealed class EmbeddedBusTests : IAsyncLifetime
     [Fact]
     public async Task After_the_stop_nothing_is_taken_and_what_waits_is_left_to_the_next_start()
     {
-        await _fixture.Bus.SendAsync(BusFixture.Message(), acceptFirst: true, Cancellation);
+        await _fixture.Bus.SendAsync(BusFixture.Activation(), acceptFirst: true, Cancellation);
         await _fixture.Bus.StopAsync(TimeSpan.FromMilliseconds(10));
         Assert.Equal(SendOutcome.Full, await SendAsync("guest"));
         Assert.Equal(1, (await _fixture.RestartAsync()).DeliveredAgain);
     }
 
-    private ValueTask<SendOutcome> SendAsync(string space) => _fixture.Bus.SendAsync(BusFixture.Message(space), acceptFirst: false, Cancellation);
+    private ValueTask<SendOutcome> SendAsync(string space) => _fixture.Bus.SendAsync(BusFixture.Activation(space), acceptFirst: false, Cancellation);
 
     private IDelivery Take()
     {

@@ -42,25 +42,9 @@ public sealed class ActivationMessage
     /// <summary>True when the client asked with <c>X-OW-EXTRA-LOGGING: on</c> for the record to be stored whatever the level says.</summary>
     public bool ForceStore { get; init; }
 
-    /// <summary>The action as the controller resolved it, where both live in one process; only good for <see cref="ActionRevision"/>.</summary>
-    public ExecutableAction? ActionHint { get; init; }
-
-    /// <summary>Who waits for the end of this activation; null after a restart.</summary>
-    public IActivationReply? Reply { get; init; }
-
     /// <summary>Bytes that this message holds in a queue.</summary>
     public int SizeBytes => Content.Length + 512;
 
     /// <summary>Gives the arguments back. The last owner of the message calls it once.</summary>
     public void Release() => Content.Dispose();
-}
-
-/// <summary>Takes the end of an activation back to who asked for it.</summary>
-public interface IActivationReply
-{
-    /// <summary>Called once, after the record is in the journal. The record is the callee's to read only during the call, unless it retains its buffer.</summary>
-    void Complete(FinishedActivation finished);
-
-    /// <summary>Called instead, once, when the activation has ended and the journal did not take its record: nobody may be told its id.</summary>
-    void Refuse();
 }

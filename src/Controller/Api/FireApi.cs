@@ -40,12 +40,11 @@ public sealed class FireApi(Admit admit, CheckActivate check, FireTrigger fire, 
             using var headers = Headers(call.Context.Request.Headers);
             var request = new FireRequest(caller, trigger, body!.Memory, headers.Memory, call.TransactionId, call.ExtraLogging);
             var answer = await fire.RunAsync(request, call.Aborted);
-            return answer.Outcome switch
+            return answer.Problem switch
             {
-                InvokeOutcome.Accepted => InvokeApi.Accepted(answer.Id),
-                InvokeOutcome.Finished => ApiAnswer.NoContent(),
-                InvokeOutcome.NamespaceFull => InvokeApi.Refused(answer.Outcome, null, admit.NamespaceFull(caller)),
-                _ => InvokeApi.Refused(answer.Outcome, null, default),
+                InvokeProblem.None => answer.Id is { } id ? InvokeApi.Accepted(id) : ApiAnswer.NoContent(),
+                InvokeProblem.NamespaceFull => InvokeRefusal.Of(answer.Problem, null, admit.NamespaceFull(caller)),
+                _ => InvokeRefusal.Of(answer.Problem, null, default),
             };
         }
     }

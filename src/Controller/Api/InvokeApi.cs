@@ -59,7 +59,7 @@ public sealed class InvokeApi(
         {
             var request = new InvokeRequest(caller, admitted, action, body!.Memory, body, blocking, waitMs, call.TransactionId, call.ExtraLogging);
             using var answer = await invoke.RunAsync(request, call.Aborted);
-            return answer.Outcome == InvokeOutcome.NotRunnable && await CheckComponentsAsync(call, answer.Action!) is { } unentitled
+            return answer.Problem == InvokeProblem.NotRunnable && await CheckComponentsAsync(call, answer.Action!) is { } unentitled
                 ? unentitled
                 : Answer(call, answer, resultOnly);
         }
@@ -74,9 +74,6 @@ public sealed class InvokeApi(
         body.Write("}"u8);
         return new ApiAnswer { Status = 202, Body = body, ActivationId = id };
     }
-
-    /// <summary>What is answered when there is no activation.</summary>
-    internal static ApiAnswer Refused(InvokeOutcome outcome, string? kind, Admission load) => InvokeRefusal.Of(outcome, kind, load);
 
     private ApiAnswer? ReadQuery(QueryParameters query, out bool blocking, out bool resultOnly, out int waitMs)
     {
@@ -98,20 +95,12 @@ public sealed class InvokeApi(
             : ApiAnswer.MalformedQuery("timeout", $"Timeout must be number of milliseconds up to {limits.MaxBlockingWaitMs}.");
     }
 
-    private ApiAnswer Answer(ApiCall call, InvokeAnswer answer, bool resultOnly)
+    private ApiAnswer Answer(ApiCall call, InvokeAnswer answer, bool resultOnly) => answer.Problem switch
     {
-        switch (answer.Outcome)
-        {
-            case InvokeOutcome.Accepted:
-                return Accepted(answer.Id);
-            case InvokeOutcome.Finished:
-                return Finished(call, answer.Finished!, resultOnly);
-            case InvokeOutcome.NamespaceFull:
-                return Refused(answer.Outcome, null, admit.NamespaceFull(call.Caller));
-            default:
-                return Refused(answer.Outcome, answer.Action?.Executable.Kind, default);
-        }
-    }
+        InvokeProblem.None => answer.Finished is { } finished ? Finished(call, finished, resultOnly) : Accepted(answer.Id),
+        InvokeProblem.NamespaceFull => InvokeRefusal.Of(answer.Problem, null, admit.NamespaceFull(call.Caller)),
+        _ => InvokeRefusal.Of(answer.Problem, answer.Action?.Executable.Kind, default),
+    };
 
     /// <summary>What ended; a long end is sent from the record itself, and where there is no room for it the client gets the id, under which the record is.</summary>
     private static ApiAnswer Finished(ApiCall call, FinishedActivation finished, bool resultOnly)

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Threading.Tasks.Sources;
+using Frusta.Bus;
 using Frusta.Contracts.Messages;
 using Frusta.Controller.Entitlement;
 

@@ -30,8 +30,10 @@ public readonly record struct FireRequest(
     string TransactionId,
     bool ForceStore);
 
-/// <summary>How a fire came out. <see cref="InvokeOutcome.Finished"/> means that there was no active rule: 204, nothing is stored.</summary>
-public readonly record struct FireAnswer(InvokeOutcome Outcome, ActivationId Id);
+/// <summary>How a fire came out.</summary>
+/// <param name="Problem">Why nothing was fired.</param>
+/// <param name="Id">The trigger's activation; null without a problem where no rule is active: 204, and nothing is stored.</param>
+public readonly record struct FireAnswer(InvokeProblem Problem, ActivationId? Id);
 
 /// <summary>Fires a trigger: one record for it and one activation for each active rule, all of them durable as one entry.</summary>
 /// <remarks>
@@ -60,43 +62,43 @@ public sealed class FireTrigger(
         // 2 Read the event, 3 compose and 4 write down.
         var fire = !workers.IsLarge(request.Body.Length + (trigger?.SizeBytes ?? 0))
             ? await MakeAsync(request, problem, trigger, cancellationToken)
-            : await workers.RunLargeAsync(request.Caller.NamespaceUuid, () => MakeAsync(request, problem, trigger, cancellationToken), new Fire(InvokeOutcome.Full));
+            : await workers.RunLargeAsync(request.Caller.NamespaceUuid, () => MakeAsync(request, problem, trigger, cancellationToken), new Fire(InvokeProblem.Full));
         if (fire.Record is not { } record)
         {
-            return new FireAnswer(fire.Outcome, default);
+            return new FireAnswer(fire.Problem, Id: null);
         }
 
         // 5 Send.
         var isSent = false;
         try
         {
-            var outcome = await bus.FireAsync(record, fire.Messages!, CancellationToken.None);
+            var outcome = await bus.FireAsync(record, [.. fire.Activations!.Select(static composed => composed.Outgoing)], CancellationToken.None);
             isSent = outcome == SendOutcome.Sent;
             if (isSent)
             {
-                return new FireAnswer(InvokeOutcome.Accepted, record.Id);
+                return new FireAnswer(InvokeProblem.None, record.Id);
             }
 
             record.Record.Dispose();
-            return new FireAnswer(InvokeAction.Refusal(outcome), default);
+            return new FireAnswer(InvokeAction.ProblemOf(outcome), Id: null);
         }
         finally
         {
             if (!isSent)
             {
-                fire.Messages!.ForEach(InvokeAction.Withdraw);
+                Withdraw(fire.Activations!);
             }
         }
     }
 
-    /// <summary>What is sent of a fire; or, without a record, its outcome. What is wrong with the event is said first.</summary>
-    private async ValueTask<Fire> MakeAsync(FireRequest request, InvokeOutcome problem, TriggerDocument? trigger, CancellationToken cancellationToken)
+    /// <summary>Makes the record and the activations of a fire. A fault of the event is reported before one of the trigger.</summary>
+    private async ValueTask<Fire> MakeAsync(FireRequest request, InvokeProblem problem, TriggerDocument? trigger, CancellationToken cancellationToken)
     {
         using var payload = PooledBuffer.Rent(request.Body.Length + 2);
         var readable = MergeArguments.Merge(request.Body.Span, ParameterLayer.Empty, refuseFinal: false, payload);
         if (readable != MergeOutcome.Merged)
         {
-            return new Fire(readable == MergeOutcome.NotAnObject ? InvokeOutcome.NotAnObject : InvokeOutcome.Malformed);
+            return new Fire(readable == MergeOutcome.NotAnObject ? InvokeProblem.NotAnObject : InvokeProblem.Malformed);
         }
 
         if (trigger is null)
@@ -106,17 +108,17 @@ public sealed class FireTrigger(
 
         if (trigger.Rules is null || !trigger.Rules.Values.Any(static rule => rule.Active))
         {
-            return new Fire(InvokeOutcome.Finished);
+            return new Fire(InvokeProblem.None);
         }
 
         var startMs = clock.GetUtcNow().ToUnixTimeMilliseconds();
         using var arguments = Arguments(request, trigger, payload);
         using var logs = PooledBuffer.Rent();
-        var messages = new List<ActivationMessage>(trigger.Rules.Count);
+        var activations = new List<ComposedActivation>(trigger.Rules.Count);
         var isMade = false;
         try
         {
-            await ComposeAsync(request, trigger, arguments, messages, logs, cancellationToken);
+            await ComposeRulesAsync(request, trigger, arguments, activations, logs, cancellationToken);
             var record = ActivationRecordWriter.Finish(
                 new ActivationRecord
                 {
@@ -135,18 +137,18 @@ public sealed class FireTrigger(
                 request.Caller.Limits.StoreActivations ?? true);
 
             isMade = true;
-            return new Fire(InvokeOutcome.Accepted, record, messages);
+            return new Fire(InvokeProblem.None, record, activations);
         }
         finally
         {
             if (!isMade)
             {
-                messages.ForEach(InvokeAction.Withdraw);
+                Withdraw(activations);
             }
         }
     }
 
-    private async ValueTask<(InvokeOutcome Problem, TriggerDocument? Trigger)> FindAsync(
+    private async ValueTask<(InvokeProblem Problem, TriggerDocument? Trigger)> FindAsync(
         FullyQualifiedName name,
         CancellationToken cancellationToken)
     {
@@ -154,14 +156,14 @@ public sealed class FireTrigger(
         {
             return await read(name.DocumentId, cancellationToken) switch
             {
-                TriggerDocument trigger => (InvokeOutcome.Finished, await RuleLinks.CountingAsync(trigger, read, cancellationToken)),
-                null => (InvokeOutcome.NotFound, null),
-                _ => (InvokeOutcome.OtherCollection, null),
+                TriggerDocument trigger => (InvokeProblem.None, await RuleLinks.CountingAsync(trigger, read, cancellationToken)),
+                null => (InvokeProblem.NotFound, null),
+                _ => (InvokeProblem.OtherCollection, null),
             };
         }
         catch (CorruptEntityException)
         {
-            return (InvokeOutcome.Corrupt, null);
+            return (InvokeProblem.Corrupt, null);
         }
     }
 
@@ -174,30 +176,30 @@ public sealed class FireTrigger(
         return arguments;
     }
 
-    private async ValueTask ComposeAsync(
+    private async ValueTask ComposeRulesAsync(
         FireRequest request,
         TriggerDocument trigger,
         PooledBuffer arguments,
-        List<ActivationMessage> messages,
+        List<ComposedActivation> activations,
         PooledBuffer logs,
         CancellationToken cancellationToken)
     {
         logs.Write("["u8);
         foreach (var (rule, link) in trigger.Rules!)
         {
-            var (message, refusal, isFault) = await ComposeAsync(request, rule, link, arguments, cancellationToken);
-            if (message is not null)
+            var outcome = await ComposeRuleAsync(request, rule, link, arguments, cancellationToken);
+            if (outcome.Activation is { } activation)
             {
-                messages.Add(message);
+                activations.Add(activation);
             }
 
-            WriteLine(logs, rule, link.Action, message?.Id, refusal, isFault);
+            WriteLine(logs, rule, link.Action, outcome);
         }
 
         logs.Write("]"u8);
     }
 
-    private async ValueTask<(ActivationMessage? Message, string? Refusal, bool IsFault)> ComposeAsync(
+    private async ValueTask<RuleOutcome> ComposeRuleAsync(
         FireRequest request,
         string rule,
         RuleLink link,
@@ -206,53 +208,57 @@ public sealed class FireTrigger(
     {
         if (!link.Active)
         {
-            return (null, $"Rule '{rule}' is inactive, action '{link.Action.DocumentId}' was not activated.", false);
+            return new RuleOutcome($"Rule '{rule}' is inactive, action '{link.Action.DocumentId}' was not activated.");
         }
 
         if (admit.Invocation(request.Caller, out var place) is { IsAdmitted: false } refused)
         {
-            return (null, refused.Text, false);
+            return new RuleOutcome(refused.Text);
         }
 
         using var admitted = place!;
         if (await check(request.Caller, EntityKind.Action, link.Action, cancellationToken) is { } forbidden)
         {
-            return (null, forbidden.Text, forbidden.Status >= 500);
+            return new RuleOutcome(forbidden);
         }
 
         var limitBytes = limits.PayloadBytes(request.Caller.Limits);
         if (arguments.Length > limitBytes)
         {
-            return (null, ApiTexts.PayloadTooLarge(arguments.Length, limitBytes), false);
+            return new RuleOutcome(ApiTexts.PayloadTooLarge(arguments.Length, limitBytes));
         }
 
         var call = new InvokeRequest(request.Caller, admitted, link.Action, arguments.Memory, BodyOwner: null, Blocking: false, 0, request.TransactionId, request.ForceStore);
-        var (answer, message) = await invoke.ComposeAsync(call, cancellationToken);
-        if (message is not null)
-        {
-            return (message, null, false);
-        }
+        var composed = await invoke.ComposeAsync(call, cancellationToken);
+        return composed.Problem == InvokeProblem.None
+            ? new RuleOutcome(composed)
+            : new RuleOutcome(InvokeRefusal.Of(composed.Problem, composed.Action?.Executable.Kind, default));
+    }
 
-        var refusal = InvokeRefusal.Of(answer.Outcome, answer.Action?.Executable.Kind, default);
-        return (null, refusal.Text, refusal.Status >= 500);
+    private static void Withdraw(List<ComposedActivation> activations)
+    {
+        foreach (var activation in activations)
+        {
+            activation.Withdraw();
+        }
     }
 
     /// <summary>One line of the trigger's logs: compact JSON inside a JSON string.</summary>
-    private static void WriteLine(PooledBuffer logs, string rule, FullyQualifiedName action, ActivationId? id, string? error, bool isFault)
+    private static void WriteLine(PooledBuffer logs, string rule, FullyQualifiedName action, RuleOutcome outcome)
     {
         using var line = PooledBuffer.Rent();
         using (var json = new Utf8JsonWriter(line, Options))
         {
             json.WriteStartObject();
-            json.WriteNumber("statusCode"u8, error is null ? 0 : isFault ? 3 : 1);
-            json.WriteBoolean("success"u8, error is null);
-            if (error is null)
+            json.WriteNumber("statusCode"u8, outcome.Error is null ? 0 : outcome.IsFault ? 3 : 1);
+            json.WriteBoolean("success"u8, outcome.Error is null);
+            if (outcome.Activation is { } activation)
             {
-                json.WriteString("activationId"u8, id.ToString());
+                json.WriteString("activationId"u8, activation.Message.Id.ToString());
             }
             else
             {
-                json.WriteString("error"u8, error);
+                json.WriteString("error"u8, outcome.Error);
             }
 
             json.WriteString("rule"u8, rule);
@@ -268,6 +274,23 @@ public sealed class FireTrigger(
         JsonText.WriteString(logs, Encoding.UTF8.GetString(line.Span));
     }
 
-    /// <summary>A fire that is to be sent; without a record, how it came out.</summary>
-    private readonly record struct Fire(InvokeOutcome Outcome, FinishedActivation? Record = null, List<ActivationMessage>? Messages = null);
+    /// <summary>A fire that is to be sent. Without a record there is none: the problem says why, or, with none, no rule is active.</summary>
+    private readonly record struct Fire(InvokeProblem Problem, FinishedActivation? Record = null, List<ComposedActivation>? Activations = null);
+
+    /// <summary>The activation that a rule starts, or the error of its line in the trigger's logs.</summary>
+    private readonly struct RuleOutcome
+    {
+        internal RuleOutcome(ComposedActivation activation) => Activation = activation;
+
+        internal RuleOutcome(string error) => Error = error;
+
+        internal RuleOutcome(Refusal refusal) => (Error, IsFault) = (refusal.Text, refusal.Status >= 500);
+
+        internal ComposedActivation? Activation { get; }
+
+        internal string? Error { get; }
+
+        /// <summary>True for a fault of the platform or its data, false for one of the user.</summary>
+        internal bool IsFault { get; }
+    }
 }

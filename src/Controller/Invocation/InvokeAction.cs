@@ -37,8 +37,9 @@ public readonly record struct InvokeRequest(
 /// <summary>Takes a call to the bus and, for a client that waits, its end back. The plot of an invocation on the controller's side.</summary>
 /// <remarks>
 /// The caller is authenticated and admitted. Here:
-/// 1 resolve package, binding and action   2 merge the arguments   3 refuse what may not run
+/// 1 resolve package, binding and action   2 merge the arguments   3 refuse the call, where the action may not run with them
 /// 4 make the activation                   5 send it on the bus    6 wait for its end   7 answer.
+/// Steps 1 to 4 compose an activation; a rule's activation is composed in the same way (<see cref="FireTrigger"/>).
 /// A call that is not waited for is on disk before it is answered (<c>acceptFirst</c>). One that is waited for is not,
 /// unless the wait ends first: then it is made so before the client is given its id.
 /// </remarks>
@@ -81,59 +82,46 @@ public sealed partial class InvokeAction : IDisposable
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<InvokeAnswer> RunAsync(InvokeRequest request, CancellationToken cancellationToken)
     {
-        var arrivedMs = _clock.GetUtcNow().ToUnixTimeMilliseconds();
-
-        // 1 Resolve. What is wrong with the body is said first, so the body is read in any case.
-        var (found, action) = await _resolve.FindAsync(request.Action, cancellationToken);
-
-        // 2 Merge and 3 refuse.
-        var (refusal, content) = await PrepareAsync(request, found, action);
-        request.BodyOwner?.Dispose();
-        if (content is null)
+        // 1 to 4.
+        var composed = await ComposeAsync(request, cancellationToken);
+        if (composed.Problem != InvokeProblem.None)
         {
-            return new InvokeAnswer(refusal, default, action: action);
-        }
-
-        // 4 Make the activation. Its arguments are held once more for the case that the wait ends first.
-        var wait = _waits.Begin(request.Place.TakeOver(), request.Blocking);
-        var message = Message(request.Caller, request.TransactionId, request.ForceStore, arrivedMs, action!, content, wait, request.Blocking);
-        if (request.Blocking)
-        {
-            content.Retain();
+            return InvokeAnswer.Refused(composed.Problem, composed.Action);
         }
 
         // 5 Send.
+        var id = composed.Message.Id;
         var beganAt = _clock.GetTimestamp();
         ControllerMetrics.ActivationBegan(request.Blocking);
         SendOutcome sent;
         try
         {
             // Not with the client's token: a client that goes away must not leave it open whether the message was taken.
-            sent = await _bus.SendAsync(message, acceptFirst: !request.Blocking, CancellationToken.None);
+            sent = await _bus.SendAsync(composed.Outgoing, acceptFirst: !request.Blocking, CancellationToken.None);
         }
         catch
         {
             // A bus that throws has lost its peer, and nobody knows whether it has the message: nothing goes back to a pool.
-            wait.GiveUp();
+            composed.Wait.GiveUp();
             throw;
         }
 
         if (sent != SendOutcome.Sent)
         {
-            Refused(wait, content, request.Blocking);
-            return new InvokeAnswer(Refusal(sent), default, action: action);
+            composed.Withdraw();
+            return InvokeAnswer.Refused(ProblemOf(sent), composed.Action);
         }
 
-        LogDebugSent(message.Id, request.Action, request.Blocking);
+        LogDebugSent(id, request.Action, request.Blocking);
         if (!request.Blocking)
         {
             ControllerMetrics.ActivationEnded(blocking: false, _clock.GetElapsedTime(beganAt));
-            return new InvokeAnswer(InvokeOutcome.Accepted, message.Id, action: action);
+            return InvokeAnswer.Accepted(id, composed.Action!);
         }
 
         // 6 Wait. A client that goes away meanwhile changes nothing: the activation runs, and its end is dropped here.
-        var ended = await wait.WaitAsync(request.WaitMs);
-        var finished = wait.TakeFinished(ended);
+        var ended = await composed.Wait.WaitAsync(request.WaitMs);
+        var finished = composed.Wait.TakeFinished(ended);
 
         // 7 Answer.
         if (finished is null && ended)
@@ -142,124 +130,98 @@ public sealed partial class InvokeAction : IDisposable
         }
         else if (finished is null)
         {
-            LogDebugWaitEnded(message.Id, request.WaitMs);
-            sent = await _bus.AcceptSentAsync(message, CancellationToken.None);
+            LogDebugWaitEnded(id, request.WaitMs);
+            sent = await _bus.AcceptSentAsync(id, CancellationToken.None);
         }
 
-        content.Dispose();
         ControllerMetrics.ActivationEnded(blocking: true, _clock.GetElapsedTime(beganAt));
-        return finished is not null ? new InvokeAnswer(InvokeOutcome.Finished, message.Id, finished, action)
-            : sent == SendOutcome.Sent ? new InvokeAnswer(InvokeOutcome.Accepted, message.Id, action: action)
-            : new InvokeAnswer(Refusal(sent), default, action: action);
+        return finished is not null ? InvokeAnswer.Ended(finished, composed.Action!)
+            : sent == SendOutcome.Sent ? InvokeAnswer.Accepted(id, composed.Action!)
+            : InvokeAnswer.Refused(ProblemOf(sent), composed.Action);
     }
 
     public void Dispose() => _waits.Dispose();
 
-    /// <summary>
-    /// For a fire: the activation that a rule starts, not sent yet, or why it may not. Whoever does not send it calls <see cref="Withdraw"/>.
-    /// </summary>
-    internal async ValueTask<(InvokeAnswer Answer, ActivationMessage? Message)> ComposeAsync(
-        InvokeRequest request,
-        CancellationToken cancellationToken)
+    /// <summary>Makes the activation of a call, or says why there is none.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    internal async ValueTask<ComposedActivation> ComposeAsync(InvokeRequest request, CancellationToken cancellationToken)
     {
+        var arrivedMs = _clock.GetUtcNow().ToUnixTimeMilliseconds();
+
+        // 1 Resolve. What is wrong with the body is said first, so the body is read in any case.
         var (found, action) = await _resolve.FindAsync(request.Action, cancellationToken);
-        var (refusal, content) = await PrepareAsync(request, found, action);
+
+        // 2 Merge and 3 refuse.
+        var (problem, content) = await PrepareAsync(request, found, action);
+        request.BodyOwner?.Dispose();
         if (content is null)
         {
-            return (new InvokeAnswer(refusal, default, action: action), null);
+            return new ComposedActivation(problem, action);
         }
 
-        var wait = _waits.Begin(request.Place.TakeOver(), waits: false);
-        var arrivedMs = _clock.GetUtcNow().ToUnixTimeMilliseconds();
-        var message = Message(request.Caller, request.TransactionId, request.ForceStore, arrivedMs, action!, content, wait, blocking: false);
-        return (new InvokeAnswer(InvokeOutcome.Accepted, message.Id, action: action), message);
+        // 4 Make the activation.
+        var wait = _waits.Begin(request.Place.TakeOver(), request.Blocking);
+        return new ComposedActivation(Message(request, arrivedMs, action!, content), wait, action!);
     }
 
-    /// <summary>Gives back a composed activation that was not sent.</summary>
-    internal static void Withdraw(ActivationMessage message)
+    internal static InvokeProblem ProblemOf(SendOutcome sent) => sent switch
     {
-        (message.Reply as ActivationWait)?.Abandon();
-        message.Release();
-    }
-
-    internal static InvokeOutcome Refusal(SendOutcome sent) => sent switch
-    {
-        SendOutcome.TooLarge => InvokeOutcome.TooLarge,
-        SendOutcome.NamespaceFull => InvokeOutcome.NamespaceFull,
-        _ => InvokeOutcome.Full,
+        SendOutcome.TooLarge => InvokeProblem.TooLarge,
+        SendOutcome.NamespaceFull => InvokeProblem.NamespaceFull,
+        _ => InvokeProblem.Full,
     };
 
     /// <summary>Merges on the spot, or, what is too large for that, on a thread for such things.</summary>
-    private ValueTask<(InvokeOutcome Refusal, PooledBuffer? Content)> PrepareAsync(InvokeRequest request, ResolveOutcome found, ResolvedAction? action) =>
+    private ValueTask<(InvokeProblem Problem, PooledBuffer? Content)> PrepareAsync(InvokeRequest request, ResolveOutcome found, ResolvedAction? action) =>
         _workers.IsLarge(request.Body.Length + (action?.Parameters.SizeBytes ?? 0L))
             ? PrepareApartAsync(request, found, action)
             : new(Prepare(found, action, request.Body.Span));
 
-    private ValueTask<(InvokeOutcome Refusal, PooledBuffer? Content)> PrepareApartAsync(InvokeRequest request, ResolveOutcome found, ResolvedAction? action) =>
-        _workers.RunLargeAsync(request.Caller.NamespaceUuid, () => new(Prepare(found, action, request.Body.Span)), (InvokeOutcome.Full, (PooledBuffer?)null));
+    private ValueTask<(InvokeProblem Problem, PooledBuffer? Content)> PrepareApartAsync(InvokeRequest request, ResolveOutcome found, ResolvedAction? action) =>
+        _workers.RunLargeAsync(request.Caller.NamespaceUuid, () => new(Prepare(found, action, request.Body.Span)), (InvokeProblem.Full, (PooledBuffer?)null));
 
-    private (InvokeOutcome Refusal, PooledBuffer? Content) Prepare(ResolveOutcome found, ResolvedAction? action, ReadOnlySpan<byte> body)
+    private (InvokeProblem Problem, PooledBuffer? Content) Prepare(ResolveOutcome found, ResolvedAction? action, ReadOnlySpan<byte> body)
     {
         var parameters = action?.Parameters ?? ParameterLayer.Empty;
         var content = PooledBuffer.Rent(body.Length + parameters.SizeBytes + 2);
         var merged = MergeArguments.Merge(body, parameters, action is { IsFinal: true }, content);
-        var refusal = merged switch
+        var problem = merged switch
         {
-            MergeOutcome.Malformed => InvokeOutcome.Malformed,
-            MergeOutcome.NotAnObject => InvokeOutcome.NotAnObject,
-            _ when found == ResolveOutcome.NotFound => InvokeOutcome.NotFound,
-            _ when found == ResolveOutcome.OtherCollection => InvokeOutcome.OtherCollection,
-            _ when found == ResolveOutcome.Corrupt => InvokeOutcome.Corrupt,
-            _ when action!.Action.Exec.IsSequence => InvokeOutcome.NotRunnable,
-            MergeOutcome.NamesFinal => InvokeOutcome.NamesFinal,
-            _ when _isRetired(action.Action.Exec.Kind) => InvokeOutcome.KindRetired,
-            _ when action.IsConductor => InvokeOutcome.NotRunnable,
-            _ => InvokeOutcome.Accepted,
+            MergeOutcome.Malformed => InvokeProblem.Malformed,
+            MergeOutcome.NotAnObject => InvokeProblem.NotAnObject,
+            _ when found == ResolveOutcome.NotFound => InvokeProblem.NotFound,
+            _ when found == ResolveOutcome.OtherCollection => InvokeProblem.OtherCollection,
+            _ when found == ResolveOutcome.Corrupt => InvokeProblem.Corrupt,
+            _ when action!.Action.Exec.IsSequence => InvokeProblem.NotRunnable,
+            MergeOutcome.NamesFinal => InvokeProblem.NamesFinal,
+            _ when _isRetired(action.Action.Exec.Kind) => InvokeProblem.KindRetired,
+            _ when action.IsConductor => InvokeProblem.NotRunnable,
+            _ => InvokeProblem.None,
         };
-        if (refusal == InvokeOutcome.Accepted)
+        if (problem == InvokeProblem.None)
         {
-            return (refusal, content);
+            return (problem, content);
         }
 
         content.Dispose();
-        return (refusal, null);
+        return (problem, null);
     }
 
-    private ActivationMessage Message(
-        Identity caller,
-        string transactionId,
-        bool forceStore,
-        long arrivedMs,
-        ResolvedAction action,
-        PooledBuffer content,
-        ActivationWait reply,
-        bool blocking) => new()
-        {
-            Id = ActivationId.New(_clock),
-            TransactionId = transactionId,
-            ArrivedMs = arrivedMs,
-            Action = action.Action.Name,
-            ActionVersion = action.Action.Version,
-            ActionRevision = action.Action.Revision,
-            User = caller,
-            Blocking = blocking,
-            Content = content,
-            InitArguments = action.Parameters.InitNames,
-            Binding = action.Binding,
-            ForceStore = forceStore,
-            ActionHint = action.Executable,
-            Reply = reply,
-        };
-
-    private static void Refused(ActivationWait wait, PooledBuffer content, bool heldTwice)
+    private ActivationMessage Message(InvokeRequest request, long arrivedMs, ResolvedAction action, PooledBuffer content) => new()
     {
-        wait.Abandon();
-        content.Dispose();
-        if (heldTwice)
-        {
-            content.Dispose();
-        }
-    }
+        Id = ActivationId.New(_clock),
+        TransactionId = request.TransactionId,
+        ArrivedMs = arrivedMs,
+        Action = action.Action.Name,
+        ActionVersion = action.Action.Version,
+        ActionRevision = action.Action.Revision,
+        User = request.Caller,
+        Blocking = request.Blocking,
+        Content = content,
+        InitArguments = action.Parameters.InitNames,
+        Binding = action.Binding,
+        ForceStore = request.ForceStore,
+    };
 
     [LoggerMessage(EventId = 8101, Level = LogLevel.Debug, Message = "Activation {ActivationId}: sent, action {Action}, blocking {Blocking}")]
     private partial void LogDebugSent(ActivationId activationId, FullyQualifiedName action, bool blocking);

@@ -3,14 +3,11 @@ using Frusta.Contracts.Names;
 
 namespace Frusta.Controller.Invocation;
 
-/// <summary>How a call came out.</summary>
-public enum InvokeOutcome : byte
+/// <summary>Why a call or a fire did not become an activation.</summary>
+public enum InvokeProblem : byte
 {
-    /// <summary>200, 502 or 500 by the status of the activation.</summary>
-    Finished,
-
-    /// <summary>202: on disk, and not waited for or not any longer.</summary>
-    Accepted,
+    /// <summary>It did.</summary>
+    None,
 
     /// <summary>400 with a detail.</summary>
     Malformed,
@@ -46,19 +43,28 @@ public enum InvokeOutcome : byte
     TooLarge,
 }
 
-/// <summary>The end of a call on the controller's side. Whoever gets it disposes it once the answer is written.</summary>
-public readonly struct InvokeAnswer(InvokeOutcome outcome, ActivationId id, FinishedActivation? finished = null, ResolvedAction? action = null)
-    : IDisposable
+/// <summary>The end of a call on the controller's side. Its receiver disposes it once the answer is written.</summary>
+public readonly struct InvokeAnswer : IDisposable
 {
-    public InvokeOutcome Outcome { get; } = outcome;
+    private InvokeAnswer(InvokeProblem problem, ActivationId id, FinishedActivation? finished, ResolvedAction? action) =>
+        (Problem, Id, Finished, Action) = (problem, id, finished, action);
 
-    /// <summary>Meaningful for <see cref="InvokeOutcome.Finished"/> and <see cref="InvokeOutcome.Accepted"/>.</summary>
-    public ActivationId Id { get; } = id;
+    public InvokeProblem Problem { get; }
 
-    public FinishedActivation? Finished { get; } = finished;
+    /// <summary>Meaningful without a <see cref="Problem"/>.</summary>
+    public ActivationId Id { get; }
+
+    /// <summary>The activation has ended: 200, 502 or 500 by its status. Null without a problem: 202, it is on disk, and not waited for or not any longer.</summary>
+    public FinishedActivation? Finished { get; }
 
     /// <summary>The action, as far as it was found.</summary>
-    public ResolvedAction? Action { get; } = action;
+    public ResolvedAction? Action { get; }
 
     public void Dispose() => Finished?.Record.Dispose();
+
+    internal static InvokeAnswer Refused(InvokeProblem problem, ResolvedAction? action) => new(problem, default, null, action);
+
+    internal static InvokeAnswer Accepted(ActivationId id, ResolvedAction action) => new(InvokeProblem.None, id, null, action);
+
+    internal static InvokeAnswer Ended(FinishedActivation finished, ResolvedAction action) => new(InvokeProblem.None, finished.Id, finished, action);
 }

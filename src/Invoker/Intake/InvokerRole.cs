@@ -85,20 +85,12 @@ public sealed class InvokerRole : IActivationIntake, ICacheInvalidationIntake, I
         _stopping.Dispose();
     }
 
-    public SendOutcome Receive(IDelivery delivery)
+    public SendOutcome Receive(IDelivery delivery) => _closed ? SendOutcome.Full : _receive.Receive(delivery);
+
+    public SendOutcome Reserve(IDelivery delivery, out IReservedPlace? place)
     {
-        if (_closed)
-        {
-            return SendOutcome.Full;
-        }
-
-        var outcome = _receive.Receive(delivery);
-        if (outcome == SendOutcome.Sent)
-        {
-            InvokerMetrics.ActivationReceived();
-        }
-
-        return outcome;
+        place = null;
+        return _closed ? SendOutcome.Full : _receive.Reserve(delivery, out place);
     }
 
     /// <summary>A document was written or deleted: where it is that of an action with sandboxes, those of other revisions end.</summary>

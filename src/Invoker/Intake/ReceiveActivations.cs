@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Frusta.Bus;
 using Frusta.Contracts.Entities;
 using Frusta.Contracts.Errors;
@@ -36,22 +37,61 @@ internal sealed partial class ReceiveActivations(
     private readonly ILogger _logger = logger;
     private int _resolving;
 
+    /// <summary>Takes the delivery, or says which bound is reached.</summary>
     public SendOutcome Receive(IDelivery delivery)
     {
         // 1 Resolve.
-        var message = delivery.Message;
-        if (message.ActionHint is { } action && (message.ActionRevision is null || string.Equals(action.Revision, message.ActionRevision, StringComparison.Ordinal)))
+        var outcome = ActionOf(delivery) is { } action ? Queue(delivery, action)
+            : Volatile.Read(ref _resolving) >= options.Queue.PerNamespace ? SendOutcome.Full
+            : Resolve(delivery);
+        if (outcome == SendOutcome.Sent)
         {
-            return Queue(delivery, action);
+            InvokerMetrics.ActivationReceived();
         }
 
-        if (Volatile.Read(ref _resolving) >= options.Queue.PerNamespace)
-        {
-            return SendOutcome.Full;
-        }
+        return outcome;
+    }
 
-        _ = ResolveAsync(delivery);
-        return SendOutcome.Sent;
+    /// <summary>Goes the same way up to the queue, and keeps a place there.</summary>
+    public SendOutcome Reserve(IDelivery delivery, out IReservedPlace? place)
+    {
+        place = null;
+        while (true)
+        {
+            var activation = ActionOf(delivery) is { } action ? FindQueue(delivery, action, looks: 0) : null;
+            switch (activation?.Entry.Slots.Reserve(activation) ?? Arrival.Queued)
+            {
+                case Arrival.NamespaceFull:
+                    return SendOutcome.NamespaceFull;
+                case Arrival.Full:
+                    return SendOutcome.Full;
+                case Arrival.Queued:
+                    place = new ReservedPlace(this, delivery, activation);
+                    return SendOutcome.Sent;
+            }
+        }
+    }
+
+    /// <summary>Takes an activation for which a place is kept.</summary>
+    public void Take(QueuedActivation activation)
+    {
+        InvokerMetrics.ActivationReceived();
+        var outcome = Enter(activation);
+        Debug.Assert(outcome == SendOutcome.Sent, "An activation with a place is not refused.");
+    }
+
+    /// <summary>Takes an activation that needs no place now: it waits for one when its action is read, or is refused with a record.</summary>
+    public void Take(IDelivery delivery)
+    {
+        InvokerMetrics.ActivationReceived();
+        if (ActionOf(delivery) is { } action)
+        {
+            _ = RefuseAsync(delivery, action);
+        }
+        else
+        {
+            Resolve(delivery);
+        }
     }
 
     public bool TryEnterAgain(QueuedActivation activation) => Queue(activation.Delivery, activation.Action, activation.Looks) == SendOutcome.Sent;
@@ -69,38 +109,58 @@ internal sealed partial class ReceiveActivations(
         }
     }
 
+    /// <summary>The action, where it came along and is the one that the message means.</summary>
+    private static ExecutableAction? ActionOf(IDelivery delivery) =>
+        delivery.Action is { } action && (delivery.Message.ActionRevision is not { } revision || string.Equals(action.Revision, revision, StringComparison.Ordinal)) ? action : null;
+
+    private SendOutcome Resolve(IDelivery delivery)
+    {
+        _ = ResolveAsync(delivery);
+        return SendOutcome.Sent;
+    }
+
     private SendOutcome Queue(IDelivery delivery, ExecutableAction action, int looks = 0)
     {
-        // 2 Check the limits.
-        var message = delivery.Message;
-        if (EffectiveLimits.Of(message.User.Limits, limits).Refusal(action.Limits) is { } violation)
-        {
-            delivery.Finished(FallbackRecord.Write(message, ActivationStatus.ApplicationError, violation, clock.NowMs));
-            return SendOutcome.Sent;
-        }
-
-        // 3 Find the queue.
-        var key = new PoolKey(message.User.NamespaceUuid, action.Name, action.Revision);
         while (true)
         {
-            if (serve.Pool.FindOrAdd(key, action, message.User.NamespaceName, out var isNew) is not { } entry)
+            if (FindQueue(delivery, action, looks) is not { } activation)
             {
-                _ = RefuseKindAsync(delivery, action);
+                _ = RefuseAsync(delivery, action);
                 return SendOutcome.Sent;
             }
 
-            if (isNew)
-            {
-                // The news that it was replaced may have come before.
-                retire.Look(action.Name.DocumentId);
-            }
-
             // 4 Enter. The entry may have been forgotten meanwhile.
-            if (Enter(new QueuedActivation(delivery, entry, looks)) is { } outcome)
+            if (Enter(activation) is { } outcome)
             {
                 return outcome;
             }
         }
+    }
+
+    /// <summary>The activation in front of its queue; null when it may not run here, see <see cref="RefuseAsync"/>.</summary>
+    private QueuedActivation? FindQueue(IDelivery delivery, ExecutableAction action, int looks)
+    {
+        // 2 Check the limits.
+        var user = delivery.Message.User;
+        if (EffectiveLimits.Of(user.Limits, limits).Refusal(action.Limits) is not null)
+        {
+            return null;
+        }
+
+        // 3 Find the queue.
+        var key = new PoolKey(user.NamespaceUuid, action.Name, action.Revision);
+        if (serve.Pool.FindOrAdd(key, action, user.NamespaceName, out var isNew) is not { } entry)
+        {
+            return null;
+        }
+
+        if (isNew)
+        {
+            // The news that it was replaced may have come before.
+            retire.Look(action.Name.DocumentId);
+        }
+
+        return new QueuedActivation(delivery, entry, looks);
     }
 
     /// <summary>Null when the entry was forgotten meanwhile.</summary>
@@ -176,9 +236,15 @@ internal sealed partial class ReceiveActivations(
         }
     }
 
-    /// <summary>The kind cannot run on this host. For an image OpenWhisk's users know a text.</summary>
-    private async Task RefuseKindAsync(IDelivery delivery, ExecutableAction action)
+    /// <summary>Ends an activation that may not run: its limits are beyond the caller's, or its kind cannot run on this host. For an image OpenWhisk's users know a text.</summary>
+    private async Task RefuseAsync(IDelivery delivery, ExecutableAction action)
     {
+        if (EffectiveLimits.Of(delivery.Message.User.Limits, limits).Refusal(action.Limits) is { } violation)
+        {
+            delivery.Finished(FallbackRecord.Write(delivery.Message, ActivationStatus.ApplicationError, violation, clock.NowMs));
+            return;
+        }
+
         var text = factory.Find(action.Kind).Reason ?? $"The kind '{action.Kind}' cannot run on this host.";
         if (string.Equals(action.Kind, ActionExec.BlackBox, StringComparison.Ordinal))
         {

@@ -4,24 +4,56 @@ namespace Frusta.Invoker.Pool;
 internal sealed class ActionQueue(NamespaceShare share, RoomRules rules, RoomLedger ledger, StartRule rule)
 {
     private readonly Queue<Waiting> _items = new();
+    private int _keptInQueue;
+    private int _keptInIdleSandboxes;
 
     public int Count => _items.Count;
 
     /// <summary>When the first was received; <see cref="long.MaxValue"/> when nothing waits.</summary>
     public long HeadReceivedUs => _items.TryPeek(out var head) ? head.ReceivedUs : long.MaxValue;
 
-    /// <summary>Takes the activation in, unless a bound is reached.</summary>
-    public Arrival Enqueue(Waiting item, long nowUs)
+    /// <summary>True while a place is kept for an activation that has not arrived.</summary>
+    public bool KeepsPlaces => _keptInQueue + _keptInIdleSandboxes > 0;
+
+    /// <summary>Keeps a place for an activation that will arrive, unless a bound is reached: one in the queue, else one of the idle sandboxes that nobody waits for.</summary>
+    public Arrival Keep(Waiting item, int idle)
     {
-        if (_items.Count >= rules.MaxQueuedPerAction || !share.TryQueue(item.SizeBytes, rules))
+        var counted = TryCount(item);
+        if (counted == Arrival.Queued)
         {
-            return Arrival.NamespaceFull;
+            item.Kept = KeptPlace.InQueue;
+            _keptInQueue++;
+        }
+        else if (_items.Count == 0 && _keptInIdleSandboxes < idle)
+        {
+            counted = Arrival.Queued;
+            item.Kept = KeptPlace.InIdleSandbox;
+            _keptInIdleSandboxes++;
         }
 
-        if (!ledger.TryQueue(item.SizeBytes))
+        return counted;
+    }
+
+    /// <summary>The activation does not need the place that is kept for it, if one is.</summary>
+    public void GiveBack(Waiting item)
+    {
+        if (TakeKept(item) == KeptPlace.InQueue)
         {
-            share.Dequeue(item.SizeBytes);
-            return Arrival.Full;
+            Discount(item);
+        }
+    }
+
+    /// <summary>Takes the activation in, unless a bound is reached. One for which a place is kept is never refused.</summary>
+    public Arrival Enqueue(Waiting item, long nowUs)
+    {
+        switch (TakeKept(item))
+        {
+            case KeptPlace.InIdleSandbox:
+                share.Queue(item.SizeBytes);
+                ledger.Queue(item.SizeBytes);
+                break;
+            case KeptPlace.None when TryCount(item) is var counted and not Arrival.Queued:
+                return counted;
         }
 
         if (_items.Count == 0)
@@ -36,8 +68,7 @@ internal sealed class ActionQueue(NamespaceShare share, RoomRules rules, RoomLed
     public Waiting Dequeue(long nowUs)
     {
         var item = _items.Dequeue();
-        share.Dequeue(item.SizeBytes);
-        ledger.Dequeue(item.SizeBytes);
+        Discount(item);
         if (_items.Count == 0)
         {
             rule.QueueEmptyUntil(nowUs);
@@ -62,5 +93,36 @@ internal sealed class ActionQueue(NamespaceShare share, RoomRules rules, RoomLed
         {
             actions.Add(new PoolAction(PoolActionKind.RefuseNoSandbox, null, Dequeue(nowUs)));
         }
+    }
+
+    private Arrival TryCount(Waiting item)
+    {
+        if (_items.Count + _keptInQueue >= rules.MaxQueuedPerAction || !share.TryQueue(item.SizeBytes, rules))
+        {
+            return Arrival.NamespaceFull;
+        }
+
+        if (!ledger.TryQueue(item.SizeBytes))
+        {
+            share.Dequeue(item.SizeBytes);
+            return Arrival.Full;
+        }
+
+        return Arrival.Queued;
+    }
+
+    private void Discount(Waiting item)
+    {
+        share.Dequeue(item.SizeBytes);
+        ledger.Dequeue(item.SizeBytes);
+    }
+
+    private KeptPlace TakeKept(Waiting item)
+    {
+        var kept = item.Kept;
+        item.Kept = KeptPlace.None;
+        _keptInQueue -= kept == KeptPlace.InQueue ? 1 : 0;
+        _keptInIdleSandboxes -= kept == KeptPlace.InIdleSandbox ? 1 : 0;
+        return kept;
     }
 }

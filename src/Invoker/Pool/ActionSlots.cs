@@ -71,6 +71,24 @@ internal sealed class ActionSlots
         set => _retired = value;
     }
 
+    /// <summary>Keeps a place for an activation that is to arrive: <see cref="Arrival.Queued"/>, or the bound that is reached.</summary>
+    public Arrival Reserve(Waiting item)
+    {
+        lock (_lock)
+        {
+            return _closed ? Arrival.Closed : _waiting.Keep(item, _idle.Count);
+        }
+    }
+
+    /// <summary>The activation for which a place was kept does not arrive.</summary>
+    public void GiveBack(Waiting item)
+    {
+        lock (_lock)
+        {
+            _waiting.GiveBack(item);
+        }
+    }
+
     /// <summary>Takes a warm sandbox, or queues.</summary>
     public Arrival Arrive(Waiting item, long nowUs, out Slot? slot)
     {
@@ -92,6 +110,7 @@ internal sealed class ActionSlots
 
             if (_waiting.Count == 0 && TryTakeIdle(nowUs, out slot))
             {
+                _waiting.GiveBack(item);
                 return slot.Pause.Wake() ? Arrival.Resume : Arrival.Run;
             }
 
@@ -435,7 +454,7 @@ internal sealed class ActionSlots
     {
         lock (_lock)
         {
-            _closed = Total == 0 && _waiting.Count == 0 && (_retired || nowUs - _lastSeenUs > _rules.IdleTimeoutUs);
+            _closed = Total == 0 && _waiting is { Count: 0, KeepsPlaces: false } && (_retired || nowUs - _lastSeenUs > _rules.IdleTimeoutUs);
             return _closed;
         }
     }

@@ -126,6 +126,13 @@ internal sealed class RoomLedger(RoomRules rules)
         return false;
     }
 
+    /// <summary>Counts it whatever the bounds say.</summary>
+    public void Queue(int bytes)
+    {
+        Interlocked.Increment(ref _queued);
+        Interlocked.Add(ref _queuedBytes, bytes);
+    }
+
     public void Dequeue(int bytes)
     {
         Interlocked.Decrement(ref _queued);

@@ -8,4 +8,19 @@ internal abstract class Waiting
 
     /// <summary>Microseconds of the pool's clock at which it was received.</summary>
     public long ReceivedUs { get; set; }
+
+    /// <summary>The place that is kept for it until it arrives. Guarded by the lock of its <see cref="ActionSlots"/>.</summary>
+    public KeptPlace Kept { get; set; }
+}
+
+/// <summary>A place that is kept for an activation before it arrives.</summary>
+internal enum KeptPlace : byte
+{
+    None,
+
+    /// <summary>One in the queues, counted there already.</summary>
+    InQueue,
+
+    /// <summary>An idle sandbox, since the queues are full. Where that is taken by the time the activation arrives, it is queued beyond the bound.</summary>
+    InIdleSandbox,
 }

@@ -1,5 +1,6 @@
 using Frusta.Bus;
 using Frusta.Contracts.Messages;
+using Frusta.Contracts.Names;
 
 namespace Frusta.Server.Standalone;
 
@@ -10,12 +11,12 @@ internal sealed class ClosableBus(IBus bus) : IBus
 
     public void Close() => _closed = true;
 
-    public ValueTask<SendOutcome> SendAsync(ActivationMessage message, bool acceptFirst, CancellationToken cancellationToken) =>
-        _closed ? new(SendOutcome.Full) : bus.SendAsync(message, acceptFirst, cancellationToken);
+    public ValueTask<SendOutcome> SendAsync(OutgoingActivation activation, bool acceptFirst, CancellationToken cancellationToken) =>
+        _closed ? new(SendOutcome.Full) : bus.SendAsync(activation, acceptFirst, cancellationToken);
 
-    public ValueTask<SendOutcome> AcceptSentAsync(ActivationMessage message, CancellationToken cancellationToken) =>
-        bus.AcceptSentAsync(message, cancellationToken);
+    public ValueTask<SendOutcome> AcceptSentAsync(ActivationId id, CancellationToken cancellationToken) =>
+        bus.AcceptSentAsync(id, cancellationToken);
 
-    public ValueTask<SendOutcome> FireAsync(FinishedActivation triggerRecord, IReadOnlyList<ActivationMessage> messages, CancellationToken cancellationToken) =>
-        _closed ? new(SendOutcome.Full) : bus.FireAsync(triggerRecord, messages, cancellationToken);
+    public ValueTask<SendOutcome> FireAsync(FinishedActivation triggerRecord, IReadOnlyList<OutgoingActivation> activations, CancellationToken cancellationToken) =>
+        _closed ? new(SendOutcome.Full) : bus.FireAsync(triggerRecord, activations, cancellationToken);
 }

@@ -2,6 +2,7 @@ using System.Text;
 using Frusta.Bus;
 using Frusta.Contracts.Entities;
 using Frusta.Contracts.Messages;
+using Frusta.Contracts.Names;
 
 namespace Frusta.Controller.Tests.Invocation;
 
@@ -12,46 +13,47 @@ internal sealed class FakeBus : IBus
 
     public SendOutcome AcceptOutcome { get; set; } = SendOutcome.Sent;
 
-    /// <summary>Called with each message that was taken.</summary>
-    public Action<ActivationMessage>? OnSent { get; set; }
+    /// <summary>Called with each activation that was taken.</summary>
+    public Action<OutgoingActivation>? OnSent { get; set; }
 
-    public List<(ActivationMessage Message, bool AcceptFirst)> Sent { get; } = [];
+    public List<(OutgoingActivation Activation, bool AcceptFirst)> Sent { get; } = [];
 
-    public List<ActivationMessage> AcceptedAfterwards { get; } = [];
+    public List<ActivationId> AcceptedAfterwards { get; } = [];
 
     public FinishedActivation? TriggerRecord { get; private set; }
 
-    public ValueTask<SendOutcome> SendAsync(ActivationMessage message, bool acceptFirst, CancellationToken cancellationToken)
+    public ValueTask<SendOutcome> SendAsync(OutgoingActivation activation, bool acceptFirst, CancellationToken cancellationToken)
     {
         if (Outcome == SendOutcome.Sent)
         {
-            Sent.Add((message, acceptFirst));
-            OnSent?.Invoke(message);
+            Sent.Add((activation, acceptFirst));
+            OnSent?.Invoke(activation);
         }
 
         return ValueTask.FromResult(Outcome);
     }
 
-    public ValueTask<SendOutcome> AcceptSentAsync(ActivationMessage message, CancellationToken cancellationToken)
+    public ValueTask<SendOutcome> AcceptSentAsync(ActivationId id, CancellationToken cancellationToken)
     {
-        AcceptedAfterwards.Add(message);
+        AcceptedAfterwards.Add(id);
         return ValueTask.FromResult(AcceptOutcome);
     }
 
-    public ValueTask<SendOutcome> FireAsync(FinishedActivation triggerRecord, IReadOnlyList<ActivationMessage> messages, CancellationToken cancellationToken)
+    public ValueTask<SendOutcome> FireAsync(FinishedActivation triggerRecord, IReadOnlyList<OutgoingActivation> activations, CancellationToken cancellationToken)
     {
         if (Outcome == SendOutcome.Sent)
         {
             TriggerRecord = triggerRecord;
-            Sent.AddRange(messages.Select(message => (message, true)));
+            Sent.AddRange(activations.Select(static activation => (activation, true)));
         }
 
         return ValueTask.FromResult(Outcome);
     }
 
     /// <summary>Ends an activation as the bus does: reply, then record and message are let go.</summary>
-    public static void End(ActivationMessage message, string result = "{\"ok\":true}", ActivationStatus status = ActivationStatus.Success)
+    public static void End(OutgoingActivation activation, string result = "{\"ok\":true}", ActivationStatus status = ActivationStatus.Success)
     {
+        var message = activation.Message;
         var finished = ActivationRecordWriter.Finish(
             new ActivationRecord
             {
@@ -71,7 +73,7 @@ internal sealed class FakeBus : IBus
                 Binding = message.Binding,
             },
             message.Action.Name);
-        message.Reply!.Complete(finished);
+        activation.Reply!.Complete(finished);
         finished.Record.Dispose();
         message.Release();
     }

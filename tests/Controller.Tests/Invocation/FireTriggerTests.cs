@@ -62,8 +62,9 @@ public sealed class FireTriggerTests : IDisposable
 
         var answer = await FireAsync("{\"a\": 1}");
 
-        Assert.Equal(InvokeOutcome.Accepted, answer.Outcome);
-        var message = Assert.Single(_bus.Sent).Message;
+        Assert.Equal(InvokeProblem.None, answer.Problem);
+        var activation = Assert.Single(_bus.Sent).Activation;
+        var message = activation.Message;
         Assert.Equal("""{"a":1,"p":7,"__ow_headers":{"x":"y"},"z":0}""", Encoding.UTF8.GetString(message.Content.Span));
         Assert.False(message.Blocking);
         Assert.Null(message.Cause);
@@ -78,7 +79,7 @@ public sealed class FireTriggerTests : IDisposable
             """;
         Assert.Equal(expected, string.Join('\n', lines));
         Assert.Equal(1, _admit.LoadOf(Caller).InFlight);
-        FakeBus.End(message);
+        FakeBus.End(activation);
         Assert.Equal(0, _admit.LoadOf(Caller).InFlight);
     }
 
@@ -111,16 +112,16 @@ public sealed class FireTriggerTests : IDisposable
     {
         Trigger(("guest/r1", "act", false));
 
-        Assert.Equal(InvokeOutcome.Finished, (await FireAsync("")).Outcome);
+        Assert.Equal(new FireAnswer(InvokeProblem.None, Id: null), await FireAsync(""));
         Assert.Null(_bus.TriggerRecord);
     }
 
     [Theory]
-    [InlineData("[]", InvokeOutcome.NotAnObject)]
-    [InlineData("{", InvokeOutcome.Malformed)]
-    [InlineData("{}", InvokeOutcome.NotFound)]
-    public async Task The_event_is_read_before_the_trigger_is_looked_up(string body, InvokeOutcome outcome) =>
-        Assert.Equal(outcome, (await FireAsync(body)).Outcome);
+    [InlineData("[]", InvokeProblem.NotAnObject)]
+    [InlineData("{", InvokeProblem.Malformed)]
+    [InlineData("{}", InvokeProblem.NotFound)]
+    public async Task The_event_is_read_before_the_trigger_is_looked_up(string body, InvokeProblem problem) =>
+        Assert.Equal(problem, (await FireAsync(body)).Problem);
 
     [Fact]
     public async Task What_the_bus_refuses_leaves_nothing_behind()
@@ -128,7 +129,7 @@ public sealed class FireTriggerTests : IDisposable
         Trigger(("guest/r1", "act", true), ("guest/r2", "act", true));
         _bus.Outcome = SendOutcome.Full;
 
-        Assert.Equal(InvokeOutcome.Full, (await FireAsync("")).Outcome);
+        Assert.Equal(InvokeProblem.Full, (await FireAsync("")).Problem);
         Assert.Equal(0, _admit.LoadOf(Caller).InFlight);
     }
 

@@ -55,11 +55,11 @@ public sealed class InvokeActionTests : IDisposable
     [InlineData("{\"error\":1}", ActivationStatus.WhiskError, 500)]
     public async Task A_blocking_call_is_answered_with_the_record_without_its_logs(string result, ActivationStatus status, int statusCode)
     {
-        _bus.OnSent = message => FakeBus.End(message, result, status);
+        _bus.OnSent = activation => FakeBus.End(activation, result, status);
 
         using var answer = await InvokeAsync("guest/hello", blocking: true);
 
-        Assert.Equal(InvokeOutcome.Finished, answer.Outcome);
+        Assert.Equal(InvokeProblem.None, answer.Problem);
         Assert.Equal(statusCode, FinishedAnswer.StatusCode(answer.Finished!.Status));
         var record = JsonNode.Parse(Body(answer, resultOnly: false))!;
         Assert.Equal(answer.Id.ToString(), (string?)record["activationId"]);
@@ -72,7 +72,7 @@ public sealed class InvokeActionTests : IDisposable
     [Fact]
     public async Task A_result_that_is_an_array_is_answered_bare()
     {
-        _bus.OnSent = message => FakeBus.End(message, "[1,2]");
+        _bus.OnSent = activation => FakeBus.End(activation, "[1,2]");
 
         using var answer = await InvokeAsync("guest/hello", blocking: true);
 
@@ -87,10 +87,10 @@ public sealed class InvokeActionTests : IDisposable
         Assert.Equal(1, InFlight);
         Assert.False(_bus.Sent[0].AcceptFirst);
 
-        FakeBus.End(_bus.Sent[0].Message);
+        FakeBus.End(_bus.Sent[0].Activation);
 
         using var answer = await answering;
-        Assert.Equal(InvokeOutcome.Finished, answer.Outcome);
+        Assert.Equal(InvokeProblem.None, answer.Problem);
         Assert.Equal(0, InFlight);
     }
 
@@ -99,10 +99,10 @@ public sealed class InvokeActionTests : IDisposable
     {
         var answering = InvokeAsync("guest/hello", blocking: true).AsTask();
 
-        _bus.Sent[0].Message.Reply!.Refuse();
+        _bus.Sent[0].Activation.Reply!.Refuse();
 
         using var answer = await answering;
-        Assert.Equal(InvokeOutcome.Full, answer.Outcome);
+        Assert.Equal(InvokeProblem.Full, answer.Problem);
         Assert.Empty(_bus.AcceptedAfterwards);
         Assert.Equal(0, InFlight);
     }
@@ -117,11 +117,11 @@ public sealed class InvokeActionTests : IDisposable
         _clock.Advance(TimeSpan.FromMilliseconds(100));
         using var answer = await answering;
 
-        Assert.Equal(InvokeOutcome.Accepted, answer.Outcome);
-        Assert.Equal(_bus.Sent[0].Message.Id, answer.Id);
-        Assert.Same(_bus.Sent[0].Message, Assert.Single(_bus.AcceptedAfterwards));
+        AssertAccepted(answer);
+        Assert.Equal(_bus.Sent[0].Activation.Message.Id, answer.Id);
+        Assert.Equal(answer.Id, Assert.Single(_bus.AcceptedAfterwards));
         Assert.Equal(1, InFlight);
-        FakeBus.End(_bus.Sent[0].Message);
+        FakeBus.End(_bus.Sent[0].Activation);
         Assert.Equal(0, InFlight);
     }
 
@@ -130,26 +130,26 @@ public sealed class InvokeActionTests : IDisposable
     {
         using var answer = await InvokeAsync("guest/hello", blocking: false);
 
-        Assert.Equal(InvokeOutcome.Accepted, answer.Outcome);
+        AssertAccepted(answer);
         Assert.True(_bus.Sent[0].AcceptFirst);
         Assert.Equal(1, InFlight);
-        FakeBus.End(_bus.Sent[0].Message);
+        FakeBus.End(_bus.Sent[0].Activation);
         Assert.Equal(0, InFlight);
     }
 
     [Theory]
-    [InlineData(SendOutcome.Full, InvokeOutcome.Full, 503)]
-    [InlineData(SendOutcome.NamespaceFull, InvokeOutcome.NamespaceFull, 429)]
-    [InlineData(SendOutcome.TooLarge, InvokeOutcome.TooLarge, 413)]
-    public async Task What_the_bus_refuses_is_given_back_whole(SendOutcome sent, InvokeOutcome outcome, int statusCode)
+    [InlineData(SendOutcome.Full, InvokeProblem.Full, 503)]
+    [InlineData(SendOutcome.NamespaceFull, InvokeProblem.NamespaceFull, 429)]
+    [InlineData(SendOutcome.TooLarge, InvokeProblem.TooLarge, 413)]
+    public async Task What_the_bus_refuses_is_given_back_whole(SendOutcome sent, InvokeProblem problem, int statusCode)
     {
         _bus.Outcome = sent;
         foreach (var blocking in new[] { true, false })
         {
             using var answer = await InvokeAsync("guest/hello", blocking);
 
-            Assert.Equal(outcome, answer.Outcome);
-            Assert.Equal(statusCode, InvokeRefusal.Of(answer.Outcome, null, default).Status);
+            Assert.Equal(problem, answer.Problem);
+            Assert.Equal(statusCode, InvokeRefusal.Of(answer.Problem, null, default).Status);
             Assert.Equal(0, InFlight);
         }
     }
@@ -163,7 +163,7 @@ public sealed class InvokeActionTests : IDisposable
 
         using var answer = await InvokeAsync("guest/bound/act", blocking: false, body: "{\"d\":4}");
 
-        var message = _bus.Sent[0].Message;
+        var message = _bus.Sent[0].Activation.Message;
         Assert.Equal("""{"d":4,"a":1,"b":2,"c":3}""", Encoding.UTF8.GetString(message.Content.Span));
         Assert.Equal("prov/pkg/act", message.Action.DocumentId);
         Assert.Equal("guest/bound", message.Binding);
@@ -180,22 +180,22 @@ public sealed class InvokeActionTests : IDisposable
         Put(Action("guest/pkg/act", Pairs(("a", "3"))) with { Revision = "2-x" });
         await InvokeAsync("guest/pkg/act", blocking: false);
 
-        Assert.Equal("{\"a\":1} {\"a\":2} {\"a\":3}", string.Join(' ', _bus.Sent.Select(sent => Encoding.UTF8.GetString(sent.Message.Content.Span))));
-        Assert.Equal("2-x", _bus.Sent[2].Message.ActionRevision);
+        Assert.Equal("{\"a\":1} {\"a\":2} {\"a\":3}", string.Join(' ', _bus.Sent.Select(sent => Encoding.UTF8.GetString(sent.Activation.Message.Content.Span))));
+        Assert.Equal("2-x", _bus.Sent[2].Activation.Message.ActionRevision);
     }
 
     [Theory]
-    [InlineData("guest/hello", "{", InvokeOutcome.Malformed)]
-    [InlineData("guest/hello", "[]", InvokeOutcome.NotAnObject)]
-    [InlineData("guest/missing", "{", InvokeOutcome.Malformed)]
-    [InlineData("guest/missing", "{}", InvokeOutcome.NotFound)]
-    [InlineData("guest/nopkg/hello", "{}", InvokeOutcome.NotFound)]
-    [InlineData("guest/hello/hello", "{}", InvokeOutcome.OtherCollection)]
-    [InlineData("guest/final", "{\"a\":2}", InvokeOutcome.NamesFinal)]
-    [InlineData("guest/old", "{}", InvokeOutcome.KindRetired)]
-    [InlineData("guest/seq", "{}", InvokeOutcome.NotRunnable)]
-    [InlineData("guest/conductor", "{}", InvokeOutcome.NotRunnable)]
-    public async Task What_may_not_run_is_refused(string name, string body, InvokeOutcome outcome)
+    [InlineData("guest/hello", "{", InvokeProblem.Malformed)]
+    [InlineData("guest/hello", "[]", InvokeProblem.NotAnObject)]
+    [InlineData("guest/missing", "{", InvokeProblem.Malformed)]
+    [InlineData("guest/missing", "{}", InvokeProblem.NotFound)]
+    [InlineData("guest/nopkg/hello", "{}", InvokeProblem.NotFound)]
+    [InlineData("guest/hello/hello", "{}", InvokeProblem.OtherCollection)]
+    [InlineData("guest/final", "{\"a\":2}", InvokeProblem.NamesFinal)]
+    [InlineData("guest/old", "{}", InvokeProblem.KindRetired)]
+    [InlineData("guest/seq", "{}", InvokeProblem.NotRunnable)]
+    [InlineData("guest/conductor", "{}", InvokeProblem.NotRunnable)]
+    public async Task What_may_not_run_is_refused(string name, string body, InvokeProblem problem)
     {
         Put(Action("guest/final", Pairs(("a", "1"))) with { Annotations = Pairs(("final", "true")) });
         Put(Action("guest/old") with { Exec = new ActionExec("nodejs:6") });
@@ -204,7 +204,7 @@ public sealed class InvokeActionTests : IDisposable
 
         using var answer = await InvokeAsync(name, blocking: true, body);
 
-        Assert.Equal(outcome, answer.Outcome);
+        Assert.Equal(problem, answer.Problem);
         Assert.Empty(_bus.Sent);
         Assert.Equal(0, InFlight);
     }
@@ -215,20 +215,21 @@ public sealed class InvokeActionTests : IDisposable
         for (var round = 0; round < 300; round++)
         {
             var answering = InvokeAsync("guest/hello", blocking: true, waitMs: 20).AsTask();
-            var message = _bus.Sent[^1].Message;
-            var ending = Task.Run(() => FakeBus.End(message), TestContext.Current.CancellationToken);
+            var activation = _bus.Sent[^1].Activation;
+            var message = activation.Message;
+            var ending = Task.Run(() => FakeBus.End(activation), TestContext.Current.CancellationToken);
             _clock.Advance(TimeSpan.FromMilliseconds(60));
             await ending;
             using var answer = await answering;
 
             Assert.Equal(message.Id, answer.Id);
-            if (answer.Outcome == InvokeOutcome.Finished)
+            if (answer.Finished is not null)
             {
                 Assert.Contains(message.Id.ToString(), Body(answer, resultOnly: false), StringComparison.Ordinal);
             }
             else
             {
-                Assert.Equal(InvokeOutcome.Accepted, answer.Outcome);
+                AssertAccepted(answer);
             }
 
             Assert.Equal(0, InFlight);
@@ -250,7 +251,7 @@ public sealed class InvokeActionTests : IDisposable
                 }
                 else if (passedMs > wait + 100)
                 {
-                    Assert.Equal(InvokeOutcome.Accepted, (await task).Outcome);
+                    AssertAccepted(await task);
                 }
             }
 
@@ -259,8 +260,14 @@ public sealed class InvokeActionTests : IDisposable
 
         foreach (var (_, task) in answering)
         {
-            Assert.Equal(InvokeOutcome.Accepted, (await task).Outcome);
+            AssertAccepted(await task);
         }
+    }
+
+    private static void AssertAccepted(InvokeAnswer answer)
+    {
+        Assert.Equal(InvokeProblem.None, answer.Problem);
+        Assert.Null(answer.Finished);
     }
 
     private void Put(EntityDocument document) => _entities[document.Name.DocumentId] = document;

@@ -204,13 +204,15 @@ internal sealed class FakeFactory : ISandboxFactory
     }
 }
 
-internal sealed class FakeDelivery(ActivationMessage message) : IDelivery
+internal sealed class FakeDelivery(ActivationMessage message, ExecutableAction? action = null) : IDelivery
 {
     private readonly TaskCompletionSource<FinishedActivation> _finished = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _starts;
     private int _ends;
 
     public ActivationMessage Message { get; } = message;
+
+    public ExecutableAction? Action { get; } = action;
 
     public int Starts => _starts;
 

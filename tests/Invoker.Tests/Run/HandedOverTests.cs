@@ -15,7 +15,7 @@ public sealed class HandedOverTests
         await using var invoker = await new InvokerFixture().StartAsync();
         var action = invoker.Action();
         invoker.Store.Documents.Clear();
-        var record = await invoker.Send(InvokerFixture.Message(action, hint: false)).RecordAsync();
+        var record = await invoker.Send(InvokerFixture.Message(action)).RecordAsync();
         Assert.Equal("""{"error":"Action could not be found or may have been deleted."}""", Text(record, "result"));
         Assert.Equal("application error", Text(record, "status"));
         Assert.Equal("unknown", Annotation(record, "kind")!.Value.GetString());
@@ -34,7 +34,7 @@ public sealed class HandedOverTests
             UpdatedMs = 1,
             Exec = new ActionExec("nodejs:20", CodeAttachment: "code"),
         };
-        var record = await invoker.Send(InvokerFixture.Message(action, hint: false)).RecordAsync();
+        var record = await invoker.Send(InvokerFixture.Message(action)).RecordAsync();
         Assert.Equal("success", Text(record, "status"));
         Assert.Equal("0.0.2", record.GetProperty("version").GetString());
     }
@@ -53,7 +53,7 @@ public sealed class HandedOverTests
         var delivery = invoker.Send(invoker.Action());
         await begun.Task.WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);
         var stopping = invoker.Role!.StopAsync(TestContext.Current.CancellationToken);
-        Assert.Equal(SendOutcome.Full, invoker.Role!.Receive(new FakeDelivery(InvokerFixture.Message(invoker.Action()))));
+        Assert.Equal(SendOutcome.Full, invoker.Role!.Receive(InvokerFixture.Delivery(invoker.Action())));
         answer.SetResult(new FakeAnswer("{}"));
         Assert.Equal("success", Text(await delivery.RecordAsync(), "status"));
         await stopping.WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);
@@ -77,7 +77,7 @@ public sealed class HandedOverTests
         var action = invoker.Action();
         var running = invoker.Send(action);
         await begun.Task.WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);
-        var accepted = Enumerable.Range(0, 5).Select(_ => new FakeDelivery(InvokerFixture.Message(action)) { IsAccepted = true }).ToList();
+        var accepted = Enumerable.Range(0, 5).Select(_ => new FakeDelivery(InvokerFixture.Message(action), action) { IsAccepted = true }).ToList();
         Assert.All(accepted, delivery => Assert.Equal(SendOutcome.Sent, invoker.Role!.Receive(delivery)));
         var waiting = invoker.Send(action);
 
@@ -155,7 +155,7 @@ public sealed class HandedOverTests
         invoker.Store.Documents["guest/hello"] = Document("1-a");
         var action = invoker.Action();
 
-        var deliveries = Enumerable.Range(0, 20).Select(_ => invoker.Send(InvokerFixture.Message(action, hint: false))).ToList();
+        var deliveries = Enumerable.Range(0, 20).Select(_ => invoker.Send(InvokerFixture.Message(action))).ToList();
 
         foreach (var delivery in deliveries)
         {
@@ -174,7 +174,69 @@ public sealed class HandedOverTests
         invoker.Factory.OnStart = () => new SandboxStartException("no");
         invoker.Send(invoker.Action());
         invoker.Send(invoker.Action());
-        Assert.Equal(SendOutcome.NamespaceFull, invoker.Role!.Receive(new FakeDelivery(InvokerFixture.Message(invoker.Action()))));
+        Assert.Equal(SendOutcome.NamespaceFull, invoker.Role!.Receive(InvokerFixture.Delivery(invoker.Action())));
+    }
+
+    [Fact]
+    public async Task A_place_that_is_kept_counts_until_it_is_used_or_given_back()
+    {
+        var fixture = new InvokerFixture();
+        fixture.Options.Queue.PerAction = 2;
+        await using var invoker = await fixture.StartAsync();
+        var action = invoker.Action();
+        var first = InvokerFixture.Delivery(action);
+        var second = InvokerFixture.Delivery(action);
+
+        Assert.Equal(SendOutcome.Sent, invoker.Role!.Reserve(first, out var firstPlace));
+        Assert.Equal(SendOutcome.Sent, invoker.Role.Reserve(second, out var secondPlace));
+        Assert.Equal(SendOutcome.NamespaceFull, invoker.Role.Reserve(InvokerFixture.Delivery(action), out _));
+        Assert.Equal(SendOutcome.NamespaceFull, invoker.Role.Receive(InvokerFixture.Delivery(action)));
+        Assert.Equal(2, invoker.Role.Pool.Queued);
+
+        firstPlace!.GiveBack();
+        secondPlace!.Enter();
+        Assert.Equal("success", Text(await second.RecordAsync(), "status"));
+        Assert.Equal(0, first.Starts);
+        Assert.Equal(0, invoker.Role.Pool.Queued);
+    }
+
+    [Fact]
+    public async Task An_idle_sandbox_is_a_place_though_the_queues_are_full_and_the_activation_is_not_lost_when_another_takes_it()
+    {
+        var fixture = new InvokerFixture();
+        fixture.Options.Queue.PerNamespace = 1;
+        fixture.Options.Pool.Memory = 256;
+        await using var invoker = await fixture.StartAsync();
+        var (warm, other) = (invoker.Action(), invoker.Action("other"));
+        await invoker.Send(warm).RecordAsync();
+        var ending = new TaskCompletionSource<FakeAnswer>();
+        Assert.Equal(SendOutcome.Sent, invoker.Role!.Reserve(InvokerFixture.Delivery(other), out var others));
+
+        var delivery = InvokerFixture.Delivery(warm);
+        Assert.Equal(SendOutcome.Sent, invoker.Role.Reserve(delivery, out var place));
+        Assert.Equal(SendOutcome.NamespaceFull, invoker.Role.Reserve(InvokerFixture.Delivery(warm), out _));
+        invoker.Factory.OnRun = _ => ending.Task;
+        var quicker = invoker.Send(warm);
+        place!.Enter();
+        others!.GiveBack();
+        ending.SetResult(new FakeAnswer("""{"ok":true}"""));
+
+        Assert.Equal("success", Text(await quicker.RecordAsync(), "status"));
+        Assert.Equal("success", Text(await delivery.RecordAsync(), "status"));
+        Assert.Equal(0, invoker.Role.Pool.Queued);
+    }
+
+    [Fact]
+    public async Task An_activation_that_may_not_run_here_has_no_record_before_it_is_on_disk()
+    {
+        await using var invoker = await new InvokerFixture().StartAsync();
+        var unknown = InvokerFixture.Delivery(invoker.Action("strange", kind: "cobol:60"));
+
+        Assert.Equal(SendOutcome.Sent, invoker.Role!.Reserve(unknown, out var place));
+        Assert.Equal(0, unknown.Ends);
+        place!.Enter();
+
+        Assert.Equal("action developer error", Text(await unknown.RecordAsync(), "status"));
     }
 
     private static ActionDocument Document(string revision, string attachment = "code") => new()

@@ -48,7 +48,7 @@ internal sealed class InvokerFixture : IAsyncDisposable
     public static Identity User(string name = "guest", NamespaceLimits? limits = null) =>
         new(name, name, $"uuid-of-{name}", $"uuid-of-{name}:secret", limits ?? NamespaceLimits.None);
 
-    public static ActivationMessage Message(ExecutableAction action, string arguments = "{}", Identity? user = null, bool hint = true, params string[] init) => new()
+    public static ActivationMessage Message(ExecutableAction action, string arguments = "{}", Identity? user = null, params string[] init) => new()
     {
         Id = ActivationId.New(TimeProvider.System),
         TransactionId = "tid",
@@ -60,17 +60,19 @@ internal sealed class InvokerFixture : IAsyncDisposable
         Blocking = true,
         Content = PooledBuffer.Copy(Encoding.UTF8.GetBytes(arguments)),
         InitArguments = init,
-        ActionHint = hint ? action : null,
     };
 
-    public FakeDelivery Send(ActivationMessage message)
+    public static FakeDelivery Delivery(ExecutableAction action) => new(Message(action), action);
+
+    /// <summary>Sends the message with its action, as a controller in the same process does, or without.</summary>
+    public FakeDelivery Send(ActivationMessage message, ExecutableAction? action = null)
     {
-        var delivery = new FakeDelivery(message);
+        var delivery = new FakeDelivery(message, action);
         Assert.Equal(SendOutcome.Sent, Role!.Receive(delivery));
         return delivery;
     }
 
-    public FakeDelivery Send(ExecutableAction action, string arguments = "{}", Identity? user = null) => Send(Message(action, arguments, user));
+    public FakeDelivery Send(ExecutableAction action, string arguments = "{}", Identity? user = null) => Send(Message(action, arguments, user), action);
 
     public ValueTask DisposeAsync() => Role?.DisposeAsync() ?? ValueTask.CompletedTask;
 }

@@ -33,7 +33,8 @@ public sealed class InvokerRoleTests
     public async Task What_cannot_be_promised_to_run_once_is_not_run_and_has_a_record()
     {
         await using var invoker = await new InvokerFixture().StartAsync();
-        var delivery = new FakeDelivery(InvokerFixture.Message(invoker.Action(), "{}")) { MayStart = false };
+        var action = invoker.Action();
+        var delivery = new FakeDelivery(InvokerFixture.Message(action), action) { MayStart = false };
 
         Assert.Equal(SendOutcome.Sent, invoker.Role!.Receive(delivery));
 
@@ -47,9 +48,10 @@ public sealed class InvokerRoleTests
     public async Task A_run_says_who_calls_what_with_which_arguments()
     {
         await using var invoker = await new InvokerFixture().StartAsync();
-        var message = InvokerFixture.Message(invoker.Action(apiKey: true), """{"a":1,"secret":"x","b":[1.50]}""", init: "secret");
+        var action = invoker.Action(apiKey: true);
+        var message = InvokerFixture.Message(action, """{"a":1,"secret":"x","b":[1.50]}""", init: "secret");
         var id = message.Id.ToString();
-        await invoker.Send(message).RecordAsync();
+        await invoker.Send(message, action).RecordAsync();
 
         var sandbox = Assert.Single(invoker.Factory.Started);
         var run = JsonDocument.Parse(Assert.Single(sandbox.Runs)).RootElement;

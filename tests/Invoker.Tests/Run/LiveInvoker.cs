@@ -47,7 +47,7 @@ internal sealed class LiveInvoker : IAsyncDisposable
         _store.Code[fullName.DocumentId] = Encoding.UTF8.GetBytes(code);
         _store.Keep(fullName, revision, kind);
         var action = new ExecutableAction(fullName, "0.0.1", revision, kind, null, false, "code", limits ?? new ActionLimits(), ProvideApiKey: false);
-        var delivery = new FakeDelivery(InvokerFixture.Message(action, arguments));
+        var delivery = new FakeDelivery(InvokerFixture.Message(action, arguments), action);
         Assert.Equal(Bus.SendOutcome.Sent, _role.Receive(delivery));
         return await delivery.RecordAsync();
     }

@@ -1,5 +1,6 @@
 using Frusta.Bus;
 using Frusta.Contracts.Buffers;
+using Frusta.Contracts.Entities;
 using Frusta.Contracts.Limits;
 using Frusta.Contracts.Messages;
 using Frusta.Contracts.Names;
@@ -24,7 +25,7 @@ public sealed class WarmPathTests
         await using var role = new InvokerRole(options, new LimitsOptions(), fixture.Store, new LeanSandbox(), TimeProvider.System, NullLoggerFactory.Instance);
         await role.StartAsync(CancellationToken.None);
         var action = fixture.Action();
-        var first = new FakeDelivery(InvokerFixture.Message(action));
+        var first = new FakeDelivery(InvokerFixture.Message(action), action);
         role.Receive(first);
         await first.RecordAsync();
         Send(role, Deliveries(action)); // compiled and pooled
@@ -39,12 +40,12 @@ public sealed class WarmPathTests
         Assert.InRange(perCall, 0, 1023);
     }
 
-    private static CountingDelivery[] Deliveries(Frusta.Contracts.Entities.ExecutableAction action)
+    private static CountingDelivery[] Deliveries(ExecutableAction action)
     {
         var deliveries = new CountingDelivery[Calls];
         for (var i = 0; i < Calls; i++)
         {
-            deliveries[i] = new CountingDelivery(InvokerFixture.Message(action, """{"name":"x","n":1}"""));
+            deliveries[i] = new CountingDelivery(InvokerFixture.Message(action, """{"name":"x","n":1}"""), action);
         }
 
         return deliveries;
@@ -58,11 +59,13 @@ public sealed class WarmPathTests
         }
     }
 
-    private sealed class CountingDelivery(ActivationMessage message) : IDelivery
+    private sealed class CountingDelivery(ActivationMessage message, ExecutableAction action) : IDelivery
     {
         public bool CanWait() => false;
 
         public ActivationMessage Message { get; } = message;
+
+        public ExecutableAction? Action { get; } = action;
 
         public bool Ended { get; private set; }
 
