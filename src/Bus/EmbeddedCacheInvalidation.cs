@@ -1,3 +1,5 @@
+using Frusta.Contracts.Messages;
+
 namespace Frusta.Bus;
 
 /// <summary>The topic of a single process: each who hears is called at once. What is said before somebody listens is lost to it, and it has nothing yet.</summary>

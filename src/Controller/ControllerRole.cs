@@ -90,6 +90,7 @@ public sealed class ControllerOptions
 
     public LargeJsonOptions LargeJson { get; set; } = new();
 
+    /// <summary>The documents that a warm call finds in memory.</summary>
     public CachedEntityOptions Cache { get; set; } = new();
 
     public InfoOptions Info { get; set; } = new();
@@ -100,6 +101,6 @@ public sealed class ControllerOptions
     /// <summary>Milliseconds that a client gets to take 64 KiB of an answer; one that does not is cut off. 1000 to 3600000.</summary>
     public int AnswerStallMs { get; set; } = 60_000;
 
-    public string? Validate() => Invocation.Validate() ?? Bodies.Validate(Section + ":Bodies") ?? LargeJson.Validate(Section + ":LargeJson") ?? Answers.Validate(Section + ":Answers") ?? Cache.Validate() ?? Info.Validate()
+    public string? Validate() => Invocation.Validate() ?? Bodies.Validate(Section + ":Bodies") ?? LargeJson.Validate(Section + ":LargeJson") ?? Answers.Validate(Section + ":Answers") ?? Cache.Validate(Section + ":Cache") ?? Info.Validate()
         ?? (AnswerStallMs is >= 1000 and <= 3_600_000 ? null : $"{Section}:{nameof(AnswerStallMs)} must be from 1000 to 3600000, but it is {AnswerStallMs}.");
 }

@@ -1,5 +1,6 @@
 using Frusta.Bus;
 using Frusta.Contracts.Limits;
+using Frusta.Contracts.Messages;
 using Frusta.Invoker.Pool;
 using Frusta.Invoker.Run;
 using Frusta.Invoker.Serve;

@@ -7,7 +7,6 @@ using Frusta.Contracts.Entities;
 using Frusta.Contracts.Messages;
 using Frusta.Controller;
 using Frusta.Controller.Api;
-using Frusta.Controller.Entities;
 using Frusta.Controller.Identities;
 using Frusta.Invoker.Intake;
 using Frusta.Journal;

@@ -2,7 +2,6 @@ using System.Text.Json.Nodes;
 using Frusta.Bus;
 using Frusta.Contracts.Entities;
 using Frusta.Contracts.Names;
-using Frusta.Controller.Entities;
 using Frusta.Controller.Tests.Entities;
 using Frusta.Store;
 using Frusta.Store.Entities;

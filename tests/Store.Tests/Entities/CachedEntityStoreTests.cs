@@ -1,9 +1,9 @@
-using Frusta.Bus;
 using Frusta.Contracts.Entities;
+using Frusta.Contracts.Messages;
 using Frusta.Contracts.Names;
-using Frusta.Controller.Entities;
+using Frusta.Store.Entities;
 
-namespace Frusta.Controller.Tests.Entities;
+namespace Frusta.Store.Tests.Entities;
 
 public sealed class CachedEntityStoreTests
 {
@@ -13,7 +13,7 @@ public sealed class CachedEntityStoreTests
     public async Task What_was_read_during_a_write_whose_client_went_away_is_forgotten_when_the_write_is_done()
     {
         var store = new SlowStore();
-        var cache = new CachedEntityStore(store, new CachedEntityOptions(), new EmbeddedCacheInvalidation());
+        var cache = new CachedEntityStore(store, new CachedEntityOptions(), new Keeper());
         using var client = new CancellationTokenSource();
         var put = cache.PutAsync(Document("2-b"), null, client.Token).AsTask();
         await client.CancelAsync();
@@ -29,10 +29,9 @@ public sealed class CachedEntityStoreTests
     public async Task Whoever_keeps_something_of_a_document_is_told_of_a_write_and_reads_then_what_was_written()
     {
         var store = new SlowStore();
-        var topic = new EmbeddedCacheInvalidation();
-        var cache = new CachedEntityStore(store, new CachedEntityOptions(), topic);
-        var keeper = new Keeper(cache);
-        topic.Deliver(keeper);
+        var keeper = new Keeper();
+        var cache = new CachedEntityStore(store, new CachedEntityOptions(), keeper);
+        keeper.Cache = cache;
         Assert.Equal("1-a", (await cache.GetAsync("guest/hello", Cancellation))!.Revision);
 
         store.Write();
@@ -45,7 +44,7 @@ public sealed class CachedEntityStoreTests
     public async Task Documents_above_the_bound_in_bytes_are_read_again()
     {
         var store = new SlowStore(new byte[600_000]);
-        var cache = new CachedEntityStore(store, new CachedEntityOptions { MaxBytes = 1 << 20 }, new EmbeddedCacheInvalidation());
+        var cache = new CachedEntityStore(store, new CachedEntityOptions { MaxBytes = 1 << 20 }, new Keeper());
         Assert.Equal(1, await ReadsAsync("guest/a", "guest/a"));
         Assert.Equal(1, await ReadsAsync("guest/b", "guest/a"));
         Assert.Equal(3, await ReadsAsync("guest/c", "guest/a", "guest/b"));
@@ -67,7 +66,7 @@ public sealed class CachedEntityStoreTests
     public async Task A_read_that_a_whole_write_overtook_is_not_kept()
     {
         var store = new SlowStore();
-        var cache = new CachedEntityStore(store, new CachedEntityOptions(), new EmbeddedCacheInvalidation());
+        var cache = new CachedEntityStore(store, new CachedEntityOptions(), new Keeper());
         store.ReadGate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var overtaken = cache.GetAsync("guest/hello", Cancellation).AsTask();
 
@@ -79,13 +78,22 @@ public sealed class CachedEntityStoreTests
         Assert.Equal("2-b", (await cache.GetAsync("guest/hello", Cancellation))!.Revision);
     }
 
-    private sealed class Keeper(CachedEntityStore cache) : ICacheInvalidationIntake
+    /// <summary>Keeps something of documents, and reads again those that it hears of.</summary>
+    private sealed class Keeper : ICacheInvalidation
     {
+        public CachedEntityStore? Cache { get; set; }
+
         public TaskCompletionSource<(string Document, string Revision)> Heard { get; } = new();
 
-        public void Invalidated(string documentId) => _ = ReadAsync(documentId);
+        public void Publish(string documentId) => _ = ReadAsync(documentId);
 
-        private async Task ReadAsync(string documentId) => Heard.TrySetResult((documentId, (await cache.GetAsync(documentId, Cancellation))!.Revision));
+        private async Task ReadAsync(string documentId)
+        {
+            if (Cache is not null)
+            {
+                Heard.TrySetResult((documentId, (await Cache.GetAsync(documentId, Cancellation))!.Revision));
+            }
+        }
     }
 
     private static TriggerDocument Document(string revision) => new()

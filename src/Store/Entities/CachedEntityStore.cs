@@ -1,11 +1,10 @@
 using System.Collections.Concurrent;
-using Frusta.Bus;
 using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Entities;
 using Frusta.Contracts.Limits;
-using Frusta.Store.Entities;
+using Frusta.Contracts.Messages;
 
-namespace Frusta.Controller.Entities;
+namespace Frusta.Store.Entities;
 
 /// <summary>Keeps documents that were read, so that a warm call asks no database.</summary>
 /// <remarks>
@@ -194,21 +193,4 @@ public sealed class CachedEntityStore(IEntityStore store, CachedEntityOptions op
             _document = document;
         }
     }
-}
-
-/// <summary>The bounds of the cache of documents (section <c>Controller:Cache</c>).</summary>
-public sealed class CachedEntityOptions
-{
-    public const string Section = "Controller:Cache";
-
-    /// <summary>Documents that are kept in memory; without their code some hundred bytes each. 1 to 10000000.</summary>
-    public int Documents { get; set; } = 20_000;
-
-    /// <summary>Bytes that these documents take in memory, about; all are read again when there are more. 1 MiB to 1 TiB.</summary>
-    public long MaxBytes { get; set; } = 256L << 20;
-
-    public string? Validate() =>
-        Documents is < 1 or > 10_000_000 ? $"{Section}:{nameof(Documents)} must be from 1 to 10000000, but it is {Documents}."
-        : MaxBytes is < 1L << 20 or > 1L << 40 ? $"{Section}:{nameof(MaxBytes)} must be from {1L << 20} to {1L << 40}, but it is {MaxBytes}."
-        : null;
 }

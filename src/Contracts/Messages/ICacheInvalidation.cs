@@ -1,8 +1,8 @@
-namespace Frusta.Bus;
+namespace Frusta.Contracts.Messages;
 
 /// <summary>
 /// Where it is said that a document was written or deleted, for all who keep something of it: OpenWhisk's topic <c>cacheInvalidation</c>. It is said after the
-/// write, and may be said for one that failed; whoever hears it reads what holds now.
+/// write, and may be said for a write that failed; a listener reads the document as it is now.
 /// </summary>
 public interface ICacheInvalidation
 {
