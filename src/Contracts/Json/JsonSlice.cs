@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using System.Text.Json;
 using Frusta.Contracts.Buffers;
@@ -69,6 +70,35 @@ public readonly struct JsonSlice(ReadOnlyMemory<byte> json)
         }
 
         return new JsonSlice(text[first..end]);
+    }
+
+    /// <summary>As <see cref="Parse(ReadOnlyMemory{byte}, ReadOnlySpan{string}, Dictionary{string, JsonSlice})"/>, for a text from outside. Of what it finds, every string can be read.</summary>
+    /// <param name="text">The text.</param>
+    /// <param name="names">Names of the members that are wanted.</param>
+    /// <param name="members">Takes them; null with no names.</param>
+    /// <param name="value">The value.</param>
+    /// <param name="problem">For the client: why the text is no JSON value of at most <see cref="JsonBounds.MaxDepth"/> levels whose strings are Unicode.</param>
+    public static bool TryParse(
+        ReadOnlyMemory<byte> text, ReadOnlySpan<string> names, Dictionary<string, JsonSlice>? members, out JsonSlice value, [NotNullWhen(false)] out string? problem)
+    {
+        value = default;
+        problem = null;
+        if (!JsonUnicode.IsValid(text.Span))
+        {
+            problem = "It is not UTF-8, or a string in it has half of a surrogate pair.";
+            return false;
+        }
+
+        try
+        {
+            value = Parse(text, names, members);
+            return true;
+        }
+        catch (JsonException malformed)
+        {
+            problem = $"It is not one JSON value of at most {JsonBounds.MaxDepth} levels (see line {malformed.LineNumber + 1}, byte {malformed.BytePositionInLine + 1}).";
+            return false;
+        }
     }
 
     /// <summary>A member of this object; of one that is there twice the last.</summary>

@@ -117,13 +117,13 @@ public sealed class ActionsApi(EntityWrites entities, EntityAnswers answers, Ent
                 return malformedQuery;
             }
 
-            PutAction? put = null;
-            return EntityBody.Guard(() =>
+            if (!PutAction.Read(body!).TryGet(out var put, out var wrong))
             {
-                put = PutAction.Read(body!);
-                body!.LetTextGo();
-                return LimitsReading.Check(put.Limits, call.Caller.Limits, entities.Limits);
-            }) ?? await PutAsync(call, name, overwrite, put!);
+                return wrong;
+            }
+
+            body!.LetTextGo();
+            return LimitsReading.Check(put.Limits, call.Caller.Limits, entities.Limits) ?? await PutAsync(call, name, overwrite, put);
         }
     }
 

@@ -67,9 +67,6 @@ public sealed record ApiAnswer
         ErrorText = text.Length > 0 ? text : ApiTexts.Default(status),
     };
 
-    /// <summary>400 for a body that does not have the right form.</summary>
-    public static ApiAnswer MalformedContent(string detail) => Error(400, ApiTexts.MalformedContent(detail));
-
     /// <summary>400 for a query parameter.</summary>
     public static ApiAnswer MalformedQuery(string parameter, string detail) =>
         Error(400, $"The query parameter '{parameter}' was malformed:\n{detail}");

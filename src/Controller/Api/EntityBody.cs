@@ -54,9 +54,9 @@ internal sealed class EntityBody : IDisposable
         var isRead = false;
         try
         {
-            var answer = Guard(() => body.ReadCommon(call.Caller, limits, manifest));
-            isRead = answer is null;
-            return isRead ? (body, null) : (null, answer);
+            var wrong = body.ReadCommon(call.Caller, limits, manifest);
+            isRead = wrong is null;
+            return wrong is null ? (body, null) : (null, wrong);
         }
         finally
         {
@@ -64,24 +64,6 @@ internal sealed class EntityBody : IDisposable
             {
                 body.Dispose();
             }
-        }
-    }
-
-    /// <summary>Runs a reading and gives back the answer to a malformed body.</summary>
-    public static ApiAnswer? Guard(Func<ApiAnswer?> read)
-    {
-        try
-        {
-            return read();
-        }
-        catch (MalformedContentException malformed)
-        {
-            return malformed.Answer;
-        }
-        catch (Exception exception) when (exception is JsonException or InvalidOperationException or ArgumentException)
-        {
-            // No JSON at all, or a lone surrogate, which JSON can say and no string can hold.
-            return ApiAnswer.MalformedContent(exception.Message);
         }
     }
 
@@ -97,99 +79,124 @@ internal sealed class EntityBody : IDisposable
     public bool TryGet(string name, out JsonSlice value) => _members.TryGetValue(name, out value) && value.ValueKind != JsonValueKind.Null;
 
     /// <summary>The version, or null when absent.</summary>
-    public string? Version()
+    public Reading<string?> Version()
     {
         if (!TryGet("version", out var value))
         {
-            return null;
+            return default;
         }
 
         var text = value.ValueKind == JsonValueKind.String && value.Length <= MostVersionBytes ? value.GetString() : "";
-        return SemanticVersion.Parse(text) ?? throw new MalformedContentException(EntityTexts.VersionMalformed);
+        return SemanticVersion.Parse(text) is { } version ? version : Refusal.Malformed(EntityTexts.VersionMalformed);
     }
 
     /// <summary>The flag, or null when absent.</summary>
-    public bool? Publish()
+    public Reading<bool?> Publish()
     {
         if (!TryGet("publish", out var value))
         {
-            return null;
+            return default;
         }
 
         return value.ValueKind switch
         {
             JsonValueKind.True => true,
             JsonValueKind.False => false,
-            _ => throw new MalformedContentException($"Expected a boolean for 'publish', but got {value.GetRawText(100)}"),
+            _ => Refusal.Malformed($"Expected a boolean for 'publish', but got {value.GetRawText(100)}"),
         };
     }
 
     /// <summary>A name of another entity in either form; null when absent.</summary>
     /// <param name="member">Name of the member.</param>
     /// <param name="own">What <c>_</c> stands for.</param>
-    public FullyQualifiedName? Reference(string member, string own) =>
-        TryGet(member, out var value) ? NameReading.Read(value, own) : null;
+    public Reading<FullyQualifiedName?> Reference(string member, string own) =>
+        TryGet(member, out var value) ? NameReading.Read(value, own) : default;
 
-    private ApiAnswer? ReadCommon(Identity caller, LimitsOptions limits, RuntimesManifest manifest)
+    private Refusal? ReadCommon(Identity caller, LimitsOptions limits, RuntimesManifest manifest)
     {
-        if (JsonSlice.Parse(_bytes.Memory, Members, _members).ValueKind != JsonValueKind.Object)
+        if (!JsonSlice.TryParse(_bytes.Memory, Members, _members, out var text, out var problem))
         {
-            throw new MalformedContentException("Object expected in field 'exec'");
+            return Refusal.Malformed(problem);
+        }
+
+        if (text.ValueKind != JsonValueKind.Object)
+        {
+            return Refusal.Malformed("Object expected in field 'exec'");
         }
 
         var bound = Math.Min(caller.Limits.MaxParameterSize ?? limits.MaxParameterBytes, limits.MaxParameterBytes);
-        Exec = TryGet("exec", out var exec) ? ExecReading.Read(exec, manifest, caller.NamespaceName) : null;
-        Parameters = TryGet("parameters", out var parameters) ? Pairs(parameters, bound, out var parametersSize) : NoPairs(out parametersSize);
-        Annotations = TryGet("annotations", out var annotations) ? Pairs(annotations, bound, out var annotationsSize) : NoPairs(out annotationsSize);
-        if (Exec is not null && Exec.SizeBytes > limits.MaxCodeBytes)
+        if (!ReadExec(manifest, caller).TryGet(out var exec, out var refusal)
+            || !ReadPairs("parameters", bound).TryGet(out var parameters, out refusal)
+            || !ReadPairs("annotations", bound).TryGet(out var annotations, out refusal))
         {
-            return ApiAnswer.Error(413, EntityTexts.TooLarge("exec", Exec.SizeBytes, limits.MaxCodeBytes));
+            return refusal;
         }
 
-        return CheckSize("parameters", parametersSize, bound) ?? CheckSize("annotations", annotationsSize, bound);
+        (Exec, Parameters, Annotations) = (exec, parameters.Pairs, annotations.Pairs);
+        return CheckSize("exec", exec?.SizeBytes ?? 0, limits.MaxCodeBytes)
+            ?? CheckSize("parameters", parameters.Size, bound)
+            ?? CheckSize("annotations", annotations.Size, bound);
     }
 
-    private static ApiAnswer? CheckSize(string what, long size, long bound) =>
-        size > bound ? ApiAnswer.Error(413, EntityTexts.TooLarge(what, size, bound)) : null;
+    private Reading<PutExec?> ReadExec(RuntimesManifest manifest, Identity caller) =>
+        TryGet("exec", out var exec) ? ExecReading.Read(exec, manifest, caller.NamespaceName) : default;
 
-    private static IReadOnlyList<KeyValue>? NoPairs(out long size)
-    {
-        size = 0;
-        return null;
-    }
+    private static Refusal? CheckSize(string what, long size, long bound) =>
+        size > bound ? new Refusal(413, EntityTexts.TooLarge(what, size, bound)) : null;
 
-    /// <summary>The pairs, and the bytes that the bound counts; where these are far too many, no pairs.</summary>
-    private static List<KeyValue> Pairs(JsonSlice array, long bound, out long size)
+    /// <summary>The pairs of a member, and the bytes that the bound counts; no pairs where these are far too many, and where the member is absent.</summary>
+    private Reading<(List<KeyValue>? Pairs, long Size)> ReadPairs(string member, long bound)
     {
+        if (!TryGet(member, out var array))
+        {
+            return default;
+        }
+
         if (array.ValueKind != JsonValueKind.Array)
         {
-            throw new MalformedContentException(EntityTexts.ParametersMalformed);
+            return Refusal.Malformed(EntityTexts.ParametersMalformed);
         }
 
-        if (array.Length > MeasuredOnly * bound && (size = Measure(array)) > bound)
+        if (array.Length > MeasuredOnly * bound)
         {
-            return [];
+            if (!Measure(array).TryGet(out var measured, out var refusal))
+            {
+                return refusal;
+            }
+
+            if (measured > bound)
+            {
+                return ((List<KeyValue>?)[], measured);
+            }
         }
 
         var pairs = new OrderedDictionary<string, KeyValue>(StringComparer.Ordinal);
         foreach (var element in array.EnumerateArray())
         {
-            var pair = PutPair.Read(element) ?? throw new MalformedContentException(EntityTexts.ParametersMalformed);
+            if (PutPair.Read(element) is not { } pair)
+            {
+                return Refusal.Malformed(EntityTexts.ParametersMalformed);
+            }
+
             var key = pair.Key.GetString();
             pairs[key] = new KeyValue(key, pair.Value.Minify(), pair.Init, pair.Encryption);
         }
 
-        size = pairs.Values.Sum(pair => (long)Encoding.UTF8.GetByteCount(pair.Key) + pair.Value.Length + (pair.Encryption?.Length ?? 0));
-        return [.. pairs.Values];
+        var size = pairs.Values.Sum(pair => (long)Encoding.UTF8.GetByteCount(pair.Key) + pair.Value.Length + (pair.Encryption?.Length ?? 0));
+        return ((List<KeyValue>?)[.. pairs.Values], size);
     }
 
     /// <summary>The bytes of all pairs, those of a repeated key each time.</summary>
-    private static long Measure(JsonSlice array)
+    private static Reading<long> Measure(JsonSlice array)
     {
         var size = 0L;
         foreach (var element in array.EnumerateArray())
         {
-            var pair = PutPair.Read(element) ?? throw new MalformedContentException(EntityTexts.ParametersMalformed);
+            if (PutPair.Read(element) is not { } pair)
+            {
+                return Refusal.Malformed(EntityTexts.ParametersMalformed);
+            }
+
             size += pair.Key.GetUtf8().Length + pair.Value.MinifiedLength();
         }
 

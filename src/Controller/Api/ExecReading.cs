@@ -26,16 +26,16 @@ internal static partial class ExecReading
     private static readonly SearchValues<byte> Base64 =
         SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"u8);
 
-    public static PutExec Read(JsonSlice exec, RuntimesManifest manifest, string callersNamespace)
+    public static Reading<PutExec?> Read(JsonSlice exec, RuntimesManifest manifest, string callersNamespace)
     {
         if (exec.ValueKind != JsonValueKind.Object)
         {
-            throw new MalformedContentException(ApiTexts.ObjectExpected);
+            return Refusal.Malformed(ApiTexts.ObjectExpected);
         }
 
         if (Text(exec, "kind") is not { } sent)
         {
-            throw new MalformedContentException("'kind' must be a string defined in 'exec'");
+            return Refusal.Malformed("'kind' must be a string defined in 'exec'");
         }
 
         var kind = sent.Trim().ToLowerInvariant();
@@ -76,16 +76,16 @@ internal static partial class ExecReading
         return text;
     }
 
-    private static PutExec ReadSequence(JsonSlice exec, string callersNamespace)
+    private static Reading<PutExec?> ReadSequence(JsonSlice exec, string callersNamespace)
     {
         if (!exec.TryGetProperty("components", out var components))
         {
-            throw new MalformedContentException("'components' must be defined for sequence kind");
+            return Refusal.Malformed("'components' must be defined for sequence kind");
         }
 
         if (components.ValueKind != JsonValueKind.Array)
         {
-            throw new MalformedContentException("'components' must be an array");
+            return Refusal.Malformed("'components' must be an array");
         }
 
         var names = new List<string>();
@@ -93,77 +93,95 @@ internal static partial class ExecReading
         {
             if (names.Count == LimitsOptions.MostSequenceLength)
             {
-                throw new MalformedContentException(EntityTexts.SequenceTooLong, isBare: true);
+                return new Refusal(400, EntityTexts.SequenceTooLong);
             }
 
-            names.Add("/" + NameReading.Read(component, callersNamespace).DocumentId);
+            if (!NameReading.Read(component, callersNamespace).TryGet(out var name, out var refusal))
+            {
+                return refusal;
+            }
+
+            names.Add("/" + name!.DocumentId);
         }
 
         return new PutExec(new ActionExec(ActionExec.Sequence, Components: names), null);
     }
 
-    private static PutExec ReadBlackBox(JsonSlice exec)
+    private static Reading<PutExec?> ReadBlackBox(JsonSlice exec)
     {
         const string kind = ActionExec.BlackBox;
         if (Text(exec, "image") is not { } image)
         {
-            throw new MalformedContentException("'image' must be a string defined in 'exec' for 'blackbox' actions");
+            return Refusal.Malformed("'image' must be a string defined in 'exec' for 'blackbox' actions");
         }
 
         if (!ImageName().IsMatch(image))
         {
-            throw new MalformedContentException(EntityTexts.ImageMalformed);
+            return Refusal.Malformed(EntityTexts.ImageMalformed);
         }
 
-        var code = exec.TryGetProperty("code", out var value) ? CodeText(value) : null;
+        byte[]? code = null;
+        if (exec.TryGetProperty("code", out var value) && !CodeText(value).TryGet(out code, out var refusal))
+        {
+            return refusal;
+        }
+
+        if (!Main(exec, kind).TryGet(out var main, out refusal))
+        {
+            return refusal;
+        }
+
         code = Trim(code).IsEmpty ? null : code;
         var digest = image.IndexOf('@', StringComparison.Ordinal);
         return new PutExec(
-            new ActionExec(kind, Main(exec, kind), code is not null && IsBinary(code), digest < 0 ? image : image[..digest]),
+            new ActionExec(kind, main, code is not null && IsBinary(code), digest < 0 ? image : image[..digest]),
             code);
     }
 
-    private static PutExec ReadCode(JsonSlice exec, string kind, RuntimesManifest manifest)
+    private static Reading<PutExec?> ReadCode(JsonSlice exec, string kind, RuntimesManifest manifest)
     {
         if (!manifest.TryResolve(kind, out var runtime))
         {
             var valid = string.Join(", ", manifest.Kinds.Select(one => one.Kind).Append(ActionExec.Sequence).Append(ActionExec.BlackBox).Select(one => $"'{one}'"));
-            throw new MalformedContentException($"The specified runtime '{EntityTexts.Shown(kind)}' is not supported by this platform. Valid values are: {valid}.");
+            return Refusal.Malformed($"The specified runtime '{EntityTexts.Shown(kind)}' is not supported by this platform. Valid values are: {valid}.");
         }
 
         if (!exec.TryGetProperty("code", out var value) && !(runtime.Attached && exec.TryGetProperty("jar", out value)))
         {
-            throw new MalformedContentException($"'code' must be a string{(runtime.Attached ? " or attachment object" : "")} defined in 'exec' for '{kind}' actions");
+            return Refusal.Malformed($"'code' must be a string{(runtime.Attached ? " or attachment object" : "")} defined in 'exec' for '{kind}' actions");
         }
 
-        var code = CodeText(value);
-        var main = Main(exec, kind);
+        if (!CodeText(value).TryGet(out var code, out var refusal) || !Main(exec, kind).TryGet(out var main, out refusal))
+        {
+            return refusal;
+        }
+
         if (main is null && runtime.RequireMain)
         {
-            throw new MalformedContentException($"'main' must be a string defined in 'exec' for '{kind}' actions");
+            return Refusal.Malformed($"'main' must be a string defined in 'exec' for '{kind}' actions");
         }
 
         return new PutExec(new ActionExec(runtime.Kind, main, IsBinary(code)), code);
     }
 
     /// <remarks>An attachment record is the store's own business: a client's would point to nothing.</remarks>
-    private static byte[] CodeText(JsonSlice code) => code.ValueKind == JsonValueKind.String
+    private static Reading<byte[]> CodeText(JsonSlice code) => code.ValueKind == JsonValueKind.String
         ? code.GetUtf8()
-        : throw new MalformedContentException($"Could not deserialize as attachment record: {Shown(code)}");
+        : Refusal.Malformed($"Could not deserialize as attachment record: {Shown(code)}");
 
     /// <summary>What a client sent, or the beginning of it.</summary>
     private static string Shown(JsonSlice sent) => sent.Length <= EntityTexts.MostShown ? Encoding.UTF8.GetString(sent.Minify()) : sent.GetRawText(EntityTexts.MostShown);
 
-    private static string? Main(JsonSlice exec, string kind)
+    private static Reading<string?> Main(JsonSlice exec, string kind)
     {
         if (!exec.TryGetProperty("main", out var main))
         {
-            return null;
+            return default;
         }
 
         return main.ValueKind == JsonValueKind.String
             ? main.GetString()
-            : throw new MalformedContentException($"if defined, 'main' be a string in 'exec' for '{kind}' actions");
+            : Refusal.Malformed($"if defined, 'main' be a string in 'exec' for '{kind}' actions");
     }
 
     private static string? Text(JsonSlice json, string member) =>

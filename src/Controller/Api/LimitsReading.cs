@@ -22,7 +22,7 @@ internal static class LimitsReading
 {
     private const int MostDigits = 4096;
 
-    public static PutLimits Read(EntityBody body)
+    public static Reading<PutLimits> Read(EntityBody body)
     {
         if (!body.TryGet("limits", out var limits))
         {
@@ -31,57 +31,61 @@ internal static class LimitsReading
 
         if (limits.ValueKind != JsonValueKind.Object)
         {
-            throw new MalformedContentException(ApiTexts.ObjectExpected);
+            return Refusal.Malformed(ApiTexts.ObjectExpected);
         }
 
-        var timeout = Whole(limits, "timeout", "time limit malformed", "time limit");
-        var memory = Whole(limits, "memory", "memory limit malformed", "memory limit");
-        var logs = Whole(limits, "logs", "log limit malformed", "log limit");
-        var concurrency = Whole(limits, "concurrency", "concurrency limit malformed", "intra concurrency limit");
-        var instances = Whole(limits, "instances", "instance concurrency limit malformed", "instance concurrency limit");
+        if (!Whole(limits, "timeout", "time limit malformed", "time limit").TryGet(out var timeout, out var refusal)
+            || !Whole(limits, "memory", "memory limit malformed", "memory limit").TryGet(out var memory, out refusal)
+            || !Whole(limits, "logs", "log limit malformed", "log limit").TryGet(out var logs, out refusal)
+            || !Whole(limits, "concurrency", "concurrency limit malformed", "intra concurrency limit").TryGet(out var concurrency, out refusal)
+            || !Whole(limits, "instances", "instance concurrency limit malformed", "instance concurrency limit").TryGet(out var instances, out refusal))
+        {
+            return refusal;
+        }
+
         if (memory < 0 || logs < 0)
         {
-            throw new MalformedContentException(EntityTexts.NegativeSize);
+            return Refusal.Malformed(EntityTexts.NegativeSize);
         }
 
         return instances < 0
-            ? throw new MalformedContentException(EntityTexts.NegativeInstances)
+            ? Refusal.Malformed(EntityTexts.NegativeInstances)
             : new PutLimits(timeout, memory, logs, concurrency, instances);
     }
 
     /// <summary>400 for a limit beyond what the namespace may have; only those that were sent are looked at.</summary>
-    public static ApiAnswer? Check(PutLimits limits, NamespaceLimits own, LimitsOptions system)
+    public static Refusal? Check(PutLimits limits, NamespaceLimits own, LimitsOptions system)
     {
         var bounds = EffectiveLimits.Of(own, system);
         var refusal = bounds.Memory.Refusal(limits.MemoryMb)
             ?? bounds.Timeout.Refusal(limits.TimeoutMs)
             ?? bounds.Logs.Refusal(limits.LogsMb)
             ?? bounds.Concurrency.Refusal(limits.Concurrency);
-        return refusal is null ? null : ApiAnswer.Error(400, refusal);
+        return refusal is null ? null : new Refusal(400, refusal);
     }
 
-    private static int? Whole(JsonSlice limits, string member, string malformed, string name)
+    private static Reading<int?> Whole(JsonSlice limits, string member, string malformed, string name)
     {
         if (!limits.TryGetProperty(member, out var value) || value.ValueKind == JsonValueKind.Null)
         {
-            return null;
+            return default;
         }
 
         if (value.ValueKind != JsonValueKind.Number)
         {
-            throw new MalformedContentException(malformed);
+            return Refusal.Malformed(malformed);
         }
 
         if (value.Length > MostDigits || !decimal.TryParse(value.GetRawText(MostDigits), NumberStyles.Float, CultureInfo.InvariantCulture, out var number))
         {
-            throw new MalformedContentException($"{name} is out of range");
+            return Refusal.Malformed($"{name} is out of range");
         }
 
         if (number != decimal.Truncate(number))
         {
-            throw new MalformedContentException($"requirement failed: {name} must be whole number");
+            return Refusal.Malformed($"requirement failed: {name} must be whole number");
         }
 
-        return number is >= int.MinValue and <= int.MaxValue ? (int)number : throw new MalformedContentException($"{name} is out of range");
+        return number is >= int.MinValue and <= int.MaxValue ? (int)number : Refusal.Malformed($"{name} is out of range");
     }
 }

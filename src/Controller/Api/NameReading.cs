@@ -13,17 +13,17 @@ internal static class NameReading
 
     /// <param name="value">The JSON.</param>
     /// <param name="own">What <c>_</c> stands for.</param>
-    public static FullyQualifiedName Read(JsonSlice value, string own)
+    public static Reading<FullyQualifiedName?> Read(JsonSlice value, string own)
     {
         if (value.Length > MostCharacters)
         {
-            throw new MalformedContentException(EntityTexts.NameMalformed);
+            return Refusal.Malformed(EntityTexts.NameMalformed);
         }
 
         switch (value.ValueKind)
         {
             case JsonValueKind.String:
-                return Join(Segments(value.GetString()), own);
+                return Segments(value.GetString()).TryGet(out var named, out var refusal) ? Join(named, own) : refusal;
             case JsonValueKind.Object when Text(value, "path") is { } path && Text(value, "name") is { } name && EntityName.IsValid(name):
                 var segments = path.Split('/', StringSplitOptions.RemoveEmptyEntries);
                 if (segments.Length > 0 && segments.All(segment => EntityName.IsValid(segment)))
@@ -33,30 +33,34 @@ internal static class NameReading
 
                 goto default;
             default:
-                throw new MalformedContentException(EntityTexts.NameMalformed);
+                return Refusal.Malformed(EntityTexts.NameMalformed);
         }
     }
 
     /// <summary>The segments of a path, each a legal name.</summary>
-    public static string[] Segments(string text)
+    private static Reading<string[]> Segments(string text)
     {
         var segments = text.Split('/', StringSplitOptions.RemoveEmptyEntries);
         if (segments.Length == 0)
         {
-            throw new MalformedContentException(EntityTexts.PathUndefined);
+            return Refusal.Malformed(EntityTexts.PathUndefined);
         }
 
         if (!segments.All(segment => EntityName.IsValid(segment)))
         {
-            throw new MalformedContentException(EntityTexts.InvalidParts(string.Join(", ", segments.Where(segment => !EntityName.IsValid(segment)))));
+            return Refusal.Malformed(EntityTexts.InvalidParts(string.Join(", ", segments.Where(segment => !EntityName.IsValid(segment)))));
         }
 
         return segments;
     }
 
-    private static FullyQualifiedName Join(string[] segments, string own)
+    private static Reading<FullyQualifiedName?> Join(string[] segments, string own)
     {
-        var name = FullyQualifiedName.Of(segments) ?? throw new MalformedContentException(EntityTexts.NameTooShort);
+        if (FullyQualifiedName.Of(segments) is not { } name)
+        {
+            return Refusal.Malformed(EntityTexts.NameTooShort);
+        }
+
         return string.Equals(name.Namespace, "_", StringComparison.Ordinal) ? name with { Namespace = own } : name;
     }
 

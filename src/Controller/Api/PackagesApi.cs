@@ -64,19 +64,12 @@ public sealed class PackagesApi(EntityWrites entities, EntityAnswers answers, En
                 return ApiAnswer.Error(400, EntityTexts.ReservedName);
             }
 
-            FullyQualifiedName? binding = null;
-            string? version = null;
-            bool? publish = null;
-            ApiAnswer? Read()
+            if (!Read(body!, name.Namespace).TryGet(out var put, out var malformed))
             {
-                binding = ReadBinding(body!, name.Namespace);
-                version = body!.Version();
-                publish = body.Publish();
-                return null;
+                return malformed;
             }
 
-            return EntityBody.Guard(Read)
-                ?? await PutAsync(call, name, overwrite, new PutPackage(binding, body!.Parameters, body.Annotations, version, publish));
+            return await PutAsync(call, name, overwrite, put);
         }
     }
 
@@ -96,38 +89,45 @@ public sealed class PackagesApi(EntityWrites entities, EntityAnswers answers, En
         return await answers.ChangeAsync(() => DeleteAsync(name, force, call.Aborted), call.Aborted);
     }
 
-    private static FullyQualifiedName? ReadBinding(EntityBody body, string own)
+    private static Reading<PutPackage> Read(EntityBody body, string own) =>
+        ReadBinding(body, own).TryGet(out var binding, out var refusal)
+        && body.Version().TryGet(out var version, out refusal)
+        && body.Publish().TryGet(out var publish, out refusal)
+            ? new PutPackage(binding, body.Parameters, body.Annotations, version, publish)
+            : refusal;
+
+    private static Reading<FullyQualifiedName?> ReadBinding(EntityBody body, string own)
     {
         if (!body.TryGetEvenNull("binding", out var binding))
         {
-            return null;
+            return default;
         }
 
         if (binding.ValueKind != JsonValueKind.Object)
         {
-            throw new MalformedContentException("binding must be an object");
+            return Refusal.Malformed("binding must be an object");
         }
 
         if (binding.IsEmptyObject())
         {
-            return null;
+            return default;
         }
 
-        var root = Member(binding, "namespace");
-        var name = Member(binding, "name");
-        return new FullyQualifiedName(string.Equals(root, "_", StringComparison.Ordinal) ? own : root, null, name);
+        return Member(binding, "namespace").TryGet(out var root, out var refusal) && Member(binding, "name").TryGet(out var name, out refusal)
+            ? new FullyQualifiedName(string.Equals(root, "_", StringComparison.Ordinal) ? own : root, null, name)
+            : refusal;
     }
 
-    private static string Member(JsonSlice binding, string name)
+    private static Reading<string> Member(JsonSlice binding, string name)
     {
         if (!binding.TryGetProperty(name, out var value))
         {
-            throw new MalformedContentException(EntityTexts.MissingMember(name));
+            return Refusal.Malformed(EntityTexts.MissingMember(name));
         }
 
         return value.ValueKind == JsonValueKind.String && EntityName.IsValid(value.GetString())
             ? value.GetString()
-            : throw new MalformedContentException($"The {name} of the binding contains illegal characters.");
+            : Refusal.Malformed($"The {name} of the binding contains illegal characters.");
     }
 
     private async ValueTask<ApiAnswer> PutAsync(ApiCall call, FullyQualifiedName name, bool overwrite, PutPackage put)

@@ -1,10 +1,10 @@
-using System.Collections.Frozen;
 using System.Text.Json;
 using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Entities;
 using Frusta.Contracts.Json;
 using Frusta.Contracts.Names;
 using Frusta.Controller.Entities;
+using Frusta.Controller.Refusals;
 
 namespace Frusta.Controller.Api;
 
@@ -21,12 +21,15 @@ internal sealed record PutAction(
     private const string ExecKey = "exec";
     private const string ApiKeyKey = "provide-api-key";
     private const string SequenceParameter = "_actions";
+    private const string RemovedMalformed = "delAnnotations must be an array of strings";
 
-    public static PutAction Read(EntityBody body)
-    {
-        var limits = LimitsReading.Read(body);
-        return new PutAction(body.Exec, body.Parameters, body.Annotations, ReadRemoved(body), limits, body.Version(), body.Publish());
-    }
+    public static Reading<PutAction> Read(EntityBody body) =>
+        LimitsReading.Read(body).TryGet(out var limits, out var refusal)
+        && ReadRemoved(body).TryGet(out var removed, out refusal)
+        && body.Version().TryGet(out var version, out refusal)
+        && body.Publish().TryGet(out var publish, out refusal)
+            ? new PutAction(body.Exec, body.Parameters, body.Annotations, removed, limits, version, publish)
+            : refusal;
 
     /// <summary>The document that results: a new one, or the old one with what was sent put over it.</summary>
     public ActionDocument Over(FullyQualifiedName name, ActionDocument? old, ActionLimits standard, long updatedMs)
@@ -51,32 +54,35 @@ internal sealed record PutAction(
     /// <summary>Bytes of the names of annotations that are to go: all annotations of an action have no more.</summary>
     private const int MostRemovedBytes = 1 << 20;
 
-    private static IReadOnlySet<string> ReadRemoved(EntityBody body)
+    private static Reading<HashSet<string>> ReadRemoved(EntityBody body)
     {
+        var keys = new HashSet<string>(StringComparer.Ordinal);
         if (!body.TryGet("delAnnotations", out var removed))
         {
-            return FrozenSet<string>.Empty;
+            return keys;
         }
 
         if (removed.Length > MostRemovedBytes)
         {
-            throw new MalformedContentException($"delAnnotations has {removed.Length} bytes, and at most {MostRemovedBytes} are read");
+            return Refusal.Malformed($"delAnnotations has {removed.Length} bytes, and at most {MostRemovedBytes} are read");
         }
 
-        var keys = new HashSet<string>(StringComparer.Ordinal);
-        if (removed.ValueKind == JsonValueKind.Array)
+        if (removed.ValueKind != JsonValueKind.Array)
         {
-            foreach (var key in removed.EnumerateArray())
+            return Refusal.Malformed(RemovedMalformed);
+        }
+
+        foreach (var key in removed.EnumerateArray())
+        {
+            if (key.ValueKind != JsonValueKind.String)
             {
-                keys.Add(key.ValueKind == JsonValueKind.String ? key.GetString() : throw Malformed());
+                return Refusal.Malformed(RemovedMalformed);
             }
 
-            return keys;
+            keys.Add(key.GetString());
         }
 
-        throw Malformed();
-
-        static MalformedContentException Malformed() => new("delAnnotations must be an array of strings");
+        return keys;
     }
 
     /// <summary>Sequences have exactly one parameter, which nobody can set.</summary>

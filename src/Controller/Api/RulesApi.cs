@@ -68,19 +68,12 @@ public sealed class RulesApi(EntityWrites entities, EntityAnswers answers, Entit
                 return malformedQuery;
             }
 
-            FullyQualifiedName? trigger = null, action = null;
-            string? version = null;
-            bool? publish = null;
-            ApiAnswer? Read()
+            if (!Read(body!, name.Namespace).TryGet(out var put, out var malformed))
             {
-                trigger = body!.Reference("trigger", name.Namespace);
-                action = body.Reference("action", name.Namespace);
-                version = body.Version();
-                publish = body.Publish();
-                return null;
+                return malformed;
             }
 
-            return EntityBody.Guard(Read) ?? await PutAsync(call, name, overwrite, new PutRule(trigger, action, version, publish, body!.Annotations));
+            return await PutAsync(call, name, overwrite, put);
         }
     }
 
@@ -116,46 +109,53 @@ public sealed class RulesApi(EntityWrites entities, EntityAnswers answers, Entit
                 return ApiAnswer.Error(503);
             }
 
-            var read = false;
-            if (EntityBody.Guard(() => ReadStatus(body.Memory, out read)) is { } malformed)
+            if (!ReadStatus(body.Memory).TryGet(out active, out var malformed))
             {
                 return malformed;
             }
-
-            active = read;
         }
 
         return await answers.ChangeInTurnAsync(name.Namespace, () => SwitchAsync(name, active, call.Aborted), call.Aborted);
     }
 
-    private static ApiAnswer? ReadStatus(ReadOnlyMemory<byte> json, out bool active)
+    private static Reading<PutRule> Read(EntityBody body, string own) =>
+        body.Reference("trigger", own).TryGet(out var trigger, out var refusal)
+        && body.Reference("action", own).TryGet(out var action, out refusal)
+        && body.Version().TryGet(out var version, out refusal)
+        && body.Publish().TryGet(out var publish, out refusal)
+            ? new PutRule(trigger, action, version, publish, body.Annotations)
+            : refusal;
+
+    private static Reading<bool> ReadStatus(ReadOnlyMemory<byte> json)
     {
-        active = false;
-        var document = JsonSlice.Parse(json);
+        if (!JsonSlice.TryParse(json, [], null, out var document, out var problem))
+        {
+            return Refusal.Malformed(problem);
+        }
+
         if (document.ValueKind != JsonValueKind.Object)
         {
-            throw new MalformedContentException(ApiTexts.ObjectExpected);
+            return Refusal.Malformed(ApiTexts.ObjectExpected);
         }
 
         if (!document.TryGetProperty("status", out var status))
         {
-            throw new MalformedContentException("key not found: status");
+            return Refusal.Malformed("key not found: status");
         }
 
         if (status.ValueKind != JsonValueKind.String)
         {
-            throw new MalformedContentException("rule status malformed");
+            return Refusal.Malformed("rule status malformed");
         }
 
         var text = status.GetString().Trim();
-        active = text switch
+        return text switch
         {
             "active" => true,
             "inactive" => false,
-            "" => throw new MalformedContentException("requirement failed: argument undefined"),
-            _ => throw new MalformedContentException($"requirement failed: {EntityTexts.Shown(text)} is not a recognized rule state"),
+            "" => Refusal.Malformed("requirement failed: argument undefined"),
+            _ => Refusal.Malformed($"requirement failed: {EntityTexts.Shown(text)} is not a recognized rule state"),
         };
-        return null;
     }
 
     private async ValueTask<ApiAnswer> PutAsync(ApiCall call, FullyQualifiedName name, bool overwrite, PutRule put)

@@ -48,15 +48,12 @@ public sealed class TriggersApi(EntityWrites entities, EntityAnswers answers, En
                 return malformedQuery;
             }
 
-            string? version = null;
-            bool? publish = null;
-            if (EntityBody.Guard(() => ReadRest(body!, out version, out publish)) is { } malformed)
+            if (!Read(body!).TryGet(out var put, out var malformed))
             {
                 return malformed;
             }
 
-            return await answers.ChangeInTurnAsync(
-                name.Namespace, () => PutAsync(name, overwrite, new PutTrigger(body!.Parameters, body.Annotations, version, publish), call.Aborted), call.Aborted);
+            return await answers.ChangeInTurnAsync(name.Namespace, () => PutAsync(name, overwrite, put, call.Aborted), call.Aborted);
         }
     }
 
@@ -111,16 +108,16 @@ public sealed class TriggersApi(EntityWrites entities, EntityAnswers answers, En
         return new Change<ApiAnswer>(EntityUnit.Of(EntityChange.Delete(trigger!)), () => EntityJson.Trigger(shown));
     }
 
-    private static ApiAnswer? ReadRest(EntityBody body, out string? version, out bool? publish)
+    private static Reading<PutTrigger> Read(EntityBody body)
     {
-        version = body.Version();
-        publish = body.Publish();
-        if (body.TryGet("limits", out var limits) && limits.ValueKind != System.Text.Json.JsonValueKind.Object)
+        if (!body.Version().TryGet(out var version, out var refusal) || !body.Publish().TryGet(out var publish, out refusal))
         {
-            throw new MalformedContentException(ApiTexts.ObjectExpected);
+            return refusal;
         }
 
-        return null;
+        return body.TryGet("limits", out var limits) && limits.ValueKind != System.Text.Json.JsonValueKind.Object
+            ? Refusal.Malformed(ApiTexts.ObjectExpected)
+            : new PutTrigger(body.Parameters, body.Annotations, version, publish);
     }
 
     private static bool HasValidFeed(IReadOnlyList<KeyValue>? annotations)

@@ -9,6 +9,9 @@ public sealed class Refusal(int status, string text = "")
 
     public string Text { get; } = text.Length > 0 ? text : ApiTexts.Default(status);
 
+    /// <summary>400 for a body that does not have the right form.</summary>
+    public static Refusal Malformed(string detail) => new(400, ApiTexts.MalformedContent(detail));
+
     /// <summary>A header that goes with it, such as <c>WWW-Authenticate</c>.</summary>
     public (string Name, string Value)? Header { get; init; }
 }

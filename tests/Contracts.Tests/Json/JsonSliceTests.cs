@@ -72,6 +72,28 @@ public sealed class JsonSliceTests
         Assert.Throws<InvalidOperationException>(slice.Minify);
     }
 
+    [Theory]
+    [InlineData("\"\\ud800\"", false)]
+    [InlineData("{\"\\udc00\": 1}", false)]
+    [InlineData("[\"\\ud800\\ud800\"]", false)]
+    [InlineData("[\"\\ud83d\\n\\ude00\"]", false)]
+    [InlineData("[\"\\ud83d\\ude00\\\\ud800\\n\"]", true)]
+    [InlineData("[1", false)]
+    [InlineData("", false)]
+    [InlineData("\"\\u12", false)]
+    [InlineData("\"\\ud83d", false)]
+    [InlineData("\"\\", false)]
+    public void A_text_from_outside_is_parsed_or_refused_with_words_of_our_own(string json, bool isParsed)
+    {
+        Assert.Equal(isParsed, JsonSlice.TryParse(Encoding.UTF8.GetBytes(json), [], null, out var value, out var problem));
+        Assert.Equal(isParsed, problem is null);
+        Assert.Equal(isParsed ? json.Length : 0, value.Length);
+    }
+
+    [Fact]
+    public void Bytes_that_are_not_UTF8_are_refused() =>
+        Assert.False(JsonSlice.TryParse(new byte[] { (byte)'"', 0xC3, (byte)'"' }, [], null, out _, out _));
+
     /// <summary>25 million tokens, of which a document tree would take 300 MB.</summary>
     [Fact]
     public void What_is_large_costs_nothing_beside_its_text()

@@ -38,6 +38,21 @@ public sealed class EntityBodyTests : IDisposable
             _workers.RunAsync("acme", () => EntityBody.ReadAsync(Call(body), new LimitsOptions(), manifest));
     }
 
+    [Theory]
+    [InlineData("{")]
+    [InlineData("{\"annotations\": [{\"key\": \"a\", \"value\": \"\\ud800\"}]}")]
+    [InlineData("{\"\\ud800\": 1}")]
+    [InlineData("{\"version\": \"\\udc00\"}")]
+    public async Task A_body_that_is_no_text_is_refused_in_words_of_our_own(string body)
+    {
+        var (read, refusal) = await EntityBody.ReadAsync(Call(body), new LimitsOptions(), RuntimesManifest.Stock);
+
+        Assert.Null(read);
+        Assert.Equal(400, refusal!.Status);
+        Assert.Matches(@"\AThe request content was malformed:\nIt is not [^']*\z", refusal.ErrorText);
+        Assert.Equal(0, _budget.HeldBytes);
+    }
+
     private ApiCall Call(string body)
     {
         var context = new DefaultHttpContext();

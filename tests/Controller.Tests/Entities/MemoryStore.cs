@@ -16,9 +16,14 @@ internal sealed class MemoryStore : RefusingEntityStore
     /// <summary>Ids of documents that cannot be read.</summary>
     public HashSet<string> Corrupt { get; } = new(StringComparer.Ordinal);
 
-    public override ValueTask<EntityDocument?> GetAsync(string documentId, CancellationToken cancellationToken) => Corrupt.Contains(documentId)
-        ? ValueTask.FromException<EntityDocument?>(new CorruptEntityException(documentId))
-        : new(_documents.GetValueOrDefault(documentId));
+    /// <summary>What every read fails with; null for none.</summary>
+    public Exception? Bug { get; init; }
+
+    public override ValueTask<EntityDocument?> GetAsync(string documentId, CancellationToken cancellationToken)
+    {
+        var failure = Corrupt.Contains(documentId) ? new CorruptEntityException(documentId) : Bug;
+        return failure is null ? new(_documents.GetValueOrDefault(documentId)) : ValueTask.FromException<EntityDocument?>(failure);
+    }
 
     public override ValueTask<string?> PutAsync(EntityDocument document, ReadOnlyMemory<byte>? code, CancellationToken cancellationToken)
     {
