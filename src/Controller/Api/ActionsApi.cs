@@ -41,7 +41,7 @@ public sealed class ActionsApi(EntityWrites entities, EntityAnswers answers, Ent
             return forbidden;
         }
 
-        if (call.Query.TryBoolean("code", byDefault: true, out var withCode) is { } malformed)
+        if (!call.Query.Boolean("code", byDefault: true).TryGet(out var withCode, out var malformed))
         {
             return malformed;
         }
@@ -112,7 +112,7 @@ public sealed class ActionsApi(EntityWrites entities, EntityAnswers answers, Ent
 
         using (body)
         {
-            if (call.Query.TryBoolean("overwrite", byDefault: false, out var overwrite) is { } malformedQuery)
+            if (!call.Query.Boolean("overwrite", byDefault: false).TryGet(out var overwrite, out var malformedQuery))
             {
                 return malformedQuery;
             }
@@ -182,8 +182,9 @@ public sealed class ActionsApi(EntityWrites entities, EntityAnswers answers, Ent
             return await AnswerAsync(action, await answers.CodeOfAsync(call, action), async () => await entities.Store.PutAsync(action, null, call.Aborted) is not null);
         }
 
-        return call.TryHold(code.Length, out var lease) ?? await AnswerAsync(
-            action, new AnsweredCode(code, null, lease), async () => await entities.Store.PutAsync(action, code, call.Aborted) is not null);
+        return call.TryHold(code.Length, out var lease)
+            ? await AnswerAsync(action, new AnsweredCode(code, null, lease), async () => await entities.Store.PutAsync(action, code, call.Aborted) is not null)
+            : ApiAnswer.Error(503);
     }
 
     /// <summary>Writes, and answers with the action and its code. The answer is made before: nothing is written that cannot be answered.</summary>

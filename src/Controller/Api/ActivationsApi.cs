@@ -4,6 +4,7 @@ using Frusta.Contracts.Json;
 using Frusta.Contracts.Limits;
 using Frusta.Contracts.Names;
 using Frusta.Controller.Invocation;
+using Frusta.Controller.Refusals;
 using Frusta.Store.Activations;
 
 namespace Frusta.Controller.Api;
@@ -19,17 +20,15 @@ public sealed class ActivationsApi(IActivationStore store, LimitsOptions limits)
 
     /// <summary>Reads the id in a path. It is looked at before it is asked whether the caller may see it.</summary>
     /// <param name="text">The segment, decoded.</param>
-    /// <param name="id">The id.</param>
-    /// <returns>Null when all is well, else the answer.</returns>
-    public static ApiAnswer? TryId(string text, out ActivationId id)
+    internal static Reading<ActivationId> ReadId(string text)
     {
-        if (ActivationId.TryParse(text, out id))
+        if (ActivationId.TryParse(text, out var id))
         {
-            return null;
+            return id;
         }
 
         var characters = new StringInfo(text).LengthInTextElements;
-        return ApiAnswer.Error(400, characters != ActivationId.TextLength
+        return new Refusal(400, characters != ActivationId.TextLength
             ? $"Activation id length is {characters} but must be {ActivationId.TextLength}."
             : "The activation id is not valid.");
     }
@@ -37,12 +36,13 @@ public sealed class ActivationsApi(IActivationStore store, LimitsOptions limits)
     /// <summary>The list, newest first, or its length.</summary>
     public async ValueTask<ApiAnswer> ListAsync(ApiCall call, string namespaceName)
     {
-        if (ReadQuery(call.Query, namespaceName, out var query, out var count, out var docs) is { } malformed)
+        if (!ReadQuery(call.Query, namespaceName).TryGet(out var asked, out var malformed))
         {
             return malformed;
         }
 
-        if (count)
+        var query = asked.Query;
+        if (asked.Count)
         {
             var total = await store.CountAsync(query, call.Aborted);
             var number = PooledBuffer.Rent();
@@ -53,7 +53,9 @@ public sealed class ActivationsApi(IActivationStore store, LimitsOptions limits)
         }
 
         var pages = ListPages.Cut(await store.LocateAsync(query, call.Aborted), BytesOf);
-        return call.TryHold(ListPages.Largest(pages, BytesOf), out var lease) ?? ApiAnswer.Ok(new ActivationList(store, pages, docs), lease);
+        return call.TryHold(ListPages.Largest(pages, BytesOf), out var lease)
+            ? ApiAnswer.Ok(new ActivationList(store, pages, asked.Docs), lease)
+            : ApiAnswer.Error(503);
     }
 
     /// <summary>The whole record.</summary>
@@ -78,9 +80,9 @@ public sealed class ActivationsApi(IActivationStore store, LimitsOptions limits)
             return ApiAnswer.Error(404);
         }
 
-        if (call.TryHold(location.Bytes, out var lease) is { } full)
+        if (!call.TryHold(location.Bytes, out var lease))
         {
-            return full;
+            return ApiAnswer.Error(503);
         }
 
         RecordPage? page = null;
@@ -109,55 +111,47 @@ public sealed class ActivationsApi(IActivationStore store, LimitsOptions limits)
         return record.Slice(start, length);
     }
 
-    private ApiAnswer? ReadQuery(QueryParameters parameters, string namespaceName, out ActivationQuery query, out bool count, out bool docs)
+    private Reading<AskedList> ReadQuery(QueryParameters parameters, string namespaceName)
     {
-        query = new ActivationQuery(namespaceName);
-        docs = count = false;
-        string? name = null;
-        long? since = null, upto = null;
-        var malformed = parameters.TryPage(Collection, limits, out var page)
-            ?? parameters.TryBoolean("docs", byDefault: false, out docs)
-            ?? TryName(parameters["name"], out name)
-            ?? TryInstant(parameters, "since", out since)
-            ?? TryInstant(parameters, "upto", out upto)
-            ?? (page.Count && docs ? ApiAnswer.Error(400, "The parameter 'docs' is not permitted with 'count'.") : null);
-        count = page.Count;
-        query = new ActivationQuery(namespaceName, name, since, upto, page.Skip, page.Limit);
-        return malformed;
+        if (!parameters.Page(Collection, limits).TryGet(out var page, out var refusal)
+            || !parameters.Boolean("docs", byDefault: false).TryGet(out var docs, out refusal)
+            || !ReadName(parameters["name"]).TryGet(out var name, out refusal)
+            || !ReadInstant(parameters, "since").TryGet(out var since, out refusal)
+            || !ReadInstant(parameters, "upto").TryGet(out var upto, out refusal))
+        {
+            return refusal;
+        }
+
+        return page.Count && docs
+            ? new Refusal(400, "The parameter 'docs' is not permitted with 'count'.")
+            : new AskedList(new ActivationQuery(namespaceName, name, since, upto, page.Skip, page.Limit), page.Count, docs);
     }
 
-    private static ApiAnswer? TryName(string? text, out string? name)
+    private static Reading<string?> ReadName(string? text)
     {
-        name = null;
         if (string.IsNullOrWhiteSpace(text))
         {
-            return null;
+            return default;
         }
 
         var segments = text.Split('/', StringSplitOptions.RemoveEmptyEntries);
-        if (segments.Length is not (1 or 2) || !Array.TrueForAll(segments, static segment => EntityName.IsValid(segment)))
-        {
-            return ApiAnswer.MalformedQuery("name", $"Parameter may be a 'simple' name or 'package-name/simple' name: {text}");
-        }
-
-        name = string.Join('/', segments);
-        return null;
+        return segments.Length is 1 or 2 && Array.TrueForAll(segments, static segment => EntityName.IsValid(segment))
+            ? string.Join('/', segments)
+            : Refusal.MalformedQuery("name", $"Parameter may be a 'simple' name or 'package-name/simple' name: {text}");
     }
 
-    private static ApiAnswer? TryInstant(QueryParameters parameters, string name, out long? milliseconds)
+    private static Reading<long?> ReadInstant(QueryParameters parameters, string name)
     {
-        milliseconds = null;
         if (parameters[name] is not { } text)
         {
-            return null;
+            return default;
         }
 
-        if (!long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value))
-        {
-            return ApiAnswer.MalformedQuery(name, $"Parameter is not a valid value for epoch seconds: {text}");
-        }
-
-        milliseconds = value;
-        return null;
+        return long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var milliseconds)
+            ? milliseconds
+            : Refusal.MalformedQuery(name, $"Parameter is not a valid value for epoch seconds: {text}");
     }
+
+    /// <summary>Which records a list is of, whether only their number is asked for, and whether they are shown whole.</summary>
+    private readonly record struct AskedList(ActivationQuery Query, bool Count, bool Docs);
 }

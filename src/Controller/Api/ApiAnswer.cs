@@ -67,10 +67,6 @@ public sealed record ApiAnswer
         ErrorText = text.Length > 0 ? text : ApiTexts.Default(status),
     };
 
-    /// <summary>400 for a query parameter.</summary>
-    public static ApiAnswer MalformedQuery(string parameter, string detail) =>
-        Error(400, $"The query parameter '{parameter}' was malformed:\n{detail}");
-
     /// <summary>A bare status with a text, as rules and CORS have it.</summary>
     public static ApiAnswer Text(ReadOnlyMemory<byte> text) => new() { Status = 200, Static = text, ContentType = PlainText, IgnoresAccept = true };
 

@@ -28,24 +28,24 @@ public sealed class ApiCall(
     /// <summary>Holds bytes for an answer before it is made.</summary>
     /// <param name="bytes">What the answer will hold while the client reads it.</param>
     /// <param name="lease">Goes with the answer. Null where there is no room, and for so few bytes that nobody counts them.</param>
-    /// <returns>The refusal where there is no room; null when the answer may be made.</returns>
-    public ApiAnswer? TryHold(long bytes, out ByteLease? lease)
+    /// <returns>False where there is no room: the request is to be refused with 503.</returns>
+    public bool TryHold(long bytes, out ByteLease? lease)
     {
         lease = null;
         if (bytes <= ByteBudget.SmallBytes)
         {
-            return null;
+            return true;
         }
 
         lease = Answers.Begin();
         if (lease.TryHold(bytes))
         {
-            return null;
+            return true;
         }
 
         lease.Dispose();
         lease = null;
-        return ApiAnswer.Error(503);
+        return false;
     }
 
     /// <summary>Where its body is read.</summary>

@@ -98,7 +98,7 @@ public sealed class Dispatch(
 
     private ValueTask<ApiAnswer> ActivationAsync(ApiCall call, Route route, string text)
     {
-        if (ActivationsApi.TryId(text, out var id) is { } malformed)
+        if (!ActivationsApi.ReadId(text).TryGet(out var id, out var malformed))
         {
             return new(malformed);
         }

@@ -27,7 +27,7 @@ public sealed class EntityAnswers(EntityWrites entities)
     /// <summary>One page of a collection, or its length.</summary>
     internal async ValueTask<ApiAnswer> ListAsync(ApiCall call, string collection, EntityQuery query)
     {
-        if (call.Query.TryPage(collection, entities.Limits, out var page) is { } malformed)
+        if (!call.Query.Page(collection, entities.Limits).TryGet(out var page, out var malformed))
         {
             return malformed;
         }
@@ -39,7 +39,8 @@ public sealed class EntityAnswers(EntityWrites entities)
 
         var pages = ListPages.Cut(await entities.Store.ListAsync(query with { Skip = page.Skip, Limit = page.Limit }, call.Aborted), BytesOf);
         return call.TryHold(ListPages.Largest(pages, BytesOf), out var lease)
-            ?? ApiAnswer.Ok(new EntityList(entities.Store, pages, ListStart, ListEnd, static (window, document) => WriteEntry(window, document)), lease);
+            ? ApiAnswer.Ok(new EntityList(entities.Store, pages, ListStart, ListEnd, static (window, document) => WriteEntry(window, document)), lease)
+            : ApiAnswer.Error(503);
     }
 
     /// <summary>A package with its actions and feeds, which are read while it is sent.</summary>
@@ -53,7 +54,7 @@ public sealed class EntityAnswers(EntityWrites entities)
         own.Write(",\"actions\":["u8);
         var actions = new EntityList(entities.Store, pages, own.Span.ToArray(), FeedsStart, static (window, action) => WriteMember(window, action, isFeed: false));
         var feeds = new EntityList(entities.Store, pages, default, FeedsEnd, static (window, action) => WriteMember(window, action, isFeed: true));
-        return call.TryHold(own.Length + ListPages.Largest(pages, BytesOf), out var lease) ?? ApiAnswer.Ok(new Joined(actions, feeds), lease);
+        return call.TryHold(own.Length + ListPages.Largest(pages, BytesOf), out var lease) ? ApiAnswer.Ok(new Joined(actions, feeds), lease) : ApiAnswer.Error(503);
     }
 
     /// <summary>The code of an action for an answer, which holds its bytes; it is the caller's to discard where there is no answer.</summary>

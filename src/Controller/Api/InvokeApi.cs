@@ -75,11 +75,12 @@ public sealed class InvokeApi(
         return new ApiAnswer { Status = 202, Body = body, ActivationId = id };
     }
 
-    private ApiAnswer? ReadQuery(QueryParameters query, out bool blocking, out bool resultOnly, out int waitMs)
+    private Refusal? ReadQuery(QueryParameters query, out bool blocking, out bool resultOnly, out int waitMs)
     {
         resultOnly = false;
         waitMs = limits.MaxBlockingWaitMs;
-        if ((query.TryBoolean("blocking", byDefault: false, out blocking) ?? query.TryBoolean("result", byDefault: false, out resultOnly)) is { } bad)
+        if (!query.Boolean("blocking", byDefault: false).TryGet(out blocking, out var bad)
+            || !query.Boolean("result", byDefault: false).TryGet(out resultOnly, out bad))
         {
             return bad;
         }
@@ -89,10 +90,9 @@ public sealed class InvokeApi(
             return null;
         }
 
-        return int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out waitMs)
-            && waitMs >= 1 && waitMs <= limits.MaxBlockingWaitMs
-            ? null
-            : ApiAnswer.MalformedQuery("timeout", $"Timeout must be number of milliseconds up to {limits.MaxBlockingWaitMs}.");
+        var isInRange = int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out waitMs)
+            && waitMs >= 1 && waitMs <= limits.MaxBlockingWaitMs;
+        return isInRange ? null : Refusal.MalformedQuery("timeout", $"Timeout must be number of milliseconds up to {limits.MaxBlockingWaitMs}.");
     }
 
     private ApiAnswer Answer(ApiCall call, InvokeAnswer answer, bool resultOnly) => answer.Problem switch
@@ -109,7 +109,7 @@ public sealed class InvokeApi(
         var length = FinishedAnswer.Length(finished, resultOnly);
         if (length > ByteBudget.SmallBytes)
         {
-            return call.TryHold(finished.Record.Length, out var lease) is null
+            return call.TryHold(finished.Record.Length, out var lease)
                 ? new ApiAnswer { Status = status, Parts = FinishedAnswer.Parts(finished, resultOnly), Lease = lease, ActivationId = finished.Id }
                 : finished.Store ? Accepted(finished.Id) : ApiAnswer.Error(503) with { ActivationId = finished.Id };
         }

@@ -54,7 +54,7 @@ public sealed class PackagesApi(EntityWrites entities, EntityAnswers answers, En
 
         using (body)
         {
-            if (call.Query.TryBoolean("overwrite", byDefault: false, out var overwrite) is { } malformedQuery)
+            if (!call.Query.Boolean("overwrite", byDefault: false).TryGet(out var overwrite, out var malformedQuery))
             {
                 return malformedQuery;
             }
@@ -80,7 +80,7 @@ public sealed class PackagesApi(EntityWrites entities, EntityAnswers answers, En
             return forbidden;
         }
 
-        if (call.Query.TryBoolean("force", byDefault: false, out var force) is { } malformed)
+        if (!call.Query.Boolean("force", byDefault: false).TryGet(out var force, out var malformed))
         {
             return malformed;
         }

@@ -1,4 +1,6 @@
 using System.Globalization;
+using Frusta.Contracts.Limits;
+using Frusta.Controller.Refusals;
 
 namespace Frusta.Controller.Api;
 
@@ -37,50 +39,40 @@ public readonly struct QueryParameters(string? query)
         }
     }
 
-    /// <summary>Reads a boolean; an empty one is the default.</summary>
-    /// <returns>Null when all is well, else the answer.</returns>
-    public ApiAnswer? TryBoolean(string name, bool byDefault, out bool value)
+    /// <summary>Reads a boolean; an absent or empty one is the default.</summary>
+    internal Reading<bool> Boolean(string name, bool byDefault)
     {
-        value = byDefault;
         var text = this[name];
         if (string.IsNullOrEmpty(text))
         {
-            return null;
+            return byDefault;
         }
 
-        switch (text.ToLowerInvariant())
+        return text.ToLowerInvariant() switch
         {
-            case "true" or "yes" or "on" or "1":
-                value = true;
-                return null;
-            case "false" or "no" or "off" or "0":
-                value = false;
-                return null;
-            default:
-                return ApiAnswer.MalformedQuery(name, $"'{text.ToLowerInvariant()}' is not a valid Boolean value");
-        }
+            "true" or "yes" or "on" or "1" => true,
+            "false" or "no" or "off" or "0" => false,
+            var other => Refusal.MalformedQuery(name, $"'{other}' is not a valid Boolean value"),
+        };
     }
 
     /// <summary>Reads <c>limit</c>, <c>skip</c> and <c>count</c> of a list.</summary>
     /// <param name="collection">The word of the path, which the texts name.</param>
     /// <param name="limits">The system's limits of a list.</param>
-    /// <param name="page">What was asked for.</param>
-    /// <returns>Null when all is well, else the answer.</returns>
-    public ApiAnswer? TryPage(string collection, Contracts.Limits.LimitsOptions limits, out ListPage page)
+    internal Reading<ListPage> Page(string collection, LimitsOptions limits)
     {
-        page = default;
         var limit = limits.DefaultListLimit;
         var skip = 0;
         if (this["skip"] is { } skipText)
         {
             if (!TryInteger(skipText, out skip))
             {
-                return ApiAnswer.MalformedQuery("skip", $"The value '{skipText}' is not an integer for {collection}.");
+                return Refusal.MalformedQuery("skip", $"The value '{skipText}' is not an integer for {collection}.");
             }
 
             if (skip < 0)
             {
-                return ApiAnswer.MalformedQuery("skip", $"The value '{skip}' is not greater than or equal to 0 for {collection}.");
+                return Refusal.MalformedQuery("skip", $"The value '{skip}' is not greater than or equal to 0 for {collection}.");
             }
         }
 
@@ -88,22 +80,18 @@ public readonly struct QueryParameters(string? query)
         {
             if (!TryInteger(limitText, out limit))
             {
-                return ApiAnswer.MalformedQuery("limit", $"The value '{limitText}' is not an integer for {collection}.");
+                return Refusal.MalformedQuery("limit", $"The value '{limitText}' is not an integer for {collection}.");
             }
 
             if (limit < 0 || limit > limits.MaxListLimit)
             {
-                return ApiAnswer.MalformedQuery("limit", $"The value '{limit}' is not in the range of 0 to {limits.MaxListLimit} for {collection}.");
+                return Refusal.MalformedQuery("limit", $"The value '{limit}' is not in the range of 0 to {limits.MaxListLimit} for {collection}.");
             }
         }
 
-        if (TryBoolean("count", byDefault: false, out var count) is { } refusal)
-        {
-            return refusal;
-        }
-
-        page = new ListPage(skip, limit == 0 ? limits.MaxListLimit : limit, count);
-        return null;
+        return Boolean("count", byDefault: false).TryGet(out var count, out var refusal)
+            ? new ListPage(skip, limit == 0 ? limits.MaxListLimit : limit, count)
+            : refusal;
     }
 
     private static bool TryInteger(string text, out int value) =>

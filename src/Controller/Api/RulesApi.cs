@@ -63,7 +63,7 @@ public sealed class RulesApi(EntityWrites entities, EntityAnswers answers, Entit
 
         using (body)
         {
-            if (call.Query.TryBoolean("overwrite", byDefault: false, out var overwrite) is { } malformedQuery)
+            if (!call.Query.Boolean("overwrite", byDefault: false).TryGet(out var overwrite, out var malformedQuery))
             {
                 return malformedQuery;
             }

@@ -43,7 +43,7 @@ public sealed class TriggersApi(EntityWrites entities, EntityAnswers answers, En
 
         using (body)
         {
-            if (call.Query.TryBoolean("overwrite", byDefault: false, out var overwrite) is { } malformedQuery)
+            if (!call.Query.Boolean("overwrite", byDefault: false).TryGet(out var overwrite, out var malformedQuery))
             {
                 return malformedQuery;
             }

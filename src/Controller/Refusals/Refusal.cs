@@ -12,6 +12,9 @@ public sealed class Refusal(int status, string text = "")
     /// <summary>400 for a body that does not have the right form.</summary>
     public static Refusal Malformed(string detail) => new(400, ApiTexts.MalformedContent(detail));
 
+    /// <summary>400 for a query parameter.</summary>
+    public static Refusal MalformedQuery(string parameter, string detail) => new(400, $"The query parameter '{parameter}' was malformed:\n{detail}");
+
     /// <summary>A header that goes with it, such as <c>WWW-Authenticate</c>.</summary>
     public (string Name, string Value)? Header { get; init; }
 }
