@@ -30,7 +30,7 @@ public sealed class ControllerRole : IDisposable
         ControllerOptions options,
         LimitsOptions limits,
         RuntimesManifest manifest,
-        Subjects subjects,
+        FindIdentity findIdentity,
         IEntityStore documents,
         IActivationStore activations,
         IBus bus,
@@ -62,14 +62,14 @@ public sealed class ControllerRole : IDisposable
         _options = options;
         _clock = clock;
         _log = loggers.CreateLogger<RestApi>();
-        Api = ApiFor(subjects);
+        Api = ApiFor(findIdentity);
     }
 
     /// <summary>Answers requests.</summary>
     public RestApi Api { get; }
 
     /// <summary>The same for a door that lets in others.</summary>
-    public RestApi ApiFor(Subjects subjects) => new(_info, new Authenticate(subjects), _dispatch, _bodies, _answers, TimeSpan.FromMilliseconds(_options.AnswerStallMs), _options.Invocation.RetryAfterSeconds, _clock, _log);
+    public RestApi ApiFor(FindIdentity findIdentity) => new(_info, new Authenticate(findIdentity), _dispatch, _bodies, _answers, TimeSpan.FromMilliseconds(_options.AnswerStallMs), _options.Invocation.RetryAfterSeconds, _clock, _log);
 
     public void Dispose()
     {

@@ -13,7 +13,7 @@ namespace Frusta.Controller.Api;
 
 /// <summary>Answers every request of the controller.</summary>
 /// <remarks>
-/// 1 the transaction id   2 what lies outside <c>/api/v1/namespaces</c>   3 authenticate   4 read the path and check its names
+/// 1 the transaction id   2 what needs no credentials   3 authenticate   4 read the path and check its names
 /// 5 the handler of the collection   6 the answer onto the wire. The path is read as it was sent: a router that decodes first
 /// would take an escaped slash for a real one.
 /// </remarks>
@@ -36,9 +36,28 @@ public sealed partial class RestApi(
         ApiAnswer answer;
         try
         {
-            answer = target.Length > MostTargetBytes ? ApiAnswer.Error(414, ApiTexts.TargetTooLong)
-                : !IsMethod(context.Request.Method) ? ApiAnswer.Error(501, ApiTexts.NoSuchMethod)
-                : inApi ? await AnswerAsync(context, path, transactionId, out share) : info.Answer(context, path);
+            if (Refuse(context.Request.Method, target) is { } refused)
+            {
+                answer = refused;
+            }
+            else if (!inApi)
+            {
+                answer = info.Answer(context, path);
+            }
+            else if (NeedsNoKey(context.Request.Method, path))
+            {
+                answer = await info.AnswerInApiAsync(context, path); // 2 What needs no credentials.
+            }
+            else if ((await authenticate.IdentifyAsync(context.Request.Headers.Authorization, context.RequestAborted)).TryGet(out var caller, out var refusal))
+            {
+                // 3 Authenticated: before the path's names are even looked at, so that nobody learns what exists.
+                share = answers.Of(caller.NamespaceUuid);
+                answer = await AnswerAsync(new ApiCall(context, caller, transactionId, TransactionId.WantsExtraLogging(context.Request.Headers), bodies, share), path);
+            }
+            else
+            {
+                answer = refusal;
+            }
         }
         catch (BadHttpRequestException refused)
         {
@@ -114,27 +133,21 @@ public sealed partial class RestApi(
     /// <summary>Methods are told apart by case.</summary>
     private static bool IsMethod(string method) => method is "GET" or "POST" or "PUT" or "DELETE" or "HEAD" or "OPTIONS" or "PATCH" or "TRACE" or "CONNECT";
 
-    private ValueTask<ApiAnswer> AnswerAsync(HttpContext context, string path, string transactionId, out ByteShare share)
+    /// <summary>The answer to a request that is none of HTTP's as this server takes it; null for all others.</summary>
+    private static ApiAnswer? Refuse(string method, string target) =>
+        target.Length > MostTargetBytes ? ApiAnswer.Error(414, ApiTexts.TargetTooLong)
+        : IsMethod(method) ? null
+        : ApiAnswer.Error(501, ApiTexts.NoSuchMethod);
+
+    private static bool NeedsNoKey(string method, string path) =>
+        HttpMethods.IsOptions(method) || InfoApi.IsOpen(path) || path.StartsWith(Root + "/web/", StringComparison.Ordinal);
+
+    /// <summary>The answer to a caller that is known.</summary>
+    private ValueTask<ApiAnswer> AnswerAsync(ApiCall call, string path)
     {
-        share = answers.WithoutKey;
-
-        // 2 What needs no credentials.
-        if (HttpMethods.IsOptions(context.Request.Method) || InfoApi.IsOpen(path) || path.StartsWith(Root + "/web/", StringComparison.Ordinal))
-        {
-            return info.AnswerInApiAsync(context, path);
-        }
-
-        // 3 Authenticate: before the path is even looked at, so that nobody learns what exists.
-        if (!authenticate.TryIdentify(context.Request.Headers.Authorization, out var caller, out var refusal))
-        {
-            return new ValueTask<ApiAnswer>(refusal);
-        }
-
-        share = answers.Of(caller.NamespaceUuid);
-        var call = new ApiCall(context, caller, transactionId, TransactionId.WantsExtraLogging(context.Request.Headers), bodies, share);
         if (path is Namespaces or Namespaces + "/")
         {
-            return new ValueTask<ApiAnswer>(HttpMethods.IsGet(context.Request.Method) ? Dispatch.Namespaces(call) : ApiAnswer.Error(404, ApiTexts.NoRoute));
+            return new ValueTask<ApiAnswer>(HttpMethods.IsGet(call.Context.Request.Method) ? Dispatch.Namespaces(call) : ApiAnswer.Error(404, ApiTexts.NoRoute));
         }
 
         if (!path.StartsWith(Namespaces + "/", StringComparison.Ordinal))
@@ -143,7 +156,7 @@ public sealed partial class RestApi(
         }
 
         // 4 The path's names.
-        return Route.Read(path.AsSpan(Namespaces.Length + 1), caller.NamespaceName, out var route) is { } illegal
+        return Route.Read(path.AsSpan(Namespaces.Length + 1), call.Caller.NamespaceName, out var route) is { } illegal
             ? new ValueTask<ApiAnswer>(illegal)
             : dispatch.AnswerAsync(call, route); // 5 The handler.
     }

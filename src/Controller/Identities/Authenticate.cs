@@ -1,5 +1,4 @@
 using System.Buffers.Text;
-using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using Frusta.Contracts.Entities;
 using Frusta.Controller.Refusals;
@@ -7,7 +6,7 @@ using Frusta.Controller.Refusals;
 namespace Frusta.Controller.Identities;
 
 /// <summary>Finds the identity of a request from its <c>Authorization</c> header.</summary>
-public sealed class Authenticate(Subjects subjects)
+public sealed class Authenticate(FindIdentity find)
 {
     /// <summary>No pair of a uuid and a key is longer; what is, is nobody's.</summary>
     private const int MaxPairBytes = 1024;
@@ -16,50 +15,53 @@ public sealed class Authenticate(Subjects subjects)
 
     private static readonly (string, string) Challenge = ("WWW-Authenticate", "Basic realm=\"OpenWhisk secure realm\",charset=UTF-8");
 
-    /// <summary>Finds the identity. False with the 401 that says why there is none.</summary>
-    public bool TryIdentify(string? authorization, [NotNullWhen(true)] out Identity? identity, [NotNullWhen(false)] out Refusal? refusal)
+    /// <summary>Finds the identity, or the 401 that says why there is none. Nothing is allocated where it is found at once.</summary>
+    /// <param name="authorization">The header.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    internal ValueTask<Reading<Identity>> IdentifyAsync(string? authorization, CancellationToken cancellationToken)
     {
-        identity = null;
-        refusal = null;
         if (string.IsNullOrEmpty(authorization) || !authorization.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase))
         {
-            refusal = new Refusal(401, ApiTexts.NoCredentials) { Header = Challenge };
-            return false;
+            return new(new Refusal(401, ApiTexts.NoCredentials) { Header = Challenge });
         }
 
-        identity = Find(authorization.AsSpan(Scheme.Length).Trim());
-        if (identity is not null)
+        var finding = FindAsync(authorization.AsSpan(Scheme.Length).Trim(), cancellationToken);
+        if (finding.IsCompletedSuccessfully)
         {
-            return true;
+            return new(Judge(finding.GetAwaiter().GetResult()));
         }
 
-        refusal = new Refusal(401, ApiTexts.BadCredentials) { Header = Challenge };
-        return false;
+        return WaitAsync(finding);
+
+        static async ValueTask<Reading<Identity>> WaitAsync(ValueTask<Identity?> finding) => Judge(await finding);
     }
 
-    private Identity? Find(ReadOnlySpan<char> base64)
+    private static Reading<Identity> Judge(Identity? identity) =>
+        identity is not null ? identity : new Refusal(401, ApiTexts.BadCredentials) { Header = Challenge };
+
+    private ValueTask<Identity?> FindAsync(ReadOnlySpan<char> base64, CancellationToken cancellationToken)
     {
         if (base64.Length > MaxPairBytes || !Base64.IsValid(base64))
         {
-            return null;
+            return default;
         }
 
         Span<byte> pair = stackalloc byte[MaxPairBytes];
         if (!Convert.TryFromBase64Chars(base64, pair, out var length))
         {
-            return null;
+            return default;
         }
 
         pair = pair[..length];
         var colon = pair.IndexOf((byte)':');
         if (colon < 0 || pair.Length - colon - 1 != Subjects.KeyLength)
         {
-            return null;
+            return default;
         }
 
         Span<char> uuid = stackalloc char[MaxPairBytes];
         return Encoding.UTF8.TryGetChars(pair[..colon], uuid, out var characters)
-            ? subjects.Find(uuid[..characters], pair[(colon + 1)..])
-            : null;
+            ? find(uuid[..characters], pair[(colon + 1)..], cancellationToken)
+            : default;
     }
 }

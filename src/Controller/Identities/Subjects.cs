@@ -72,9 +72,9 @@ public sealed class Subjects
         return null;
     }
 
-    /// <summary>The identity of a uuid and key, or null.</summary>
-    public Identity? Find(ReadOnlySpan<char> uuid, ReadOnlySpan<byte> key) =>
-        _lookup.TryGetValue(uuid, out var known) && CryptographicOperations.FixedTimeEquals(known.Key, key) ? known.Identity : null;
+    /// <summary>As <see cref="FindIdentity"/> asks, at once.</summary>
+    public ValueTask<Identity?> FindAsync(ReadOnlySpan<char> uuid, ReadOnlySpan<byte> key, CancellationToken cancellationToken) =>
+        new(_lookup.TryGetValue(uuid, out var known) && CryptographicOperations.FixedTimeEquals(known.Key, key) ? known.Identity : null);
 
     private sealed class Known(string name, string pair)
     {

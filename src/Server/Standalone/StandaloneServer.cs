@@ -84,7 +84,7 @@ internal static class StandaloneServer
         var operations = new Operations(
             exporter.Export, () => (invoker.Health is "up" ? 1 : 0, 1), () => bus.Snapshot().Pending, closable.Close);
         using var controller = new ControllerRole(
-            options.Controller, options.Limits, RuntimesManifest.Stock, subjects, documents, activations, closable, operations, clock, loggers);
+            options.Controller, options.Limits, RuntimesManifest.Stock, subjects.FindAsync, documents, activations, closable, operations, clock, loggers);
 
         await invoker.StartAsync(shutdown.Asked);
         var recovered = await RecoverAsync(bus, data, () => StopAsync(options, [], closable, bus, invoker), shutdown.Asked);
@@ -95,7 +95,7 @@ internal static class StandaloneServer
         await using var inner = apiEndpoint is null ? null : new ApiListener(apiEndpoint, options.Server, room.Sandboxes, loops, loggers);
         if (inner is not null)
         {
-            var api = controller.ApiFor(ReadInnerSubjects(options));
+            var api = controller.ApiFor(ReadInnerSubjects(options).FindAsync);
             await inner.StartAsync(context => SandboxDoor.HandleAsync(context, api), CancellationToken.None);
         }
 

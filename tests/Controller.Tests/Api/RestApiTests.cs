@@ -81,7 +81,7 @@ public sealed class RestApiTests
         var bus = new FakeBus { Outcome = status == 202 ? Frusta.Bus.SendOutcome.Sent : Frusta.Bus.SendOutcome.Full };
         var said = new TestLog();
         using var controller = new ControllerRole(
-            new ControllerOptions(), limits, RuntimesManifest.Stock, subjects!, new NamesStore(), null!, bus, operations, TimeProvider.System, new OneLog(said));
+            new ControllerOptions(), limits, RuntimesManifest.Stock, subjects!.FindAsync, new NamesStore(), null!, bus, operations, TimeProvider.System, new OneLog(said));
         for (var i = 0; i < 3; i++)
         {
             var context = Request("POST", target, body ?? "{}");
@@ -116,7 +116,7 @@ public sealed class RestApiTests
         options.Invocation.RetryAfterSeconds = 7;
         var operations = new Operations(() => "", () => (1, 1), () => 0, () => { });
         using var controller = new ControllerRole(
-            options, new LimitsOptions(), RuntimesManifest.Stock, subjects!, store, null!, new FakeBus(), operations, TimeProvider.System, new OneLog(log));
+            options, new LimitsOptions(), RuntimesManifest.Stock, subjects!.FindAsync, store, null!, new FakeBus(), operations, TimeProvider.System, new OneLog(log));
 
         var context = Request(method, target, "{}");
         await controller.Api.HandleAsync(context);

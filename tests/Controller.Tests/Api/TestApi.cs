@@ -29,7 +29,7 @@ internal sealed class TestApi : IDisposable
         var operations = new Operations(() => "", () => (1, 1), () => 0, () => { });
         var limits = new LimitsOptions { FiresPerMinute = int.MaxValue, InvocationsPerMinute = int.MaxValue, ConcurrentInvocations = int.MaxValue };
         _controller = new ControllerRole(
-            options ?? new ControllerOptions(), limits, RuntimesManifest.Stock, subjects!, store, null!, _bus, operations, TimeProvider.System, NullLoggerFactory.Instance);
+            options ?? new ControllerOptions(), limits, RuntimesManifest.Stock, subjects!.FindAsync, store, null!, _bus, operations, TimeProvider.System, NullLoggerFactory.Instance);
     }
 
     public void Dispose() => _controller.Dispose();
