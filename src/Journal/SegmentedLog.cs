@@ -240,7 +240,7 @@ public sealed class SegmentedLog : IDisposable
     /// <exception cref="LogDamagedException">The entry is not readable.</exception>
     public bool TryRead(LogPosition position, PooledBuffer destination)
     {
-        if (!TryRead(position, destination.GetSpan(position.Length)[..position.Length]))
+        if (!TryRead(position, destination.GetSpan(position.Length)[..position.Length], out _))
         {
             return false;
         }
@@ -249,12 +249,14 @@ public sealed class SegmentedLog : IDisposable
         return true;
     }
 
-    /// <summary>Reads the payload of an entry; false when its segment is gone.</summary>
+    /// <summary>Reads the payload of an entry, or its first bytes; false when its segment is gone.</summary>
     /// <param name="position">Where it stands.</param>
-    /// <param name="payload">As long as the entry is.</param>
+    /// <param name="payload">As long as the entry is, or shorter for its first bytes, which are not checked: the sum is that of all of them.</param>
+    /// <param name="type">The type that it was appended with.</param>
     /// <exception cref="LogDamagedException">What stands there is not what was written.</exception>
-    public bool TryRead(LogPosition position, Span<byte> payload)
+    public bool TryRead(LogPosition position, Span<byte> payload, out byte type)
     {
+        type = 0;
         var segment = Find(position.Segment);
         if (segment is null)
         {
@@ -264,7 +266,7 @@ public sealed class SegmentedLog : IDisposable
         var start = position.Offset - EntryFormat.HeaderBytes;
         try
         {
-            if (IsEntry(segment, start, payload))
+            if (IsEntry(segment, start, position.Length, payload, out type))
             {
                 return true;
             }
@@ -277,11 +279,12 @@ public sealed class SegmentedLog : IDisposable
         return Find(position.Segment) == segment ? throw LogRecovery.Damaged(segment, start) : false;
     }
 
-    private static bool IsEntry(LogSegment segment, int start, Span<byte> payload)
+    private static bool IsEntry(LogSegment segment, int start, int length, Span<byte> payload, out byte type)
     {
+        type = 0;
         Span<byte> header = stackalloc byte[EntryFormat.HeaderBytes];
         RandomAccess.Read(segment.File, header, start);
-        if (!EntryFormat.TryReadHeader(header, segment.Identity, start, out var entry) || entry.Length != payload.Length)
+        if (!EntryFormat.TryReadHeader(header, segment.Identity, start, out var entry) || entry.Length != length)
         {
             return false;
         }
@@ -296,7 +299,8 @@ public sealed class SegmentedLog : IDisposable
             }
         }
 
-        return EntryFormat.Crc(0, payload) == entry.PayloadCrc;
+        type = entry.Type;
+        return done == payload.Length && (done < length || EntryFormat.Crc(0, payload) == entry.PayloadCrc);
     }
 
     /// <summary>Reads every entry behind the given one that is published now; <c>default</c> reads all.</summary>

@@ -124,7 +124,7 @@ public sealed class ActivationsApi(IActivationStore store, LimitsOptions limits)
 
         return page.Count && docs
             ? new Refusal(400, "The parameter 'docs' is not permitted with 'count'.")
-            : new AskedList(new ActivationQuery(namespaceName, name, since, upto, page.Skip, page.Limit), page.Count, docs);
+            : new AskedList(new ActivationQuery(namespaceName, name, since, upto, page.Skip, page.Limit, WithLogs: docs), page.Count, docs);
     }
 
     private static Reading<string?> ReadName(string? text)

@@ -85,7 +85,7 @@ internal sealed partial class ActivationSlices : IDisposable
                 break;
             }
 
-            var head = RecordHead.Read(entry.Payload);
+            var head = RecordHead.Read(entry.Payload, entry.Type);
             BeginSliceFor(entry.Position, head.StartMs);
             _writer!.Add(head, entry.Type, entry.Position);
             if (++rows % _options.IndexBatch == 0)
@@ -195,7 +195,7 @@ internal sealed partial class ActivationSlices : IDisposable
                     break;
                 }
 
-                writer.Add(RecordHead.Read(entry.Payload), entry.Type, entry.Position);
+                writer.Add(RecordHead.Read(entry.Payload, entry.Type), entry.Type, entry.Position);
             }
 
             writer.Seal();

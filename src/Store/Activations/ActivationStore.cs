@@ -14,6 +14,9 @@ namespace Frusta.Store.Activations;
 /// </remarks>
 public sealed class ActivationStore : IActivationStore, IAsyncDisposable
 {
+    /// <summary>An entry of no more bytes is read whole: to look where its logs are would cost as much.</summary>
+    private const int ReadWholeBytes = 8 * 1024;
+
     private readonly ActivationStoreOptions _options;
     private readonly SegmentedLog _log;
     private readonly ActivationSlices _slices;
@@ -218,9 +221,18 @@ public sealed class ActivationStore : IActivationStore, IAsyncDisposable
     private List<RecordLocation> Locate(ActivationQuery query)
     {
         var begun = _clock.GetTimestamp();
-        List<RecordLocation> locations = [.. Find(query).Select(static found => new RecordLocation(found.Id, found.Position))];
+        List<RecordLocation> locations = [.. Find(query).Select(found => new RecordLocation(found.Id, found.Position, query.WithLogs ? null : BytesBeforeLogs(found.Position)))];
         StoreMetrics.ViewQueried(_clock.GetElapsedTime(begun));
         return locations;
+    }
+
+    /// <summary>Bytes of an entry up to the logs of its record; null for an entry that is read whole: a small one, and one whose head does not tell.</summary>
+    private int? BytesBeforeLogs(LogPosition position)
+    {
+        Span<byte> lead = stackalloc byte[RecordHead.LeadBytes];
+        return position.Length > ReadWholeBytes && _log.TryRead(position, lead, out var type) && RecordHead.BytesBeforeLogs(lead, type) is { } bytes && bytes <= position.Length
+            ? bytes
+            : null;
     }
 
     private RecordPage Read(IReadOnlyList<RecordLocation> locations)

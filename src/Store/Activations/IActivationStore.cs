@@ -26,4 +26,6 @@ public interface IActivationStore : IFinishedActivations
 /// <param name="UptoMs">Greatest start, inclusive.</param>
 /// <param name="Skip">How many to leave out at the start.</param>
 /// <param name="Limit">Greatest number to return.</param>
-public sealed record ActivationQuery(string Namespace, string? FilterName = null, long? SinceMs = null, long? UptoMs = null, int Skip = 0, int Limit = 200);
+/// <param name="WithLogs">False where nobody looks at the logs, the last member of a record: a large record is then located only up to them.</param>
+public sealed record ActivationQuery(
+    string Namespace, string? FilterName = null, long? SinceMs = null, long? UptoMs = null, int Skip = 0, int Limit = 200, bool WithLogs = true);

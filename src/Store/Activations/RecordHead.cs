@@ -6,21 +6,31 @@ using Frusta.Contracts.Names;
 namespace Frusta.Store.Activations;
 
 /// <summary>What stands in front of a record in the log: all that an index needs, so that it is rebuilt without reading JSON.</summary>
-/// <remarks>Little-endian: id (16, big-endian), start (8), end (8), status (1), length of namespace (2) and of filter name (2), both in UTF-8.</remarks>
+/// <remarks>
+/// Little-endian: id (16, big-endian), start (8), end (8), status (1), length of namespace (2) and of filter name (2); where the type says so the offset
+/// of the logs in the record (4); then both names in UTF-8.
+/// </remarks>
 internal readonly ref struct RecordHead
 {
-    /// <summary>Type of a log entry with a record behind the head.</summary>
-    public const byte Kept = 1;
+    /// <summary>Type of a log entry with a record behind the head, as it was written before heads had the offset of the logs. Such a record is read whole.</summary>
+    public const byte KeptWithoutOffset = 1;
 
     /// <summary>Type of a log entry that is a head only: the activation ended, and a rule says that its record is not kept.</summary>
     public const byte NotKept = 2;
 
+    /// <summary>Type of a log entry with a record behind the head, in which the offset of the record's logs is.</summary>
+    public const byte Kept = 3;
+
+    /// <summary>Bytes from the beginning of an entry that tell how long its head is, and where the logs are.</summary>
+    public const int LeadBytes = FixedBytes + OffsetBytes;
+
     /// <summary>Greatest length of a head: two names of at most 64 KiB.</summary>
-    public const int MaxBytes = FixedBytes + 2 * ushort.MaxValue;
+    public const int MaxBytes = LeadBytes + 2 * ushort.MaxValue;
 
     private const int FixedBytes = 37;
+    private const int OffsetBytes = 4;
 
-    private RecordHead(ReadOnlySpan<byte> bytes)
+    private RecordHead(ReadOnlySpan<byte> bytes, byte type)
     {
         Id = ActivationId.FromBytes(bytes);
         StartMs = BinaryPrimitives.ReadInt64LittleEndian(bytes[16..]);
@@ -28,9 +38,10 @@ internal readonly ref struct RecordHead
         Status = (ActivationStatus)bytes[32];
         var namespaceLength = BinaryPrimitives.ReadUInt16LittleEndian(bytes[33..]);
         var nameLength = BinaryPrimitives.ReadUInt16LittleEndian(bytes[35..]);
-        Namespace = bytes.Slice(FixedBytes, namespaceLength);
-        FilterName = bytes.Slice(FixedBytes + namespaceLength, nameLength);
-        Length = FixedBytes + namespaceLength + nameLength;
+        var names = NamesOffset(type == Kept);
+        Namespace = bytes.Slice(names, namespaceLength);
+        FilterName = bytes.Slice(names + namespaceLength, nameLength);
+        Length = names + namespaceLength + nameLength;
     }
 
     public ActivationId Id { get; }
@@ -48,10 +59,17 @@ internal readonly ref struct RecordHead
     /// <summary>Bytes of the head; the record begins behind them.</summary>
     public int Length { get; }
 
-    public static RecordHead Read(ReadOnlySpan<byte> payload) => new(payload);
+    public static RecordHead Read(ReadOnlySpan<byte> payload, byte type) => new(payload, type);
+
+    /// <summary>Bytes of an entry before the logs of its record; null where its head does not tell.</summary>
+    /// <param name="lead">The first <see cref="LeadBytes"/> of the entry.</param>
+    /// <param name="type">Its type.</param>
+    public static int? BytesBeforeLogs(ReadOnlySpan<byte> lead, byte type) => type != Kept ? null
+        : LeadBytes + BinaryPrimitives.ReadUInt16LittleEndian(lead[33..]) + BinaryPrimitives.ReadUInt16LittleEndian(lead[35..])
+            + BinaryPrimitives.ReadInt32LittleEndian(lead[FixedBytes..]);
 
     /// <summary>Greatest number of bytes that <see cref="Write"/> needs.</summary>
-    public static int Room(FinishedActivation finished) => FixedBytes + 3 * (finished.Namespace.Length + finished.FilterName.Length);
+    public static int Room(FinishedActivation finished) => LeadBytes + 3 * (finished.Namespace.Length + finished.FilterName.Length);
 
     /// <summary>Writes the head and returns its length.</summary>
     public static int Write(FinishedActivation finished, Span<byte> destination)
@@ -60,10 +78,18 @@ internal readonly ref struct RecordHead
         BinaryPrimitives.WriteInt64LittleEndian(destination[16..], finished.StartMs);
         BinaryPrimitives.WriteInt64LittleEndian(destination[24..], finished.EndMs);
         destination[32] = (byte)finished.Status;
-        var namespaceLength = Encoding.UTF8.GetBytes(finished.Namespace, destination[FixedBytes..]);
-        var nameLength = Encoding.UTF8.GetBytes(finished.FilterName, destination[(FixedBytes + namespaceLength)..]);
+        var names = NamesOffset(finished.Store);
+        if (finished.Store)
+        {
+            BinaryPrimitives.WriteInt32LittleEndian(destination[FixedBytes..], finished.LogsOffset);
+        }
+
+        var namespaceLength = Encoding.UTF8.GetBytes(finished.Namespace, destination[names..]);
+        var nameLength = Encoding.UTF8.GetBytes(finished.FilterName, destination[(names + namespaceLength)..]);
         BinaryPrimitives.WriteUInt16LittleEndian(destination[33..], checked((ushort)namespaceLength));
         BinaryPrimitives.WriteUInt16LittleEndian(destination[35..], checked((ushort)nameLength));
-        return FixedBytes + namespaceLength + nameLength;
+        return names + namespaceLength + nameLength;
     }
+
+    private static int NamesOffset(bool hasOffset) => hasOffset ? LeadBytes : FixedBytes;
 }

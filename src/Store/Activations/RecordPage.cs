@@ -5,20 +5,21 @@ using Frusta.Journal;
 
 namespace Frusta.Store.Activations;
 
-/// <summary>Where one record is.</summary>
+/// <summary>Where one record is, or the beginning of one that is read without its logs.</summary>
 public readonly record struct RecordLocation
 {
-    internal RecordLocation(ActivationId id, LogPosition position)
+    internal RecordLocation(ActivationId id, LogPosition position, int? bytes = null)
     {
         Id = id;
         Position = position;
+        Bytes = bytes ?? position.Length;
     }
 
     /// <summary>Id of the activation.</summary>
     public ActivationId Id { get; }
 
-    /// <summary>Bytes that it takes to read the record, a little more than the record has.</summary>
-    public int Bytes => Position.Length;
+    /// <summary>Bytes that it takes to read it, a little more than it has.</summary>
+    public int Bytes { get; }
 
     internal LogPosition Position { get; }
 }
@@ -35,7 +36,7 @@ public sealed class RecordPage : IDisposable
     /// <summary>Number of records.</summary>
     public int Count => _records.Count;
 
-    /// <summary>The JSON of one record (see <see cref="FinishedActivation"/>).</summary>
+    /// <summary>The JSON of one record (see <see cref="FinishedActivation"/>), or what stands in it before its logs.</summary>
     public ReadOnlyMemory<byte> this[int index] => _bytes.Memory.Slice(_records[index].Start, _records[index].Length);
 
     public void Dispose() => _bytes.Dispose();
@@ -44,12 +45,12 @@ public sealed class RecordPage : IDisposable
     internal void Read(SegmentedLog log, RecordLocation location)
     {
         var payload = _bytes.Extend(location.Bytes);
-        if (!log.TryRead(location.Position, payload))
+        if (!log.TryRead(location.Position, payload, out var type))
         {
             return;
         }
 
-        var head = RecordHead.Read(payload);
+        var head = RecordHead.Read(payload, type);
         if (head.Id == location.Id)
         {
             _records.Add((_bytes.Length - location.Bytes + head.Length, location.Bytes - head.Length));

@@ -8,7 +8,7 @@ namespace Frusta.Store.Activations;
 internal static class SliceSchema
 {
     /// <summary>The schema of each version, made from the one before.</summary>
-    public static readonly string[] Steps = [Create];
+    public static readonly string[] Steps = [Create, KnowsOffsetsOfLogs];
 
     private const string Create = """
         CREATE TABLE names (key INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
@@ -25,6 +25,12 @@ internal static class SliceSchema
             least_start INTEGER NOT NULL, greatest_start INTEGER NOT NULL, least_created INTEGER NOT NULL,
             greatest_created INTEGER NOT NULL, other_ids INTEGER NOT NULL);
         """;
+
+    /// <summary>
+    /// The tables stay as they are. The number alone keeps a program away that does not know entries with the offset of their logs
+    /// (<see cref="RecordHead.Kept"/>), and would read them wrongly.
+    /// </summary>
+    private const string KnowsOffsetsOfLogs = "SELECT 2;";
 
     public const string Insert = """
         INSERT OR IGNORE INTO activations (namespace, start, id, name, ended, status, segment, offset, length)

@@ -27,6 +27,17 @@ public sealed class ActivationSummaryTests
     }
 
     [Fact]
+    public void An_entry_is_the_same_where_the_record_was_read_only_up_to_its_logs()
+    {
+        using var whole = PooledBuffer.Rent();
+        using var beforeLogs = PooledBuffer.Rent();
+        ActivationSummary.Write(Encoding.UTF8.GetBytes(Record), whole);
+        ActivationSummary.Write(Encoding.UTF8.GetBytes(Record[..Record.IndexOf("[\"x\"]", StringComparison.Ordinal)]), beforeLogs);
+
+        Assert.Equal(Encoding.UTF8.GetString(whole.Span), Encoding.UTF8.GetString(beforeLogs.Span));
+    }
+
+    [Fact]
     public void A_trigger_has_neither_code_nor_duration()
     {
         using var entry = PooledBuffer.Rent();
