@@ -5,7 +5,7 @@ using Frusta.Server.Standalone;
 // How to read Frusta: this file names what is asked, Standalone/StandaloneServer wires the rooms in the order in which an
 // invocation visits them, and from there Controller/Invocation/InvokeAction and Invoker/Run/RunActivation tell the trip.
 
-var commandLine = CommandLine.Parse(args, out var exitCode);
+var commandLine = CommandLine.Parse(args, Console.Out, Console.Error, out var exitCode);
 if (commandLine is null)
 {
     return exitCode;

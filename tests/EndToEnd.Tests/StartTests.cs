@@ -19,59 +19,6 @@ public sealed partial class StartTests
     }
 
     [Fact]
-    public async Task A_data_folder_of_another_version_is_refused_in_words()
-    {
-        using var folder = new TemporaryFolder();
-        Directory.CreateDirectory(folder.Sub("data"));
-        await File.WriteAllTextAsync(Path.Combine(folder.Sub("data"), "VERSION"), "99\n", TestContext.Current.CancellationToken);
-
-        var (exitCode, output) = await ServerProcess.RefusedAsync(folder.Sub("data"), []);
-
-        Assert.Equal(1, exitCode);
-        Assert.Contains("layout version '99'", output, StringComparison.Ordinal);
-    }
-
-    [Fact]
-    public async Task A_folder_of_somebody_elses_is_not_taken_over()
-    {
-        using var folder = new TemporaryFolder();
-        Directory.CreateDirectory(folder.Sub("data"));
-        await File.WriteAllTextAsync(Path.Combine(folder.Sub("data"), "thesis.txt"), "", TestContext.Current.CancellationToken);
-
-        var (exitCode, output) = await ServerProcess.RefusedAsync(folder.Sub("data"), []);
-
-        Assert.Equal(1, exitCode);
-        Assert.Contains("is not empty, and no data folder of Frusta: it holds 'thesis.txt'", output, StringComparison.Ordinal);
-        Assert.Equal([Path.Combine(folder.Sub("data"), "thesis.txt")], Directory.GetFileSystemEntries(folder.Sub("data")));
-    }
-
-    [Fact]
-    public async Task A_data_folder_that_is_a_file_is_refused_in_words()
-    {
-        using var folder = new TemporaryFolder();
-        await File.WriteAllTextAsync(folder.Sub("data"), "", TestContext.Current.CancellationToken);
-
-        var (exitCode, output) = await ServerProcess.RefusedAsync(folder.Sub("data"), []);
-
-        Assert.Equal(1, exitCode);
-        Assert.Contains("is a file", output, StringComparison.Ordinal);
-    }
-
-    [Fact]
-    public async Task An_empty_folder_keeps_its_mode_and_what_an_interrupted_first_start_left_is_gone_on_with()
-    {
-        const UnixFileMode shared = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | UnixFileMode.GroupRead | UnixFileMode.GroupExecute;
-        using var folder = new TemporaryFolder();
-        Directory.CreateDirectory(folder.Sub("data"), shared);
-        await File.WriteAllTextAsync(Path.Combine(folder.Sub("data"), "lock"), "1", TestContext.Current.CancellationToken);
-        await File.WriteAllTextAsync(Path.Combine(folder.Sub("data"), "VERSION.new"), "", TestContext.Current.CancellationToken);
-
-        await using var server = await ServerProcess.StartAsync(folder.Sub("data"));
-
-        Assert.Equal(shared, File.GetUnixFileMode(folder.Sub("data")));
-    }
-
-    [Fact]
     public async Task A_damaged_database_is_refused_in_words()
     {
         using var folder = new TemporaryFolder();
@@ -87,27 +34,6 @@ public sealed partial class StartTests
         Assert.Equal(1, exitCode);
         Assert.Contains($"The entities in '{Path.Combine(folder.Sub("data"), "entities")}' cannot be read", output, StringComparison.Ordinal);
         Assert.DoesNotContain("Unhandled", output, StringComparison.Ordinal);
-    }
-
-    [Fact]
-    public async Task An_address_of_another_host_is_refused_in_words()
-    {
-        using var folder = new TemporaryFolder();
-
-        var (exitCode, output) = await ServerProcess.RefusedAsync(folder.Sub("data"), ["--host", "192.0.2.1"]);
-
-        Assert.Equal(1, exitCode);
-        Assert.Contains("Cannot listen on 192.0.2.1:", output, StringComparison.Ordinal);
-        Assert.DoesNotContain("Unhandled", output, StringComparison.Ordinal);
-    }
-
-    [Fact]
-    public async Task An_IPv6_address_is_shown_in_brackets()
-    {
-        using var folder = new TemporaryFolder();
-        await using var server = await ServerProcess.StartAsync(folder.Sub("data"), ["--host", "::1"]);
-
-        Assert.Contains(FormattableString.Invariant($"--apihost http://[::1]:{server.Port} "), server.Output, StringComparison.Ordinal);
     }
 
     /// <summary>Its first start, the start after it, and the cleaning up after both are cut off anywhere.</summary>
@@ -152,81 +78,33 @@ public sealed partial class StartTests
     }
 
     [Theory]
-    [InlineData("--Limits:InvocationsPerMinut=5", "InvocationsPerMinut")]
-    [InlineData("--Limits:InvocationsPerMinute=-5", "Limits:InvocationsPerMinute must be from 0")]
-    [InlineData("--Limits:InvocationsPerMinute=many", "Limits:InvocationsPerMinute must be from 0 to 2147483647, but it is 'many'.")]
-    [InlineData("--Limits:InvocationsPerMinute=99999999999", "Limits:InvocationsPerMinute must be from 0 to 2147483647, but it is '99999999999'.")]
-    [InlineData("--Limits:InvocationsPerMinute:Much=1", "no option Limits:InvocationsPerMinute:Much")]
-    [InlineData("--Invoker:Pool=5", "Invoker:Pool is a section of options")]
-    [InlineData("--Sandboxes:Network:Deny=10.0.0.1,nonsense", "Sandboxes:Network:Deny must hold addresses or networks, but one is nonsense")]
-    [InlineData("--Sandboxes:Network:Deny:first=10.0.0.1", "no option Sandboxes:Network:Deny:first")]
-    [InlineData("--Invoker:StemCells:ruby:Count=1", "Section Invoker:StemCells has no option ruby")]
-    [InlineData("--Invoker:StemCells:nodejs:Cuont=1", "Section Invoker:StemCells:nodejs has no option Cuont")]
-    [InlineData("--Invoker:Pool:IdleMarginMb=16", "Invoker:Pool:IdleMarginMb is no option any more: idle sandboxes have no margin each, but one reserve all together, Invoker:Pool:ReserveMb.")]
-    [InlineData("--Invoker:StemCells:nodejs:Count=many", "Count from 0 to 100 and a MemoryMb from 32 to 65536, but Count is 'many'.")]
-    [InlineData("--Store:Activations:MaxAge=week", "Store:Activations:MaxAge must be a time as d.hh:mm:ss, but it is 'week'.")]
-    [InlineData("--Server:AllowStockKeys=perhaps", "Server:AllowStockKeys must be true or false, but it is 'perhaps'.")]
-    [InlineData("--Server:LogLevel=3", "Server:LogLevel must be Trace,")]
-    [InlineData("--Sandboxes:CgroupParent=../x", "Sandboxes:CgroupParent must be a path below the top of the control groups, without . and .. in it, but it is ../x.")]
-    [InlineData("--Sandboxes:CgroupParent=/", "Sandboxes:CgroupParent must be a path")]
-    [InlineData("--Sandboxes:Bubblewrap=/nope/bwrap", "Sandboxes:Bubblewrap must be the path of a program, but there is no file /nope/bwrap.")]
-    [InlineData("--Runtimes:NodePath=/nope/node", "Runtimes:NodePath must be the path of a program, but there is none at /nope/node.")]
-    [InlineData("--Runtimes:PythonPath=/nope/python", "Runtimes:PythonPath must be the path of a program, but there is none at /nope/python.")]
-    [InlineData("--Runtimes:RunnersFolder=/etc", "Runtimes:RunnersFolder must be the path of a folder with runners, but there is none at /etc.")]
-    [InlineData("--Runtimes:NodeModulesFolder=/nope", "Runtimes:NodeModulesFolder must be the path of a folder, but there is none at /nope.")]
-    [InlineData("--config=/", "The configuration file '/' is a folder.")]
-    [InlineData("--Nonsense:Key=1", "Nonsense")]
-    [InlineData("--prot", "--prot")]
-    [InlineData("--Subjects:me=a:b", "Subjects")]
-    public async Task A_wrong_option_is_refused_by_name(string flag, string words)
+    [InlineData("--Limits:InvocationsPerMinute=many", 1, "frusta: Limits:InvocationsPerMinute must be from 0 to 2147483647, but it is 'many'.")]
+    [InlineData("--Subjects:zoe=uuid:letmein99", 2, "frusta: '--Subjects:zoe' would show a secret")]
+    public async Task A_wrong_flag_is_refused_before_anything_is_made(string flag, int expected, string words)
     {
         using var folder = new TemporaryFolder();
 
         var (exitCode, output) = await ServerProcess.RefusedAsync(folder.Sub("data"), [flag]);
 
-        Assert.NotEqual(0, exitCode);
-        Assert.Contains(words, output, StringComparison.Ordinal);
-    }
-
-    [Theory]
-    [InlineData("--Controller:Info:OperatorPassword=letmein99", "Controller:Info:OperatorPassword", "FRUSTA_Controller__Info__OperatorPassword")]
-    [InlineData("--controller:info:operatorpassword=letmein99", "controller:info:operatorpassword", "FRUSTA_controller__info__operatorpassword")]
-    [InlineData("--Controller__Info__OperatorPassword=letmein99", "Controller__Info__OperatorPassword", "FRUSTA_Controller__Info__OperatorPassword")]
-    [InlineData("Controller:Info:OperatorPassword=letmein99", "Controller:Info:OperatorPassword", "FRUSTA_Controller__Info__OperatorPassword")]
-    [InlineData("--Controller:Info:OperatorPassword:0=letmein99", "Controller:Info:OperatorPassword:0", "frusta.json")]
-    [InlineData("--Subjects:zoe=uuid:letmein99", "--Subjects:zoe", "FRUSTA_Subjects__zoe")]
-    [InlineData("--Subjects=letmein99", "--Subjects", "frusta.json")]
-    [InlineData("Subject=letmein99", "Subject", "neither")]
-    public async Task A_secret_as_a_flag_is_refused_by_name_and_its_value_is_not_repeated(string flag, string name, string words)
-    {
-        using var folder = new TemporaryFolder();
-
-        var (exitCode, output) = await ServerProcess.RefusedAsync(folder.Sub("data"), [flag]);
-
-        Assert.NotEqual(0, exitCode);
-        Assert.Contains(name, output, StringComparison.Ordinal);
+        Assert.Equal(expected, exitCode);
         Assert.Contains(words, output, StringComparison.Ordinal);
         Assert.DoesNotContain("letmein99", output, StringComparison.Ordinal);
         Assert.False(Directory.Exists(folder.Sub("data")));
     }
 
     [Fact]
-    public async Task A_file_with_secrets_that_others_may_read_is_named_on_the_start_screen_and_one_without_or_of_ones_own_is_not()
+    public async Task A_file_with_secrets_that_others_may_read_is_named_on_the_start_screen()
     {
         const UnixFileMode shared = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead;
-        const UnixFileMode own = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-        const string secret = """{"Controller": {"Info": {"OperatorName": "op", "OperatorPassword": "letmein99"}}}""";
         using var folder = new TemporaryFolder();
         var file = folder.Sub("frusta.json");
-        foreach (var (content, mode, isNamed) in new[] { (secret, shared, true), (secret, own, false), ("""{"Server": {"DrainMs": 1}}""", shared, false) })
-        {
-            await File.WriteAllTextAsync(file, content, TestContext.Current.CancellationToken);
-            File.SetUnixFileMode(file, mode);
-            await using var server = await ServerProcess.StartAsync(folder.Sub("data"), ["--config", file]);
-            var said = string.Join(' ', server.Output.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)); // lines are broken anywhere
-            Assert.Equal(isNamed, said.Contains("chmod 600", StringComparison.Ordinal));
-            Assert.DoesNotContain("letmein99", server.Output, StringComparison.Ordinal);
-        }
+        await File.WriteAllTextAsync(file, """{"Controller": {"Info": {"OperatorName": "op", "OperatorPassword": "letmein99"}}}""", TestContext.Current.CancellationToken);
+        File.SetUnixFileMode(file, shared);
+
+        await using var server = await ServerProcess.StartAsync(folder.Sub("data"), ["--config", file]);
+
+        Assert.Contains("chmod 600", string.Join(' ', server.Output.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)), StringComparison.Ordinal); // lines are broken anywhere
+        Assert.DoesNotContain("letmein99", server.Output, StringComparison.Ordinal);
     }
 
     /// <summary>The interpreter here tells what it was given in its environment, also when it is only asked for its version.</summary>
@@ -258,20 +136,6 @@ public sealed partial class StartTests
         }
     }
 
-    [Theory]
-    [InlineData("""{"Sandboxes": {"Network": {"Deny": "10.0.0.1, nonsense"}}}""")]
-    [InlineData("""{"Sandboxes": {"Network": {"Deny": ["10.0.0.1", "nonsense"]}}}""")]
-    public async Task A_list_is_read_from_the_file_in_one_value_or_entry_by_entry(string file)
-    {
-        using var folder = new TemporaryFolder();
-        await File.WriteAllTextAsync(folder.Sub("frusta.json"), file, TestContext.Current.CancellationToken);
-
-        var (exitCode, output) = await ServerProcess.RefusedAsync(folder.Sub("data"), ["--config", folder.Sub("frusta.json")]);
-
-        Assert.Equal(1, exitCode);
-        Assert.Contains("but one is nonsense", output, StringComparison.Ordinal);
-    }
-
     [Fact]
     public async Task The_environments_list_is_used_instead_of_the_files()
     {
@@ -287,14 +151,12 @@ public sealed partial class StartTests
         Assert.Contains("but one is environment", output, StringComparison.Ordinal);
     }
 
-    [Theory]
-    [InlineData("--version", "0.1.0")]
-    [InlineData("--help", "--data-dir")]
-    public async Task What_is_only_asked_for_is_answered_and_nothing_starts(string flag, string words)
+    [Fact]
+    public async Task What_is_only_asked_for_is_answered_and_nothing_starts()
     {
         using var folder = new TemporaryFolder();
         Directory.CreateDirectory(folder.Sub("here"));
-        using var frusta = Process.Start(new ProcessStartInfo("dotnet", [Tree.Program, "standalone", flag])
+        using var frusta = Process.Start(new ProcessStartInfo("dotnet", [Tree.Program, "standalone", "--version"])
         {
             RedirectStandardOutput = true,
             UseShellExecute = false,
@@ -305,7 +167,7 @@ public sealed partial class StartTests
         await frusta.WaitForExitAsync(TestContext.Current.CancellationToken);
 
         Assert.Equal(0, frusta.ExitCode);
-        Assert.Contains(words, output, StringComparison.Ordinal);
+        Assert.Equal("0.1.0", output.Trim().Split('+')[0]);
         Assert.Empty(Directory.GetFileSystemEntries(folder.Sub("here")));
     }
 

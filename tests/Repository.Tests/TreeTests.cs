@@ -48,27 +48,6 @@ public sealed partial class TreeTests
         Assert.Empty(broken);
     }
 
-    [Fact]
-    public void Log_event_ids_are_unique_and_in_their_rooms_thousand()
-    {
-        string[] rooms = ["Contracts", "Journal", "Bus", "Store", "Sandboxes", "Runtimes", "Invoker", "Controller", "Server", "Sockets"];
-        var wrong = new List<string>();
-        var seen = new Dictionary<int, string>();
-        foreach (var file in Tree.Files.Where(file => file.StartsWith("src/", StringComparison.Ordinal) && file.EndsWith(".cs", StringComparison.Ordinal)))
-        {
-            foreach (var id in EventId().Matches(Tree.Read(file)).Select(match => int.Parse(match.Groups["id"].Value, System.Globalization.CultureInfo.InvariantCulture)))
-            {
-                var room = Array.IndexOf(rooms, file.Split('/')[1]) + 1;
-                if (id / 1000 != room || !seen.TryAdd(id, file))
-                {
-                    wrong.Add($"{file}: {id}");
-                }
-            }
-        }
-
-        Assert.Empty(wrong);
-    }
-
     private static IEnumerable<string> Ours() => Tree.Files.Where(file =>
         (TextFiles.Contains(Path.GetExtension(file), StringComparer.Ordinal) || file is "run" or "test" or ".ci/run")
         && !file.StartsWith("tests/Compatibility/", StringComparison.Ordinal)
@@ -76,7 +55,4 @@ public sealed partial class TreeTests
 
     [GeneratedRegex(@"\]\((?<target>[^)\s]+)\)", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Link();
-
-    [GeneratedRegex(@"EventId\s*=\s*(?<id>\d+)", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
-    private static partial Regex EventId();
 }

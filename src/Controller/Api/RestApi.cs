@@ -115,10 +115,10 @@ public sealed partial class RestApi(
             case StoreFullException or StoreOverloadedException:
                 return ApiAnswer.Error(503); // as a call is refused that cannot be written; the store has said why
             case HostMemoryException or OutOfMemoryException:
-                LogWarningNoMemory(exception, method, path, transactionId);
+                LogNoMemory(exception, method, path, transactionId);
                 return ApiAnswer.Error(503);
             default:
-                LogErrorUnexpected(exception, method, path, transactionId);
+                LogUnexpected(exception, method, path, transactionId);
                 return ApiAnswer.Error(500);
         }
     }
@@ -162,8 +162,8 @@ public sealed partial class RestApi(
     }
 
     [LoggerMessage(EventId = 8002, Level = LogLevel.Warning, Message = "{Method} {Path} was refused: the host has no memory for it (transaction {TransactionId})")]
-    private partial void LogWarningNoMemory(Exception exception, string method, string path, string transactionId);
+    private partial void LogNoMemory(Exception exception, string method, string path, string transactionId);
 
     [LoggerMessage(EventId = 8001, Level = LogLevel.Error, Message = "{Method} {Path} failed unexpectedly (transaction {TransactionId})")]
-    private partial void LogErrorUnexpected(Exception exception, string method, string path, string transactionId);
+    private partial void LogUnexpected(Exception exception, string method, string path, string transactionId);
 }

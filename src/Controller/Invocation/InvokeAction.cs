@@ -112,7 +112,7 @@ public sealed partial class InvokeAction : IDisposable
             return InvokeAnswer.Refused(ProblemOf(sent), composed.Action);
         }
 
-        LogDebugSent(id, request.Action, request.Blocking);
+        LogSent(id, request.Action, request.Blocking);
         if (!request.Blocking)
         {
             ControllerMetrics.ActivationEnded(blocking: false, _clock.GetElapsedTime(beganAt));
@@ -130,7 +130,7 @@ public sealed partial class InvokeAction : IDisposable
         }
         else if (finished is null)
         {
-            LogDebugWaitEnded(id, request.WaitMs);
+            LogWaitEnded(id, request.WaitMs);
             sent = await _bus.AcceptSentAsync(id, CancellationToken.None);
         }
 
@@ -224,8 +224,8 @@ public sealed partial class InvokeAction : IDisposable
     };
 
     [LoggerMessage(EventId = 8101, Level = LogLevel.Debug, Message = "Activation {ActivationId}: sent, action {Action}, blocking {Blocking}")]
-    private partial void LogDebugSent(ActivationId activationId, FullyQualifiedName action, bool blocking);
+    private partial void LogSent(ActivationId activationId, FullyQualifiedName action, bool blocking);
 
     [LoggerMessage(EventId = 8102, Level = LogLevel.Debug, Message = "Activation {ActivationId}: its client's wait of {WaitMs} ms has ended first")]
-    private partial void LogDebugWaitEnded(ActivationId activationId, int waitMs);
+    private partial void LogWaitEnded(ActivationId activationId, int waitMs);
 }

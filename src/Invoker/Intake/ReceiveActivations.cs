@@ -227,7 +227,7 @@ internal sealed partial class ReceiveActivations(
         }
         catch (Exception exception)
         {
-            ResolveFailed(exception, delivery.Message.Id.ToString(), delivery.Message.Action.DocumentId);
+            LogResolveFailed(exception, delivery.Message.Id.ToString(), delivery.Message.Action.DocumentId);
             delivery.Finished(FallbackRecord.Write(delivery.Message, ActivationStatus.WhiskError, ExecutionTexts.ActionUnreadable, clock.NowMs));
         }
         finally
@@ -264,11 +264,11 @@ internal sealed partial class ReceiveActivations(
         }
         catch (Exception exception)
         {
-            ResolveFailed(exception, "", action.Name.DocumentId);
+            LogResolveFailed(exception, "", action.Name.DocumentId);
             return null;
         }
     }
 
     [LoggerMessage(7015, LogLevel.Error, "The action {Action} of activation {Id} could not be read.")]
-    private partial void ResolveFailed(Exception exception, string id, string action);
+    private partial void LogResolveFailed(Exception exception, string id, string action);
 }

@@ -140,7 +140,7 @@ internal sealed partial class RunActivation(IEntityStore store, LimitsOptions li
         }
         catch (Exception exception)
         {
-            RunFailed(exception, message.Id.ToString(), live.Runnable.Sandbox.Label);
+            LogRunFailed(exception, message.Id.ToString(), live.Runnable.Sandbox.Label);
             return new RunEnd(FallbackRecord.Write(message, ActivationStatus.WhiskError, ExecutionTexts.ExitedDuringRun, clock.NowMs), KeepSandbox: false);
         }
         finally
@@ -252,5 +252,5 @@ internal sealed partial class RunActivation(IEntityStore store, LimitsOptions li
     private readonly record struct RunTimes(long WaitEndMs, long? InitMs, long RunMs);
 
     [LoggerMessage(7001, LogLevel.Error, "Activation {Id} in {Sandbox} could not be carried out.")]
-    private partial void RunFailed(Exception exception, string id, string sandbox);
+    private partial void LogRunFailed(Exception exception, string id, string sandbox);
 }

@@ -47,7 +47,7 @@ internal sealed partial class RetireActions(IEntityStore store, PoolDriver pool,
             catch (Exception exception)
             {
                 // They are ended when they have been idle for long enough.
-                LookFailed(exception, documentId);
+                LogLookFailed(exception, documentId);
             }
         }
     }
@@ -68,5 +68,5 @@ internal sealed partial class RetireActions(IEntityStore store, PoolDriver pool,
     }
 
     [LoggerMessage(7020, LogLevel.Warning, "Whether {Action} has changed could not be read; sandboxes of what it was end when they have been idle for long.")]
-    private partial void LookFailed(Exception exception, string action);
+    private partial void LogLookFailed(Exception exception, string action);
 }

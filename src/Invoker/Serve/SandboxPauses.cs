@@ -38,13 +38,13 @@ internal sealed partial class SandboxPauses
         var live = (LiveSandbox)slot.Content!;
         if (wanted.Kind == PoolActionKind.Pause)
         {
-            var paused = Try(live, static sandbox => sandbox.Pause(), PauseFailed);
+            var paused = Try(live, static sandbox => sandbox.Pause(), LogPauseFailed);
             _events.Tell((room, now, actions) => room.Paused(slot, paused, now, actions));
         }
         else
         {
             TimeSpan? used = null;
-            Try(live, sandbox => used = sandbox.Runnable.Sandbox.MeasureCpuTime(), LookFailed);
+            Try(live, sandbox => used = sandbox.Runnable.Sandbox.MeasureCpuTime(), LogLookFailed);
             _events.Tell((room, now, actions) => room.Looked(slot, (long?)used?.TotalMicroseconds, now, actions));
         }
     }
@@ -52,7 +52,7 @@ internal sealed partial class SandboxPauses
     private void Resume(PoolAction wanted)
     {
         var live = (LiveSandbox)wanted.Slot!.Content!;
-        if (!Try(live, static sandbox => sandbox.Resume(), ResumeFailed))
+        if (!Try(live, static sandbox => sandbox.Resume(), LogResumeFailed))
         {
             // It is taken for dead then: it is ended, and the activation runs in another one.
             live.Lose();
@@ -76,11 +76,11 @@ internal sealed partial class SandboxPauses
     }
 
     [LoggerMessage(7016, LogLevel.Warning, "Sandbox {Sandbox} could not be paused; it is ended.")]
-    private partial void PauseFailed(Exception exception, string sandbox);
+    private partial void LogPauseFailed(Exception exception, string sandbox);
 
     [LoggerMessage(7017, LogLevel.Warning, "Sandbox {Sandbox} could not be resumed; it is ended, and the activation runs in another one.")]
-    private partial void ResumeFailed(Exception exception, string sandbox);
+    private partial void LogResumeFailed(Exception exception, string sandbox);
 
     [LoggerMessage(7018, LogLevel.Warning, "What sandbox {Sandbox} uses of the cores could not be measured.")]
-    private partial void LookFailed(Exception exception, string sandbox);
+    private partial void LogLookFailed(Exception exception, string sandbox);
 }

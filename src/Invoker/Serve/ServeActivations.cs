@@ -99,7 +99,7 @@ internal sealed partial class ServeActivations : IPoolClient, IDisposable
         }
         catch (Exception exception)
         {
-            FinishFailed(exception, finished.Id.ToString());
+            LogFinishFailed(exception, finished.Id.ToString());
         }
     }
 
@@ -161,5 +161,5 @@ internal sealed partial class ServeActivations : IPoolClient, IDisposable
     }
 
     [LoggerMessage(7014, LogLevel.Error, "The record of activation {Id} could not be handed on.")]
-    private partial void FinishFailed(Exception exception, string id);
+    private partial void LogFinishFailed(Exception exception, string id);
 }

@@ -63,7 +63,7 @@ internal sealed partial class StartSandboxes(
         slot.Content = live;
         slot.Pause.IsPossible = live.Runnable.Sandbox.CanPause;
         timer.Add(live);
-        Started(live.Runnable.Sandbox.Label, (clock.NowUs - began) / 1000);
+        LogStarted(live.Runnable.Sandbox.Label, (clock.NowUs - began) / 1000);
         events.Tell((room, now, actions) => room.Started(slot, Math.Max(1, now - began), now, actions));
         _ = WatchExitAsync(live);
     }
@@ -123,7 +123,7 @@ internal sealed partial class StartSandboxes(
     private async Task WatchExitAsync(LiveSandbox live)
     {
         var exit = await live.Runnable.Sandbox.Exited;
-        Exited(live.Runnable.Sandbox.Label, exit.ExitCode);
+        LogExited(live.Runnable.Sandbox.Label, exit.ExitCode);
         events.Tell((room, now, actions) => room.Died(live.Slot, now, actions));
     }
 
@@ -141,7 +141,7 @@ internal sealed partial class StartSandboxes(
         }
         catch (Exception exception)
         {
-            StopFailed(exception, runnable.Sandbox.Label);
+            LogStopFailed(exception, runnable.Sandbox.Label);
         }
     }
 
@@ -149,27 +149,27 @@ internal sealed partial class StartSandboxes(
     {
         if (exception is SandboxStartException)
         {
-            StartFailed(exception.Message);
+            LogStartFailed(exception.Message);
         }
         else
         {
-            StartBroke(exception, family);
+            LogStartBroke(exception, family);
         }
     }
 
     /// <summary>For a sandbox that ended too soon its words say all there is; where our code stood says nothing.</summary>
     [LoggerMessage(7010, LogLevel.Warning, "{Reason}")]
-    private partial void StartFailed(string reason);
+    private partial void LogStartFailed(string reason);
 
     [LoggerMessage(7019, LogLevel.Warning, "A sandbox for {Family} did not come up.")]
-    private partial void StartBroke(Exception exception, string family);
+    private partial void LogStartBroke(Exception exception, string family);
 
     [LoggerMessage(7011, LogLevel.Debug, "Sandbox {Sandbox} is up after {Milliseconds} ms.")]
-    private partial void Started(string sandbox, long milliseconds);
+    private partial void LogStarted(string sandbox, long milliseconds);
 
     [LoggerMessage(7012, LogLevel.Debug, "Sandbox {Sandbox} has ended with {ExitCode}.")]
-    private partial void Exited(string sandbox, int exitCode);
+    private partial void LogExited(string sandbox, int exitCode);
 
     [LoggerMessage(7013, LogLevel.Error, "Sandbox {Sandbox} could not be ended.")]
-    private partial void StopFailed(Exception exception, string sandbox);
+    private partial void LogStopFailed(Exception exception, string sandbox);
 }

@@ -110,7 +110,7 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
 
             var elapsed = _time.GetElapsedTime(began);
             SandboxesMetrics.Started(elapsed);
-            LogDebugStarted(sandbox.Label, elapsed);
+            LogStarted(sandbox.Label, elapsed);
             return sandbox;
         }
         catch (Exception failure) when (failure is SandboxStartException or IOException or UnauthorizedAccessException)
@@ -145,7 +145,7 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
         if (_cgroups?.TryRemove() is false)
         {
             // With the ledger, in which the next start reads what is left.
-            LogWarningLeft(_instance.Path);
+            LogLeft(_instance.Path);
             return;
         }
 
@@ -160,7 +160,7 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
         _watchdog.Remove(sandbox);
         _running.TryRemove(sandbox.Label, out _);
         SandboxesMetrics.Stopped();
-        LogDebugStopped(sandbox.Label);
+        LogStopped(sandbox.Label);
     }
 
     /// <summary>Starts one: have a vacant one become the program or build one with it, and await its hello.</summary>
@@ -235,11 +235,11 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
     }
 
     [LoggerMessage(EventId = 5020, Level = LogLevel.Debug, Message = "Sandbox {Label}: started with bubblewrap in {Elapsed}")]
-    private partial void LogDebugStarted(string label, TimeSpan elapsed);
+    private partial void LogStarted(string label, TimeSpan elapsed);
 
     [LoggerMessage(EventId = 5021, Level = LogLevel.Debug, Message = "Sandbox {Label}: stopped")]
-    private partial void LogDebugStopped(string label);
+    private partial void LogStopped(string label);
 
     [LoggerMessage(EventId = 5023, Level = LogLevel.Warning, Message = "Processes of sandboxes have not ended yet; the next start removes what is left. See {Folder}")]
-    private partial void LogWarningLeft(string folder);
+    private partial void LogLeft(string folder);
 }

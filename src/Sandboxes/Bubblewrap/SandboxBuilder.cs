@@ -98,7 +98,7 @@ internal sealed partial class SandboxBuilder
         if (!ended)
         {
             // Its user and network are not given to anybody else: something may still run as them.
-            LogErrorStuck(holdings.Label, _options.StopTimeoutMs);
+            LogStuck(holdings.Label, _options.StopTimeoutMs);
             return;
         }
 
@@ -196,5 +196,5 @@ internal sealed partial class SandboxBuilder
     }
 
     [LoggerMessage(EventId = 5022, Level = LogLevel.Error, Message = "Sandbox {Label}: its processes did not end within {TimeoutMs} ms; its user and network stay out of use")]
-    private partial void LogErrorStuck(string label, int timeoutMs);
+    private partial void LogStuck(string label, int timeoutMs);
 }

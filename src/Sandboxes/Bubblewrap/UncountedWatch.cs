@@ -71,7 +71,7 @@ internal sealed partial class UncountedWatch : IDisposable
             catch (Exception failed)
             {
                 // Sandboxes are without this bound as long as it goes on; without the server nobody has anything.
-                LogErrorFailed(failed);
+                LogFailed(failed);
             }
         }
     }
@@ -137,13 +137,13 @@ internal sealed partial class UncountedWatch : IDisposable
 
     private void End(BubblewrapSandbox sandbox, long held, string what)
     {
-        LogWarningEnded(sandbox.Label, held, what);
+        LogEnded(sandbox.Label, held, what);
         sandbox.EndForMemory();
     }
 
     [LoggerMessage(EventId = 5025, Level = LogLevel.Warning, Message = "Sandbox {Label} is ended, since the kernel holds {Held} {What} for it")]
-    private partial void LogWarningEnded(string label, long held, string what);
+    private partial void LogEnded(string label, long held, string what);
 
     [LoggerMessage(EventId = 5026, Level = LogLevel.Error, Message = "What the kernel holds for sandboxes could not be looked at; the next look is soon")]
-    private partial void LogErrorFailed(Exception exception);
+    private partial void LogFailed(Exception exception);
 }

@@ -33,12 +33,12 @@ public static partial class SandboxLeftovers
                 try
                 {
                     await CleanInstanceAsync(folder, spawner, time, cancellationToken);
-                    LogInformationCleaned(log, id);
+                    LogCleaned(log, id);
                     cleaned++;
                 }
                 catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
                 {
-                    LogWarningNotCleaned(log, id, folder, refused.Message);
+                    LogNotCleaned(log, id, folder, refused.Message);
                 }
             }
         }
@@ -146,8 +146,8 @@ public static partial class SandboxLeftovers
     }
 
     [LoggerMessage(EventId = 5010, Level = LogLevel.Information, Message = "Cleaned up after instance {Id}, which had been killed")]
-    private static partial void LogInformationCleaned(ILogger log, string id);
+    private static partial void LogCleaned(ILogger log, string id);
 
     [LoggerMessage(EventId = 5011, Level = LogLevel.Warning, Message = "Instance {Id} was killed and cannot be cleaned up after; the next start tries again. See {Folder}: {Reason}")]
-    private static partial void LogWarningNotCleaned(ILogger log, string id, string folder, string reason);
+    private static partial void LogNotCleaned(ILogger log, string id, string folder, string reason);
 }

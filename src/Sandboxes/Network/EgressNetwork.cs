@@ -239,7 +239,7 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
         catch (Exception refused)
         {
             // Whatever it was: without this loop no sandbox would ever start again.
-            LogErrorNotMade(refused);
+            LogNotMade(refused);
             foreach (var (slot, address) in slots)
             {
                 slot.Dispose();
@@ -284,7 +284,7 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
             {
                 if (await RunBatchAsync(_spawner, _instance, "ip", "removed", commands.ToString()) is { } refused)
                 {
-                    LogWarningNotRemoved(refused);
+                    LogNotRemoved(refused);
                 }
             });
 
@@ -307,13 +307,13 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
         }
         catch (Exception failure)
         {
-            LogWarningNotRemoved(failure.Message);
+            LogNotRemoved(failure.Message);
         }
     }
 
     [LoggerMessage(EventId = 5030, Level = LogLevel.Error, Message = "Networks for sandboxes could not be made; starts wait for one")]
-    private partial void LogErrorNotMade(Exception refused);
+    private partial void LogNotMade(Exception refused);
 
     [LoggerMessage(EventId = 5031, Level = LogLevel.Warning, Message = "Networks of sandboxes that ended could not be removed: {Reason}")]
-    private partial void LogWarningNotRemoved(string reason);
+    private partial void LogNotRemoved(string reason);
 }

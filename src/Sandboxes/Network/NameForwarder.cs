@@ -46,7 +46,7 @@ internal sealed partial class NameForwarder : IAsyncDisposable
         catch (SocketException taken)
         {
             // Another name server of this host holds the port on all addresses, and answers in our place.
-            LogWarningPortTaken(gateway, taken);
+            LogPortTaken(gateway, taken);
             _receiving = _accepting = Task.CompletedTask;
             return;
         }
@@ -235,5 +235,5 @@ internal sealed partial class NameForwarder : IAsyncDisposable
     }
 
     [LoggerMessage(EventId = 5040, Level = LogLevel.Warning, Message = "The name forwarder cannot listen on {Gateway} port 53; functions resolve names only if whoever has it answers")]
-    private partial void LogWarningPortTaken(IPAddress gateway, Exception taken);
+    private partial void LogPortTaken(IPAddress gateway, Exception taken);
 }

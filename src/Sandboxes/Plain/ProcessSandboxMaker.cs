@@ -61,7 +61,7 @@ public sealed partial class ProcessSandboxMaker : ISandboxMaker
             _watchdog.Add(sandbox);
             var elapsed = _time.GetElapsedTime(began);
             SandboxesMetrics.Started(elapsed);
-            LogDebugStarted(label, elapsed);
+            LogStarted(label, elapsed);
             return sandbox;
         }
         catch (Exception failure) when (failure is SandboxStartException or IOException)
@@ -95,11 +95,11 @@ public sealed partial class ProcessSandboxMaker : ISandboxMaker
         _running.TryRemove(sandbox.Label, out _);
         if (!InstanceFolder.TryRemove(folder))
         {
-            LogWarningNotRemoved(sandbox.Label, folder);
+            LogNotRemoved(sandbox.Label, folder);
         }
 
         SandboxesMetrics.Stopped();
-        LogDebugStopped(sandbox.Label);
+        LogStopped(sandbox.Label);
     }
 
     private async Task<ProcessSandbox> StartAsync(string label, SandboxSpec spec, CancellationToken cancellationToken)
@@ -155,11 +155,11 @@ public sealed partial class ProcessSandboxMaker : ISandboxMaker
     }
 
     [LoggerMessage(EventId = 5000, Level = LogLevel.Debug, Message = "Sandbox {Label}: started as a plain process in {Elapsed}")]
-    private partial void LogDebugStarted(string label, TimeSpan elapsed);
+    private partial void LogStarted(string label, TimeSpan elapsed);
 
     [LoggerMessage(EventId = 5001, Level = LogLevel.Debug, Message = "Sandbox {Label}: stopped")]
-    private partial void LogDebugStopped(string label);
+    private partial void LogStopped(string label);
 
     [LoggerMessage(EventId = 5002, Level = LogLevel.Warning, Message = "Sandbox {Label}: something in its folder cannot be removed: {Folder}")]
-    private partial void LogWarningNotRemoved(string label, string folder);
+    private partial void LogNotRemoved(string label, string folder);
 }

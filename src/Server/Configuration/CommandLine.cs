@@ -20,24 +20,26 @@ public sealed record CommandLine(string? ConfigFile, IReadOnlyDictionary<string,
 
     /// <summary>Reads the arguments, or answers <c>--help</c>, <c>--version</c> and mistakes itself.</summary>
     /// <param name="arguments">Without the program's name.</param>
+    /// <param name="output">Where help and version are written.</param>
+    /// <param name="errors">Where mistakes are named.</param>
     /// <param name="exitCode">What to exit with when null is returned.</param>
     /// <returns>Null when there is nothing more to do.</returns>
-    public static CommandLine? Parse(string[] arguments, out int exitCode)
+    public static CommandLine? Parse(string[] arguments, TextWriter output, TextWriter errors, out int exitCode)
     {
         var root = Describe();
         var parsed = root.Parse(arguments);
         var values = new Dictionary<string, string?>(StringComparer.OrdinalIgnoreCase);
         if (parsed.Errors.Count == 0 && parsed.Action is not NotAsked)
         {
-            exitCode = parsed.Invoke();
+            exitCode = parsed.Invoke(new InvocationConfiguration { Output = output, Error = errors });
             return null;
         }
 
         var problem = parsed.Errors.Count > 0 ? parsed.Errors[0].Message : ReadTableOptions(parsed.GetValue(Settings) ?? [], values);
         if (problem is not null)
         {
-            Console.Error.WriteLine($"frusta: {problem}");
-            Console.Error.WriteLine("Try 'frusta --help'.");
+            errors.WriteLine($"frusta: {problem}");
+            errors.WriteLine("Try 'frusta --help'.");
             exitCode = 2;
             return null;
         }

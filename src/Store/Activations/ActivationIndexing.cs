@@ -95,7 +95,7 @@ internal sealed partial class ActivationIndexing : IAsyncDisposable
             if (_isFailing)
             {
                 _isFailing = false;
-                LogInformationIndexesAgain();
+                LogIndexesAgain();
             }
         }
         catch (Exception exception)
@@ -105,14 +105,14 @@ internal sealed partial class ActivationIndexing : IAsyncDisposable
             if (!_isFailing)
             {
                 _isFailing = true;
-                LogErrorBatchFailed(exception);
+                LogBatchFailed(exception);
             }
         }
     }
 
     [LoggerMessage(EventId = 4103, Level = LogLevel.Error, Message = "Activation records cannot be indexed; it is tried again at each interval, and said when it succeeds")]
-    private partial void LogErrorBatchFailed(Exception exception);
+    private partial void LogBatchFailed(Exception exception);
 
     [LoggerMessage(EventId = 4104, Level = LogLevel.Information, Message = "Activation records are indexed again")]
-    private partial void LogInformationIndexesAgain();
+    private partial void LogIndexesAgain();
 }

@@ -121,7 +121,7 @@ internal sealed partial class ActivationSlices : IDisposable
 
             Readers.Forget(slice);
             SqliteFile.Delete(slice.Path);
-            LogInformationDropped(state.FirstSegment, state.LastSegment, state.Count, bytes);
+            LogDropped(state.FirstSegment, state.LastSegment, state.Count, bytes);
         }
     }
 
@@ -168,7 +168,7 @@ internal sealed partial class ActivationSlices : IDisposable
                 continue;
             }
 
-            LogWarningIndexRefused(slice.Path);
+            LogIndexRefused(slice.Path);
             if (slice.State.IsSealed)
             {
                 Rebuild(slice);
@@ -228,7 +228,7 @@ internal sealed partial class ActivationSlices : IDisposable
                 continue;
             }
 
-            LogWarningIndexRefused(path);
+            LogIndexRefused(path);
             SqliteFile.Delete(path);
         }
 
@@ -314,8 +314,8 @@ internal sealed partial class ActivationSlices : IDisposable
         Path.Combine(_folder, firstSegment.ToString("d16", CultureInfo.InvariantCulture) + Extension);
 
     [LoggerMessage(EventId = 4101, Level = LogLevel.Information, Message = "Dropped the activation records of segments {First} to {Last}: {Count} records, the log had {Bytes} bytes")]
-    private partial void LogInformationDropped(long first, long last, long count, long bytes);
+    private partial void LogDropped(long first, long last, long count, long bytes);
 
     [LoggerMessage(EventId = 4102, Level = LogLevel.Warning, Message = "The index {Path} does not fit the log and is built anew from it")]
-    private partial void LogWarningIndexRefused(string path);
+    private partial void LogIndexRefused(string path);
 }

@@ -165,7 +165,7 @@ internal sealed partial class EntityWriter : IAsyncDisposable
         if (_isOutOfRoom && group.Exists(write => write.Applied))
         {
             _isOutOfRoom = false;
-            LogInformationRoomAgain();
+            LogRoomAgain();
         }
 
         foreach (var write in group)
@@ -199,12 +199,12 @@ internal sealed partial class EntityWriter : IAsyncDisposable
         var isOutOfRoom = exception is SqliteException failure && SqliteFile.IsOutOfRoom(failure);
         if (!isOutOfRoom)
         {
-            LogErrorGroupFailed(exception, group.Count);
+            LogGroupFailed(exception, group.Count);
         }
         else if (!_isOutOfRoom)
         {
             _isOutOfRoom = true;
-            LogErrorNoRoom(exception.Message);
+            LogNoRoom(exception.Message);
         }
 
         try
@@ -213,7 +213,7 @@ internal sealed partial class EntityWriter : IAsyncDisposable
         }
         catch (Exception undoing)
         {
-            LogErrorNotUndone(undoing);
+            LogNotUndone(undoing);
         }
 
         foreach (var write in group)
@@ -303,14 +303,14 @@ internal sealed partial class EntityWriter : IAsyncDisposable
         _addPiece.Bind(1, piece.DocumentId).Bind(2, piece.Attachment).Bind(3, piece.Number).Bind(4, piece.Bytes.ToArray()).Run();
 
     [LoggerMessage(EventId = 4001, Level = LogLevel.Error, Message = "A group of {Count} entity writes failed and was rolled back")]
-    private partial void LogErrorGroupFailed(Exception exception, int count);
+    private partial void LogGroupFailed(Exception exception, int count);
 
     [LoggerMessage(EventId = 4003, Level = LogLevel.Error, Message = "A group of entity writes that failed could not be undone; the next group undoes it first")]
-    private partial void LogErrorNotUndone(Exception exception);
+    private partial void LogNotUndone(Exception exception);
 
     [LoggerMessage(EventId = 4004, Level = LogLevel.Error, Message = "No room for entities: {Reason} Writes of them are refused; it is said when one succeeds")]
-    private partial void LogErrorNoRoom(string reason);
+    private partial void LogNoRoom(string reason);
 
     [LoggerMessage(EventId = 4005, Level = LogLevel.Information, Message = "There is room for entities again")]
-    private partial void LogInformationRoomAgain();
+    private partial void LogRoomAgain();
 }

@@ -178,7 +178,7 @@ public sealed partial class SqliteEntityStore : IEntityStore, IAsyncDisposable
             }
             catch (CorruptEntityException exception)
             {
-                LogWarningLeftOut(exception, listed.DocumentId);
+                LogLeftOut(exception, listed.DocumentId);
             }
         }
 
@@ -233,5 +233,5 @@ public sealed partial class SqliteEntityStore : IEntityStore, IAsyncDisposable
     }
 
     [LoggerMessage(EventId = 4002, Level = LogLevel.Warning, Message = "The document {DocumentId} cannot be decoded and is left out of a list")]
-    private partial void LogWarningLeftOut(Exception exception, string documentId);
+    private partial void LogLeftOut(Exception exception, string documentId);
 }

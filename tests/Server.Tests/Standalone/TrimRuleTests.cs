@@ -1,6 +1,6 @@
 using Frusta.Server.Standalone;
 
-namespace Frusta.EndToEnd.Tests;
+namespace Frusta.Server.Tests.Standalone;
 
 /// <summary>When the server gives memory back, interval by interval.</summary>
 public sealed class TrimRuleTests
