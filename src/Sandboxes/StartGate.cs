@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace Frusta.Sandboxes;
 
 /// <summary>Lets a bounded number of sandboxes be in the making, and a bounded number wait.</summary>
@@ -27,7 +29,11 @@ internal sealed class StartGate(SandboxesOptions options) : IDisposable
         }
     }
 
-    internal void Leave() => _free.Release();
+    internal void Leave()
+    {
+        Debug.Assert(IsBusy, "More left than entered.");
+        _free.Release();
+    }
 
     public void Dispose() => _free.Dispose();
 }

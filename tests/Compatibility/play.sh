@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Plays the recordings of a real OpenWhisk against the built server: one with raised rates, and one with the stock rates for
-# the few recordings that are about them. With ALL=1 also the long ones.
+# the few recordings that are about them. With ALL=1 also the long ones. CONFIGURATION=checked plays them against the server that asserts.
 set -uo pipefail
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 ROOT=$(cd "$HERE/../.." && pwd)
-PROGRAM="$ROOT/artifacts/bin/Server/release/frusta.dll"
+PROGRAM="$ROOT/artifacts/bin/Server/${CONFIGURATION:-release}/frusta.dll"
 GUEST=23bc46b1-71f6-4ed5-8c54-816aa4f8c502:123zO3xZCLrMN6v2BKK1dXYFpXlPkccOFqm12CdAsMgRU4VrNZ9lyGVCGuMDGIwP
 OTHER=4b6e2f7e-1c39-4d0c-9a55-2f1f1f0a7c11:abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ab
 WORK=$(mktemp -d)

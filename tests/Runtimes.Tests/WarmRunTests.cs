@@ -49,6 +49,7 @@ public sealed class WarmRunTests(RuntimeFixture runtimes)
         const int Runs = 200;
         await using var cell = await runtimes.StartAsync(runtimes.Recipe("nodejs:20"));
         await cell.InitAsync("function main(a) { if (a.collect) gc(); return a.measure ? {used: process.memoryUsage().heapUsed} : a; }");
+        cell.TakeLogs(failed: false);
         var plain = Encoding.UTF8.GetBytes("""
             {"value":{},"namespace":"guest","action_name":"/guest/hello","action_version":"0.0.1","activation_id":"0123456789abcdef0123456789abcdef","transaction_id":"x","deadline":"1"}
             """);

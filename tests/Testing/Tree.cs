@@ -9,8 +9,8 @@ public static class Tree
 
     public static string Root { get; } = FindRoot();
 
-    /// <summary>The built server.</summary>
-    public static string Program => Path.Combine(Root, "artifacts", "bin", "Server", "release", "frusta.dll");
+    /// <summary>The server of the same configuration as the tests.</summary>
+    public static string Program { get; } = Path.Combine(Root, "artifacts", "bin", "Server", new DirectoryInfo(AppContext.BaseDirectory).Name, "frusta.dll");
 
     /// <summary>Its files as git knows them, relative to the root.</summary>
     public static IReadOnlyList<string> Files => Listed.Value;

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace Frusta.Invoker.Pool;
 
 /// <summary>What waits for a sandbox of one action, in order, counted in its namespace's share and in the ledger. Guarded by the lock of its <see cref="ActionSlots"/>.</summary>
@@ -123,6 +125,7 @@ internal sealed class ActionQueue(NamespaceShare share, RoomRules rules, RoomLed
         item.Kept = KeptPlace.None;
         _keptInQueue -= kept == KeptPlace.InQueue ? 1 : 0;
         _keptInIdleSandboxes -= kept == KeptPlace.InIdleSandbox ? 1 : 0;
+        Debug.Assert(_keptInQueue >= 0 && _keptInIdleSandboxes >= 0, "More places were taken than kept.");
         return kept;
     }
 }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 
 namespace Frusta.Invoker.Pool;
@@ -142,6 +143,7 @@ internal sealed class ActionSlots
     {
         lock (_lock)
         {
+            Debug.Assert(slot.Owner == this && slot.State is SlotState.Initialising or SlotState.Running, "Only what holds an activation gives it back.");
             EndRun(slot, nowUs);
             _lastSeenUs = nowUs;
             stop = !keep || !slot.Initialised || _yields > 0 || (_retired && _waiting.Count == 0);
@@ -234,6 +236,7 @@ internal sealed class ActionSlots
     {
         lock (_lock)
         {
+            Debug.Assert(slot.Owner is null && slot.State is SlotState.Starting or SlotState.Idle, "A sandbox is new, or an idle stem cell, when it becomes an action's.");
             slot.Owner = this;
             slot.State = SlotState.Starting;
             _starting++;
@@ -246,6 +249,7 @@ internal sealed class ActionSlots
     {
         lock (_lock)
         {
+            Debug.Assert(slot.Owner == this && slot.State == SlotState.Starting && _starting > 0);
             _starting--;
             _failedStarts = 0;
             _rule.NumberChanged(nowUs);
@@ -267,6 +271,7 @@ internal sealed class ActionSlots
     {
         lock (_lock)
         {
+            Debug.Assert(_starting > 0);
             _starting--;
             _failedStarts++;
             if (_failedStarts < _rules.StartTries || Total > 0)
@@ -454,6 +459,7 @@ internal sealed class ActionSlots
     {
         lock (_lock)
         {
+            Debug.Assert(_yields >= 0 && _starting >= 0 && _initialising >= 0);
             _closed = Total == 0 && _waiting is { Count: 0, KeepsPlaces: false } && (_retired || nowUs - _lastSeenUs > _rules.IdleTimeoutUs);
             return _closed;
         }
@@ -497,6 +503,7 @@ internal sealed class ActionSlots
 
     private void BeginRun(Slot slot, long nowUs)
     {
+        Debug.Assert(slot is { Initialised: true, SlackBytes: 0 }, "What runs has its code, and is counted by its limit.");
         slot.State = SlotState.Running;
         slot.SinceUs = nowUs;
         slot.Uses++;
@@ -517,6 +524,7 @@ internal sealed class ActionSlots
         if (slot.State == SlotState.Initialising)
         {
             _initialising--;
+            Debug.Assert(_initialising >= 0);
             return;
         }
 

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace Frusta.Invoker.Pool;
 
 /// <summary>
@@ -25,6 +27,7 @@ internal sealed class BusyActions
     public List<ActionSlots> Look()
     {
         _seen.RemoveAll(static slots => slots.TryRest());
+        Debug.Assert(_seen.Distinct().Count() == _seen.Count, "An action is added once.");
         var slots = Interlocked.Exchange(ref _added, null);
         while (slots is not null)
         {

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace Frusta.Invoker.Pool;
 
 /// <summary>
@@ -114,6 +116,7 @@ internal sealed class Eviction(RoomRules rules, RoomLedger ledger, StemCells cel
     /// <summary>Has a sandbox ended. Its bytes count until it is gone.</summary>
     public void Stop(Slot slot, List<PoolAction> actions)
     {
+        Debug.Assert(slot.State != SlotState.Gone, "What is gone is not ended again.");
         slot.State = SlotState.Stopping;
         holding.Forget(slot);
         _stoppingBytes += slot.ChargedBytes;
@@ -126,14 +129,17 @@ internal sealed class Eviction(RoomRules rules, RoomLedger ledger, StemCells cel
     {
         _stoppingBytes -= slot.ChargedBytes;
         _stopping--;
+        Debug.Assert(_stopping >= 0 && _stoppingBytes >= 0, "More has ended than was being ended.");
         Gone(slot);
     }
 
     /// <summary>A sandbox is gone, or did not come up.</summary>
     public void Gone(Slot slot)
     {
+        Debug.Assert(slot.State is SlotState.Starting or SlotState.Stopping, "A sandbox is gone once.");
         slot.State = SlotState.Gone;
         _sandboxes--;
+        Debug.Assert(_sandboxes >= _stopping);
         ledger.Release(slot.ChargedBytes);
     }
 

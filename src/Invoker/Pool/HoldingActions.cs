@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace Frusta.Invoker.Pool;
 
 /// <summary>The actions that have sandboxes, and which of these is worth least. Guarded by the room's lock.</summary>
@@ -30,6 +32,8 @@ internal sealed class HoldingActions(RoomRules rules)
     {
         _limitBytes -= slots.LimitBytes;
         slots.Share.SandboxBytes -= slots.LimitBytes;
+        Debug.Assert(_limitBytes >= 0 && slots.Share.SandboxBytes >= 0, "More sandboxes have gone than came.");
+        Debug.Assert(slots.HoldingAt < 0 || _all[slots.HoldingAt] == slots);
         if (slots.HoldingAt >= 0 && slots.Count().Sandboxes == 0)
         {
             var last = _all[^1];

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace Frusta.Invoker.Pool;
 
 /// <summary>
@@ -23,6 +25,7 @@ internal sealed class IdleSlots(RoomRules rules, RoomLedger ledger, FamilyCost f
 
     public void Add(Slot slot, long nowUs)
     {
+        Debug.Assert(!_slots.Contains(slot) && slot.ChargedBytes == slot.LimitBytes, "A sandbox was busy, and counted by its limit, before it idles.");
         slot.State = SlotState.Idle;
         slot.SinceUs = nowUs;
         _slots.Add(slot);
@@ -46,6 +49,7 @@ internal sealed class IdleSlots(RoomRules rules, RoomLedger ledger, FamilyCost f
 
         _slots.RemoveAt(_slots.Count - 1);
         _unseen -= last.IsSeen ? 0 : 1;
+        Debug.Assert(last.State == SlotState.Idle && last.SlackBytes == 0 && _unseen >= 0);
         return last;
     }
 
@@ -106,6 +110,7 @@ internal sealed class IdleSlots(RoomRules rules, RoomLedger ledger, FamilyCost f
     /// <summary>Counts an idle sandbox by what it uses from now on; one that was taken meanwhile keeps its limit. True when it has been seen to grow while it was idle.</summary>
     public bool Measured(Slot slot, long bytes, long nowUs)
     {
+        Debug.Assert(_slots.Contains(slot), "Only what idles is counted by what it uses.");
         _unseen -= slot.IsSeen ? 0 : 1;
         slot.IsSeen = true;
         slot.MeasuredUs = nowUs;
@@ -136,6 +141,7 @@ internal sealed class IdleSlots(RoomRules rules, RoomLedger ledger, FamilyCost f
         var slot = _slots[at];
         _slots.RemoveAt(at);
         _unseen -= slot.IsSeen ? 0 : 1;
+        Debug.Assert(slot.State == SlotState.Idle && _unseen >= 0 && _unseen <= _slots.Count);
         slot.State = SlotState.Stopping;
         ledger.IdleEnds(slot);
         return slot;

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace Frusta.Invoker.Pool;
 
 /// <summary>What one namespace has in the queues, and what it has had of the room.</summary>
@@ -41,7 +43,8 @@ internal sealed class NamespaceShare(string uuid)
 
     public void Dequeue(int bytes)
     {
-        Interlocked.Decrement(ref _queued);
-        Interlocked.Add(ref _queuedBytes, -bytes);
+        var items = Interlocked.Decrement(ref _queued);
+        var size = Interlocked.Add(ref _queuedBytes, -bytes);
+        Debug.Assert(items >= 0 && size >= 0, "More of a namespace has left the queues than came.");
     }
 }

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace Frusta.Invoker.Pool;
 
 /// <summary>
@@ -94,9 +96,11 @@ internal sealed class Room
     {
         lock (_lock)
         {
+            Debug.Assert(slot.State == SlotState.Starting);
             if (tookUs > 0)
             {
                 _starting--;
+                Debug.Assert(_starting >= 0);
                 CostOf(slot.Family).StartTook(tookUs);
             }
 
@@ -126,6 +130,7 @@ internal sealed class Room
         lock (_lock)
         {
             _starting -= wasCell ? 0 : 1;
+            Debug.Assert(_starting >= 0 && slot.State == SlotState.Starting);
             _eviction.Gone(slot);
             if (slot.Owner is null)
             {
@@ -422,6 +427,8 @@ internal sealed class Room
         }
 
         RefillStemCells(nowUs, actions);
+        Debug.Assert(_starting <= _rules.StartsAtOnce, "More start at a time than may.");
+        Debug.Assert(Ledger.SomebodyWaits || _wanting.Count == 0, "An action wants something and nobody is told.");
     }
 
     /// <summary>Gives the action what it needs; or says what there is not enough for.</summary>

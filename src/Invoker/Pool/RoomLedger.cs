@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace Frusta.Invoker.Pool;
 
 /// <summary>
@@ -66,8 +68,10 @@ internal sealed class RoomLedger(RoomRules rules)
     {
         var more = Math.Min(bytes, slot.LimitBytes) - slot.ChargedBytes;
         slot.ChargedBytes += more;
-        Interlocked.Add(ref _slack, -more);
-        Interlocked.Add(ref _reserved, more);
+        Debug.Assert(slot.ChargedBytes >= 0 && slot.SlackBytes >= 0, "A sandbox is counted by nothing to its limit.");
+        var slack = Interlocked.Add(ref _slack, -more);
+        var reserved = Interlocked.Add(ref _reserved, more);
+        Debug.Assert(slack >= 0 && reserved >= 0);
     }
 
     /// <summary>Counts an idle sandbox by its limit, since it becomes busy; false when there is no room for that.</summary>
@@ -89,7 +93,11 @@ internal sealed class RoomLedger(RoomRules rules)
     }
 
     /// <summary>The sandbox idles no more; what it is counted by does not change.</summary>
-    public void IdleEnds(Slot slot) => Interlocked.Add(ref _slack, -slot.SlackBytes);
+    public void IdleEnds(Slot slot)
+    {
+        var slack = Interlocked.Add(ref _slack, -slot.SlackBytes);
+        Debug.Assert(slack >= 0, "What an idle sandbox may come to use was taken back twice.");
+    }
 
     /// <summary>Takes bytes of the room, apart from what is kept for idle sandboxes that grow.</summary>
     /// <param name="bytes">How many.</param>
@@ -111,7 +119,11 @@ internal sealed class RoomLedger(RoomRules rules)
         return false;
     }
 
-    public void Release(long bytes) => Interlocked.Add(ref _reserved, -bytes);
+    public void Release(long bytes)
+    {
+        var reserved = Interlocked.Add(ref _reserved, -bytes);
+        Debug.Assert(bytes >= 0 && reserved >= 0, "More was released than was reserved.");
+    }
 
     public bool TryQueue(int bytes)
     {
@@ -135,7 +147,8 @@ internal sealed class RoomLedger(RoomRules rules)
 
     public void Dequeue(int bytes)
     {
-        Interlocked.Decrement(ref _queued);
-        Interlocked.Add(ref _queuedBytes, -bytes);
+        var items = Interlocked.Decrement(ref _queued);
+        var size = Interlocked.Add(ref _queuedBytes, -bytes);
+        Debug.Assert(items >= 0 && size >= 0, "More has left the queues than came.");
     }
 }

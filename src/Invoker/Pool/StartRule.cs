@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace Frusta.Invoker.Pool;
 
 /// <summary>
@@ -37,6 +39,7 @@ internal sealed class StartRule(RoomRules rules, RoomLedger ledger, int maxInsta
     /// <summary>The slot's run begins, at <see cref="Slot.SinceUs"/>.</summary>
     public void RunBegan(Slot slot)
     {
+        Debug.Assert(slot is { Earlier: null, Later: null } && slot != _oldestRun, "A slot runs one activation at a time.");
         slot.Earlier = _newestRun;
         slot.Later = null;
         if (_newestRun is null)
@@ -58,6 +61,7 @@ internal sealed class StartRule(RoomRules rules, RoomLedger ledger, int maxInsta
         _ = slot.Later is null ? _newestRun = slot.Earlier : slot.Later.Earlier = slot.Earlier;
         slot.Earlier = slot.Later = null;
         Running--;
+        Debug.Assert(Running >= 0 && (Running == 0) == (_oldestRun is null) && (_oldestRun is null) == (_newestRun is null));
         var took = nowUs - slot.SinceUs;
         _runs++;
         _leastUs = _runs == 1 ? took : Math.Min(took, _leastUs);

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace Frusta.Invoker.Pool;
 
 /// <summary>Sandboxes started ahead, of no action yet. Guarded by the room's lock.</summary>
@@ -97,6 +99,7 @@ internal sealed class StemCells
     public void Started(Slot cell)
     {
         var family = Of(cell.Family)!;
+        Debug.Assert(family.Starting > 0 && cell is { Owner: null, State: SlotState.Starting });
         family.Starting--;
         family.PauseUs = FirstPauseUs;
         cell.State = SlotState.Idle;
@@ -106,6 +109,7 @@ internal sealed class StemCells
     public void StartFailed(string name, long nowUs)
     {
         var family = Of(name)!;
+        Debug.Assert(family.Starting > 0);
         family.Starting--;
         family.NotBeforeUs = nowUs + family.PauseUs;
         family.PauseUs = Math.Min(family.PauseUs * 2, LongestPauseUs);

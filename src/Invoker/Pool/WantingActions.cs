@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace Frusta.Invoker.Pool;
 
 /// <summary>The actions that need something of the room, and whose turn it is. Guarded by the room's lock.</summary>
@@ -25,6 +27,7 @@ internal sealed class WantingActions
     {
         if (slots.WantingAt >= 0)
         {
+            Debug.Assert(_all[slots.WantingAt] == slots);
             var last = _all[^1];
             _all[slots.WantingAt] = last;
             last.WantingAt = slots.WantingAt;

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Frusta.Invoker.Pool;
 using Frusta.Runtimes;
 
@@ -44,7 +45,11 @@ internal sealed class LiveSandbox(Slot slot, RunnableSandbox runnable, bool stem
     /// <summary>It could not be resumed: nothing runs in it any more.</summary>
     public void Lose() => _lost = true;
 
-    public void SetDeadline(long us) => Interlocked.Exchange(ref _deadlineUs, us);
+    public void SetDeadline(long us)
+    {
+        var before = Interlocked.Exchange(ref _deadlineUs, us);
+        Debug.Assert(us > 0 && before == 0, "A sandbox has one init or run at a time.");
+    }
 
     /// <summary>True when a deadline is set.</summary>
     public bool IsTimed => Volatile.Read(ref _deadlineUs) != 0;

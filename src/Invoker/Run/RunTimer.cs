@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Frusta.Runtimes;
 
 namespace Frusta.Invoker.Run;
@@ -46,6 +47,7 @@ internal sealed class RunTimer : IDisposable
     {
         lock (_lock)
         {
+            Debug.Assert(!_live.Contains(live));
             _live.Add(live);
         }
     }

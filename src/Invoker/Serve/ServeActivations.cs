@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Frusta.Bus;
 using Frusta.Contracts.Entities;
 using Frusta.Contracts.Errors;
@@ -108,6 +109,7 @@ internal sealed partial class ServeActivations : IPoolClient, IDisposable
     {
         var live = (LiveSandbox)slot.Content!;
         var slots = activation.Entry.Slots;
+        Debug.Assert(live.Slot == slot && slot.Owner == slots, "An activation has a sandbox of its own action.");
 
         // 1 Run.
         var running = _run.RunAsync(live, activation);

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Frusta.Invoker.Pool;
 using Frusta.Invoker.Run;
 using Frusta.Runtimes;
@@ -40,6 +41,7 @@ internal sealed partial class StartSandboxes(
     {
         // Behind the path: whoever asked goes on.
         await Task.Yield();
+        Debug.Assert(slot.Content is null);
         var began = clock.NowUs;
         LiveSandbox live;
         try

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace Frusta.Invoker.Serve;
 
 /// <summary>Work of a kind that may take long, done in order by a bounded number of threads of the pool, which has some left for everything else.</summary>
@@ -43,6 +45,7 @@ internal sealed class WorkQueue<T>(int atOnce, Action<T> work)
             }
 
             _working--;
+            Debug.Assert(_working >= 0 && _working < atOnce);
             return false;
         }
     }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Names;
 
@@ -70,8 +71,10 @@ internal sealed class FrameReader(int maxResultBytes) : IDisposable
     /// <summary>Where the next bytes go: never empty, and not longer than <paramref name="most"/> while a long frame is received.</summary>
     public Span<byte> Room(int most)
     {
+        Debug.Assert(Violation == FrameViolation.None, "Nothing is received behind a violation.");
         if (_longPayload is not { } payload)
         {
+            Debug.Assert(_have < BufferBytes, "A frame that fills the buffer was to be taken first.");
             return _buffer.AsSpan(_have);
         }
 
@@ -85,10 +88,12 @@ internal sealed class FrameReader(int maxResultBytes) : IDisposable
         if (_longPayload is null)
         {
             _have += count;
+            Debug.Assert(count > 0 && _have <= BufferBytes);
         }
         else
         {
             _longPayload.Advance(count);
+            Debug.Assert(count > 0 && _longPayload.Length <= _longHeader.Length);
         }
     }
 
@@ -147,6 +152,7 @@ internal sealed class FrameReader(int maxResultBytes) : IDisposable
 
     private void BeginLong(FrameHeader header)
     {
+        Debug.Assert(_have < FrameHeader.Size + header.Length, "A whole frame is taken, not begun.");
         _longHeader = header;
         _longPayload = PooledBuffer.Rent(Math.Min((int)header.Length, BytesAhead));
         _longPayload.Write(_buffer.AsSpan(FrameHeader.Size, _have - FrameHeader.Size));

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Diagnostics;
 using System.Text;
 using System.Threading.Tasks.Sources;
 using Frusta.Contracts.Names;
@@ -117,6 +118,7 @@ internal sealed class FramesClient : ReadyPipes, IRuntimeClient, IValueTaskSourc
                 : throw new InvalidOperationException($"The runner of {id} was given a second activation at a time.");
         }
 
+        Debug.Assert(_early.Body is null && !_owes && Volatile.Read(ref _send) == Sent, "The exchange before has ended.");
         _answer.Reset();
         _id = id;
         _initializing = type == FrameType.Init;
@@ -365,6 +367,7 @@ internal sealed class FramesClient : ReadyPipes, IRuntimeClient, IValueTaskSourc
 
     private void Complete(RuntimeAnswer answer)
     {
+        Debug.Assert(Volatile.Read(ref _state) != InFlight, "Who ends an exchange has taken its state away.");
         _cancellation.Dispose();
         _cancellation = default;
         _answer.RunContinuationsAsynchronously = answer.BodyLength > LongResultBytes;

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Buffers.Text;
+using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 using Frusta.Contracts.Buffers;
@@ -65,6 +66,7 @@ internal sealed class LogLines(TimeProvider clock)
         }
 
         Left -= size;
+        Debug.Assert(Left >= 0 && Left < _limit);
         Open(isError, text.Length);
         if (plain)
         {

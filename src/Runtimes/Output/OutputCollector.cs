@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text;
 using Frusta.Contracts.Buffers;
 using Frusta.Sockets;
@@ -84,6 +85,7 @@ internal sealed class OutputCollector : IDisposable
     /// <param name="limitBytes">Bytes of raw log that it may write; 0 keeps nothing.</param>
     public void Begin(long limitBytes)
     {
+        Debug.Assert(Volatile.Read(ref BeganAt) == 0, "The output of the activation before was collected.");
         lock (_gate)
         {
             _lines.Begin(limitBytes);

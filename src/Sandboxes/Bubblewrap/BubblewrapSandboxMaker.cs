@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Net;
 using Frusta.Sandboxes.Cgroups;
 using Frusta.Sandboxes.Layout;
@@ -102,6 +103,7 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
         try
         {
             var sandbox = await StartInsideAsync(spec, cancellationToken);
+            Debug.Assert(!_running.ContainsKey(sandbox.Label), "A label is unique in this process.");
             _running[sandbox.Label] = sandbox;
             if (_cgroups is null)
             {

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace Frusta.Sandboxes.Bubblewrap;
 
 /// <summary>Keeps a few vacant sandboxes, so that a start has only its program to wait for.</summary>
@@ -177,6 +179,7 @@ internal sealed class VacantSandboxes : IAsyncDisposable
         lock (_lock)
         {
             shelf.Ready.Enqueue(vacant);
+            Debug.Assert(shelf.Ready.Count <= _kept);
         }
 
         return true;

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 
 namespace Frusta.Sandboxes.Layout;
@@ -43,6 +44,7 @@ internal sealed class UserRange
     {
         lock (_lock)
         {
+            Debug.Assert(!_free.Contains(user), "Two sandboxes would have one user.");
             _free.Enqueue(user);
         }
     }

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using Frusta.Sandboxes.Layout;
@@ -65,6 +66,7 @@ internal sealed class AddressBlock
     {
         lock (_lock)
         {
+            Debug.Assert(!_free.Contains(address), "Two sandboxes would have one address.");
             _free.Enqueue(address);
         }
     }

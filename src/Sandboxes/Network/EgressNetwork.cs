@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Text;
@@ -93,7 +94,11 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
     }
 
     /// <summary>Takes back a network whose sandbox has ended. It is removed, not used again.</summary>
-    internal void GiveBack(NetworkSlot slot) => _used.Writer.TryWrite(slot);
+    internal void GiveBack(NetworkSlot slot)
+    {
+        var isTaken = _used.Writer.TryWrite(slot);
+        Debug.Assert(isTaken || _stopping.IsCancellationRequested, "There is a place for each address.");
+    }
 
     public async ValueTask DisposeAsync()
     {
