@@ -35,6 +35,20 @@ public sealed class RoomTests
         Assert.Empty(references.Except(Allowed[room], StringComparer.Ordinal));
     }
 
+    /// <summary>A framework goes with every project that refers to a project with it, however far away.</summary>
+    [Theory]
+    [InlineData("Contracts")]
+    [InlineData("Journal")]
+    [InlineData("Bus")]
+    [InlineData("Store")]
+    public void A_room_that_serves_no_requests_needs_no_ASP_NET(string room)
+    {
+        foreach (var each in Allowed[room].Append(room))
+        {
+            Assert.Empty(XDocument.Parse(Tree.Read($"src/{each}/{each}.csproj")).Descendants("FrameworkReference"));
+        }
+    }
+
     [Fact]
     public void Contracts_does_no_input_or_output()
     {
