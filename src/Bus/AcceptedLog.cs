@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Diagnostics;
 using Frusta.Contracts.Messages;
 using Frusta.Contracts.Names;
 using Frusta.Journal;
@@ -109,7 +110,9 @@ internal sealed class AcceptedLog
     {
         lock (_gate)
         {
-            if (_uses.TryGetValue(segment, out var use) && --use.Holds == 0 && use.IsSealed)
+            var isHeld = _uses.TryGetValue(segment, out var use) && use.Holds > 0;
+            Debug.Assert(isHeld, "A hold is dropped once, and a segment is there as long as it is held.");
+            if (isHeld && --use!.Holds == 0 && use.IsSealed)
             {
                 ReleaseLater();
             }
@@ -162,6 +165,7 @@ internal sealed class AcceptedLog
 
     private SegmentUse Use(long segment)
     {
+        Debug.Assert(_gate.IsHeldByCurrentThread && segment > 0, "Uses are counted under the lock, of segments that exist.");
         if (!_uses.TryGetValue(segment, out var use))
         {
             use = new SegmentUse();
@@ -216,6 +220,7 @@ internal sealed class AcceptedLog
                 {
                     if (_uses[segment] is { Holds: 0 } use && (!use.HasDone || _uses.Keys.First() == segment))
                     {
+                        Debug.Assert(use.IsSealed, "The active segment is not given back.");
                         _uses.Remove(segment);
                         _log.Release(segment);
                     }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Frusta.Journal;
 
 namespace Frusta.Bus;
@@ -106,6 +107,8 @@ internal sealed class Compaction
                 return false;
             }
 
+            Debug.Assert(started == default || started.IsBehind(accepted), "A recovery expects a start behind its acceptance.");
+            Debug.Assert(accepted.Segment > segment, "A copy stands behind what it is a copy of.");
             old.Add(pending.AcceptedSegment);
             if (pending.StartedSegment != 0)
             {

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 
 namespace Frusta.Bus;
 
@@ -57,12 +58,15 @@ internal sealed class PendingBounds(BusOptions options)
 
     internal void Leave(string namespaceUuid, int items, long bytes)
     {
-        if (_shares.TryGetValue(namespaceUuid, out var share))
+        var isKnown = _shares.TryGetValue(namespaceUuid, out var share);
+        Debug.Assert(isKnown, "A namespace with something pending is not forgotten.");
+        if (share is not null)
         {
             lock (share)
             {
                 share.Items -= items;
                 share.Bytes -= bytes;
+                Debug.Assert(share is { Items: >= 0, Bytes: >= 0, IsForgotten: false } && (share.Items > 0 || share.Bytes == 0), "A namespace gives back what it took, once.");
                 if (share.Items == 0 && _shares.Count > KnownNamespaces)
                 {
                     share.IsForgotten = true;
@@ -71,8 +75,8 @@ internal sealed class PendingBounds(BusOptions options)
             }
         }
 
-        Interlocked.Add(ref _items, -items);
-        Interlocked.Add(ref _bytes, -bytes);
+        var (itemsLeft, bytesLeft) = (Interlocked.Add(ref _items, -items), Interlocked.Add(ref _bytes, -bytes));
+        Debug.Assert(itemsLeft >= 0 && bytesLeft >= 0, "What leaves was counted when it entered.");
     }
 
     private sealed class Share

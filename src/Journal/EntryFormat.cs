@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Diagnostics;
 using System.Numerics;
 using System.Runtime.InteropServices;
 
@@ -41,6 +42,7 @@ internal static class EntryFormat
 
     internal static void WriteHeader(Span<byte> destination, in EntryHeader header, SegmentIdentity segment, int offset)
     {
+        Debug.Assert(header.Length >= 0 && header.SyncedTo >= 0 && header.SyncedTo <= offset, "What was synced stands in front of the entry that says so.");
         BinaryPrimitives.WriteInt32LittleEndian(destination, header.Length);
         BinaryPrimitives.WriteUInt32LittleEndian(destination[4..], header.PayloadCrc);
         BinaryPrimitives.WriteInt32LittleEndian(destination[8..], header.SyncedTo);

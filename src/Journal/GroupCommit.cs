@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Threading.Tasks.Sources;
 using Microsoft.Extensions.Logging;
 
@@ -111,6 +112,7 @@ internal sealed partial class GroupCommit : IDisposable
                 _wanted = false;
                 last = _closing;
                 (_waiting, _syncing) = (_syncing, _waiting);
+                Debug.Assert(_waiting.Count == 0, "Everybody who waited for the sync before has been told.");
             }
 
             if (_failure is null)

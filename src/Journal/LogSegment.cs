@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Diagnostics;
 using System.IO.MemoryMappedFiles;
 using System.Numerics;
 using System.Security.Cryptography;
@@ -107,6 +108,7 @@ internal sealed unsafe class LogSegment : IDisposable
     /// <summary>Gives the file a number, a fresh salt and its final name: from now on it is part of the log.</summary>
     internal void Begin(long number, string path)
     {
+        Debug.Assert(_base != null && !IsReleased, "A file becomes part of a log while it is mapped.");
         Identity = new SegmentIdentity(number, BinaryPrimitives.ReadUInt64LittleEndian(RandomNumberGenerator.GetBytes(8)));
         End = HeaderBytes;
         SyncedTo = 0;
@@ -146,6 +148,8 @@ internal sealed unsafe class LogSegment : IDisposable
         var start = End;
         var length = head.Length + body.Length;
         var total = (int)EntryFormat.TotalBytes(length);
+        Debug.Assert(_base != null && !IsSealed && !IsReleased, "Only the active segment is written.");
+        Debug.Assert(start % 8 == 0 && start + total <= Size - (type == EntryFormat.Seal ? 0 : SealBytes), "An entry begins at a multiple of 8 and leaves room for the seal.");
         var entry = new Span<byte>(_base + start, total);
         head.CopyTo(entry[EntryFormat.HeaderBytes..]);
         body.CopyTo(entry[(EntryFormat.HeaderBytes + head.Length)..]);

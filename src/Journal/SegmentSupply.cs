@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using Microsoft.Extensions.Logging;
 
@@ -134,7 +135,8 @@ internal sealed partial class SegmentSupply : IDisposable
             {
                 segment.Dispose();
                 File.Delete(segment.Path);
-                Interlocked.Add(ref _totalBytes, -segment.Size);
+                var left = Interlocked.Add(ref _totalBytes, -segment.Size);
+                Debug.Assert(left >= 0, "No file is given back twice.");
                 Refill();
             }
         }
@@ -230,6 +232,7 @@ internal sealed partial class SegmentSupply : IDisposable
             return;
         }
 
+        Debug.Assert(spare.Size == _options.SegmentBytes, "A spare segment fits in anywhere.");
         lock (_gate)
         {
             _spares.Enqueue(spare);
@@ -307,6 +310,7 @@ internal sealed partial class SegmentSupply : IDisposable
     /// <summary>The last try did not fail. A failure has ended once there are as many spares as are wanted. Under the lock.</summary>
     private void Succeeded()
     {
+        Debug.Assert(Monitor.IsEntered(_gate), "Under the lock.");
         _failedAt = null;
         if (_failure is not null && _spares.Count >= _sparesWanted)
         {

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Frusta.Contracts.Buffers;
 using Microsoft.Extensions.Logging;
 
@@ -341,6 +342,7 @@ public sealed class SegmentedLog : IDisposable
             }
 
             segment = _segments[index];
+            Debug.Assert(!ReferenceEquals(segment, _active), "The segment that is appended to is not released.");
             segment.IsReleased = true;
             _segments.RemoveAt(index);
             _unsynced.Remove(segment);
@@ -404,6 +406,8 @@ public sealed class SegmentedLog : IDisposable
     /// <summary>Seals the active segment and begins the next one. Under the lock, once a segment.</summary>
     private bool TryRoll(long entryBytes)
     {
+        Debug.Assert(_gate.IsHeldByCurrentThread, "Segments begin and end under the lock.");
+        Debug.Assert(_active is null || ReferenceEquals(_active, _segments[^1]), "The last segment is the active one.");
         var next = _supply.Take(entryBytes);
         if (next is null)
         {
@@ -427,6 +431,8 @@ public sealed class SegmentedLog : IDisposable
             _unsynced.Add(full);
         }
 
+        Debug.Assert(next.Fits(entryBytes), "A segment is taken for an entry that fits in.");
+        Debug.Assert(_segments.Count == 0 || _segments[^1].Number < number, "Numbers of segments rise.");
         _lastNumber = number;
         _segments.Add(next);
         _active = next;
@@ -485,6 +491,8 @@ public sealed class SegmentedLog : IDisposable
 
         lock (_gate)
         {
+            Debug.Assert(end >= segment.SyncedTo && end <= segment.End, "Only what is published is synced, and nothing of it twice.");
+            Debug.Assert(!_synced.IsBehind(new LogPosition(segment.Number, end, 0)), "What is on disk stays on disk: segments are synced in order.");
             segment.SyncedTo = end;
             _synced = new LogPosition(segment.Number, end, 0);
             if (!segment.IsSealed || end < segment.End || !_unsynced.Remove(segment))

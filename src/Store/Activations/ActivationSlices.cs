@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using Frusta.Journal;
 using Frusta.Store.Sqlite;
@@ -279,6 +280,8 @@ internal sealed partial class ActivationSlices : IDisposable
         }
 
         _writer.Commit();
+        Debug.Assert(!_current[^1].State.IsSealed, "The last slice is the one that is written.");
+        Debug.Assert(!Stored.IsBehind(_writer.State.StoredUpTo), "An index never goes back behind what readers have been told.");
         Stored = _writer.State.StoredUpTo;
         _current[^1].State = _writer.State;
         Committed?.Invoke(Stored);
@@ -297,7 +300,11 @@ internal sealed partial class ActivationSlices : IDisposable
         _writer = null;
     }
 
-    private void Add(Slice slice) => _current = [.. _current, slice];
+    private void Add(Slice slice)
+    {
+        Debug.Assert(_current.Length == 0 || _current[^1].State.LastSegment < slice.State.FirstSegment, "Slices follow each other and share no segment.");
+        _current = [.. _current, slice];
+    }
 
     private long BytesOf(long firstSegment, long lastSegment)
     {

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Frusta.Contracts.Names;
 using Frusta.Journal;
 
@@ -35,6 +36,7 @@ internal sealed class ActivationTail
                 _last = block = next;
             }
 
+            Debug.Assert(block.Published < BlockEntries && block.Next is null, "The last block has room.");
             block.Entries[block.Published] = entry;
             block.Publish();
             Volatile.Write(ref _count, _count + 1);
@@ -52,6 +54,7 @@ internal sealed class ActivationTail
             {
                 _first = first;
                 Volatile.Write(ref _count, _count - BlockEntries);
+                Debug.Assert(_count >= 0, "Only what was added is cut off.");
             }
         }
     }

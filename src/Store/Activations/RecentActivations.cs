@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Frusta.Contracts.Names;
 
 namespace Frusta.Store.Activations;
@@ -24,6 +25,7 @@ internal sealed class RecentActivations(int capacity)
                 return false;
             }
 
+            Debug.Assert(_younger.Count <= Math.Max(_generation, 1), "A generation is as large as it may become, and no larger.");
             if (_younger.Count >= _generation)
             {
                 (_older, _younger) = (_younger, _older);

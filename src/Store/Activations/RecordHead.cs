@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Diagnostics;
 using System.Text;
 using Frusta.Contracts.Messages;
 using Frusta.Contracts.Names;
@@ -78,6 +79,8 @@ internal readonly ref struct RecordHead
         BinaryPrimitives.WriteInt64LittleEndian(destination[16..], finished.StartMs);
         BinaryPrimitives.WriteInt64LittleEndian(destination[24..], finished.EndMs);
         destination[32] = (byte)finished.Status;
+        Debug.Assert(!finished.Store || (finished.LogsOffset > 0 && finished.LogsOffset < finished.Record.Length && finished.Record.Span[finished.LogsOffset] == (byte)'['),
+            "The offset of the logs is that of an array in the record.");
         var names = NamesOffset(finished.Store);
         if (finished.Store)
         {

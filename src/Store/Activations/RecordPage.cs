@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Messages;
 using Frusta.Contracts.Names;
@@ -44,6 +45,7 @@ public sealed class RecordPage : IDisposable
     /// <summary>Adds a record, unless it is gone.</summary>
     internal void Read(SegmentedLog log, RecordLocation location)
     {
+        Debug.Assert(location.Bytes <= location.Position.Length, "No more is read of an entry than it has.");
         var payload = _bytes.Extend(location.Bytes);
         if (!log.TryRead(location.Position, payload, out var type))
         {

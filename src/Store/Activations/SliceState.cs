@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Frusta.Contracts.Names;
 using Frusta.Journal;
 
@@ -38,6 +39,7 @@ internal sealed record SliceState(
 
     public SliceState With(ActivationId id, long startMs, LogPosition position)
     {
+        Debug.Assert(!IsSealed && position.IsBehind(StoredUpTo), "Rows come in the order of the log, each once, into a slice that has not ended.");
         var timed = HasCreationTime(id);
         return this with
         {

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Entities;
 using Frusta.Contracts.Limits;
@@ -171,6 +172,7 @@ public sealed class CachedEntityStore(IEntityStore store, CachedEntityOptions op
         {
             lock (_gate)
             {
+                Debug.Assert(_writes > 0 && !_isDropped && _document is null, "Nothing is kept of a document that is being written.");
                 _writes--;
                 _generation++;
             }

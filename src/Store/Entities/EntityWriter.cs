@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Frusta.Store.Sqlite;
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging;
@@ -133,6 +134,7 @@ internal sealed partial class EntityWriter : IAsyncDisposable
     /// <summary>Writes the next piece of a write, which goes on after the writes that wait now.</summary>
     private void WriteAhead(EntityWrite write, List<EntityWrite> group)
     {
+        Debug.Assert(group.Count == 1 && ReferenceEquals(group[0], write), "A piece has a commit of its own.");
         if (TryCommit(group, () => Add(write.Pieces.Peek())))
         {
             write.Pieces.Dequeue();
@@ -175,6 +177,7 @@ internal sealed partial class EntityWriter : IAsyncDisposable
                 _replaced.Add(documentId, attachment, bytes);
             }
 
+            Debug.Assert(!write.Applied || write.Pieces.Count == 0, "A document that names code is committed with all of it.");
             End(write);
             write.Done.TrySetResult(write.Applied);
         }

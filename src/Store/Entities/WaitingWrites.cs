@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Threading.Channels;
 
 namespace Frusta.Store.Entities;
@@ -39,12 +40,13 @@ internal sealed class WaitingWrites(EntityStoreOptions options)
     {
         if (!IsLarge(write))
         {
-            Interlocked.Decrement(ref _smallCount);
+            var small = Interlocked.Decrement(ref _smallCount);
+            Debug.Assert(small >= 0, "A write is over once.");
             return;
         }
 
-        Interlocked.Decrement(ref _largeCount);
-        Interlocked.Add(ref _largeBytes, -write.SizeBytes);
+        var (count, bytes) = (Interlocked.Decrement(ref _largeCount), Interlocked.Add(ref _largeBytes, -write.SizeBytes));
+        Debug.Assert(count >= 0 && bytes >= 0, "A write is over once.");
     }
 
     /// <summary>Waits for the next ones to be written together: small ones that have gathered, and one large one in turn with them. False at the end.</summary>
