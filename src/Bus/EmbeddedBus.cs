@@ -95,7 +95,13 @@ public sealed partial class EmbeddedBus : IBus
 
             if (position.Segment != 0)
             {
-                return await _log.TrySyncAsync(position) ? SendOutcome.Sent : SendOutcome.Full;
+                if (!await _log.TrySyncAsync(position))
+                {
+                    return SendOutcome.Full;
+                }
+
+                LogAccepted(_logger, id);
+                return SendOutcome.Sent;
             }
         }
 
@@ -144,6 +150,7 @@ public sealed partial class EmbeddedBus : IBus
         }
 
         triggerRecord.Record.Dispose();
+        deliveries.ForEach(pending => LogAccepted(_logger, pending.Id));
         deliveries.ForEach(_parked.Deliver);
         return SendOutcome.Sent;
     }
@@ -187,12 +194,17 @@ public sealed partial class EmbeddedBus : IBus
             return outcome;
         }
 
-        if (!_pending.TryAccept(pending, out var position) || !await _log.TrySyncAsync(position))
+        var span = Spans.Begin("accept");
+        var isOnDisk = _pending.TryAccept(pending, out var position) && await _log.TrySyncAsync(position);
+        span?.Dispose();
+        if (!isOnDisk)
         {
             place!.GiveBack();
             _pending.Withdraw(pending);
             return SendOutcome.Full;
         }
+
+        LogAccepted(_logger, pending.Id);
 
         place!.Enter();
         return SendOutcome.Sent;
@@ -210,6 +222,9 @@ public sealed partial class EmbeddedBus : IBus
             return false; // The log has said why.
         }
     }
+
+    [LoggerMessage(3004, LogLevel.Debug, "Activation {Id}: accepted, on disk")]
+    private static partial void LogAccepted(ILogger logger, ActivationId id);
 
     [LoggerMessage(3000, LogLevel.Information, "Recovered: {Done} done, {DeliveredAgain} delivered again, {Interrupted} interrupted, {TooOld} too old, {Triggers} triggers recorded.")]
     private static partial void LogRecovered(ILogger logger, int done, int deliveredAgain, int interrupted, int tooOld, int triggers);

@@ -1,4 +1,5 @@
 using Frusta.Contracts.Messages;
+using Frusta.Contracts.Names;
 using Frusta.Journal;
 using Microsoft.Extensions.Logging;
 
@@ -174,6 +175,7 @@ internal sealed partial class PendingActivations(
 
         if (isDone)
         {
+            LogFinished(logger, pending.Id, record.Store);
             pending.Reply?.Complete(record);
             if (acceptedSegment != 0 && (record.Store || log.TryAppendDone(pending.Id)))
             {
@@ -293,6 +295,9 @@ internal sealed partial class PendingActivations(
             log.Log.KeepAhead((segments + 1) * options.SegmentBytes);
         }
     }
+
+    [LoggerMessage(3005, LogLevel.Debug, "Activation {Id}: ended, and its record is in the journal: {IsStored}")]
+    private static partial void LogFinished(ILogger logger, ActivationId id, bool isStored);
 
     [LoggerMessage(3002, LogLevel.Error, "The start of activation {Id} could not be written, so that after a crash it could run twice: it is not run.")]
     private static partial void LogStartRefused(ILogger logger, string id);

@@ -24,6 +24,7 @@ public sealed class ControllerRole : IDisposable
     private readonly ByteBudget _answers;
     private readonly ControllerOptions _options;
     private readonly TimeProvider _clock;
+    private readonly RequestLog _requests;
     private readonly ILogger<RestApi> _log;
 
     public ControllerRole(
@@ -61,6 +62,7 @@ public sealed class ControllerRole : IDisposable
         _answers = new ByteBudget(options.Answers);
         _options = options;
         _clock = clock;
+        _requests = new RequestLog(loggers, clock);
         _log = loggers.CreateLogger<RestApi>();
         Api = ApiFor(findIdentity);
     }
@@ -69,7 +71,7 @@ public sealed class ControllerRole : IDisposable
     public RestApi Api { get; }
 
     /// <summary>The same for a door that lets in others.</summary>
-    public RestApi ApiFor(FindIdentity findIdentity) => new(_info, new Authenticate(findIdentity), _dispatch, _bodies, _answers, TimeSpan.FromMilliseconds(_options.AnswerStallMs), _options.Invocation.RetryAfterSeconds, _clock, _log);
+    public RestApi ApiFor(FindIdentity findIdentity) => new(_info, new Authenticate(findIdentity), _dispatch, _bodies, _answers, TimeSpan.FromMilliseconds(_options.AnswerStallMs), _options.Invocation.RetryAfterSeconds, _clock, _requests, _log);
 
     public void Dispose()
     {

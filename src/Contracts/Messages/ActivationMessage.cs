@@ -42,6 +42,9 @@ public sealed class ActivationMessage
     /// <summary>True when the client asked with <c>X-OW-EXTRA-LOGGING: on</c> for the record to be stored whatever the level says.</summary>
     public bool ForceStore { get; init; }
 
+    /// <summary>The span that sent it, as the header <c>traceparent</c> has it (W3C Trace Context); null where nobody traces.</summary>
+    public string? TraceParent { get; init; }
+
     /// <summary>Bytes that this message holds in a queue.</summary>
     public int SizeBytes => Content.Length + 512;
 

@@ -10,7 +10,7 @@ namespace Frusta.Contracts.Messages;
 
 /// <summary>
 /// An activation message as JSON: what OpenWhisk's controllers send to invokers, and what the journal keeps of an
-/// accepted activation. Neither the action hint nor the reply is in it.
+/// accepted activation.
 /// </summary>
 public static class ActivationMessageCodec
 {
@@ -59,6 +59,13 @@ public static class ActivationMessageCodec
             json.WriteString("cause"u8, id);
         }
 
+        if (message.TraceParent is { } traceParent)
+        {
+            json.WriteStartObject("traceContext"u8);
+            json.WriteString("traceparent"u8, traceParent);
+            json.WriteEndObject();
+        }
+
         json.WriteEndObject();
     }
 
@@ -99,6 +106,7 @@ public static class ActivationMessageCodec
             Content = PooledBuffer.Copy(parts.ContentEnd == 0 ? "{}"u8 : text[parts.ContentStart..parts.ContentEnd]),
             InitArguments = parts.InitArguments ?? [],
             Cause = parts.Cause,
+            TraceParent = parts.TraceParent,
         };
         return true;
     }
@@ -201,11 +209,30 @@ public static class ActivationMessageCodec
             reader.Read();
             parts.Cause = ReadId(ref reader);
         }
+        else if (reader.ValueTextEquals("traceContext"u8))
+        {
+            reader.Read();
+            parts.TraceParent = ReadTraceParent(ref reader);
+        }
         else
         {
             reader.Read();
             reader.Skip();
         }
+    }
+
+    /// <summary>The carrier of a tracer: names and values. Those of other tracers than W3C's are left out.</summary>
+    private static string? ReadTraceParent(ref Utf8JsonReader reader)
+    {
+        string? traceParent = null;
+        while (reader.TokenType != JsonTokenType.Null && reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            var isOurs = reader.ValueTextEquals("traceparent"u8);
+            reader.Read();
+            traceParent = isOurs ? reader.GetString() : traceParent;
+        }
+
+        return traceParent;
     }
 
     private static ActivationId? ReadId(ref Utf8JsonReader reader) =>
@@ -331,5 +358,6 @@ public static class ActivationMessageCodec
         public int ContentEnd;
         public List<string>? InitArguments;
         public ActivationId? Cause;
+        public string? TraceParent;
     }
 }

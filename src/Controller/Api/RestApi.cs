@@ -1,5 +1,6 @@
 using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Limits;
+using Frusta.Contracts.Messages;
 using Frusta.Controller.Identities;
 using Frusta.Controller.Metrics;
 using Frusta.Controller.Refusals;
@@ -14,12 +15,12 @@ namespace Frusta.Controller.Api;
 /// <summary>Answers every request of the controller.</summary>
 /// <remarks>
 /// 1 the transaction id   2 what needs no credentials   3 authenticate   4 read the path and check its names
-/// 5 the handler of the collection   6 the answer onto the wire. The path is read as it was sent: a router that decodes first
+/// 5 the handler of the collection   6 the answer onto the wire   7 the lines for the operator. The path is read as it was sent: a router that decodes first
 /// would take an escaped slash for a real one.
 /// </remarks>
 public sealed partial class RestApi(
     InfoApi info, Authenticate authenticate, Dispatch dispatch, RequestBodies bodies, ByteBudget answers, TimeSpan patience, int retryAfterSeconds, TimeProvider clock,
-    ILogger<RestApi> log)
+    RequestLog requests, ILogger<RestApi> log)
 {
     private const string Root = RequestPath.Root;
     private const string Namespaces = Root + "/namespaces";
@@ -27,6 +28,9 @@ public sealed partial class RestApi(
 
     public async Task HandleAsync(HttpContext context)
     {
+        var began = requests.Begin();
+        using var span = Spans.Request(context.Request.Headers.TraceParent);
+
         // 1 The transaction id: the client's, unless it pretends to be the system's.
         var transactionId = TransactionId.Of(context.Request.Headers);
         var target = context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
@@ -89,7 +93,9 @@ public sealed partial class RestApi(
             await FailAsync(context, exception, path, transactionId, cors);
         }
 
+        // 7 The lines for the operator.
         ControllerMetrics.Answered(context.Request.Method, context.Response.StatusCode);
+        requests.Answered(context, path, transactionId, began);
     }
 
     /// <summary>An answer could not be made to its end. What the client has of it is not to look whole.</summary>

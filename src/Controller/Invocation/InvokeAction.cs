@@ -96,6 +96,8 @@ public sealed partial class InvokeAction : IDisposable
         SendOutcome sent;
         try
         {
+            using var span = Spans.Begin("send");
+
             // Not with the client's token: a client that goes away must not leave it open whether the message was taken.
             sent = await _bus.SendAsync(composed.Outgoing, acceptFirst: !request.Blocking, CancellationToken.None);
         }
@@ -112,7 +114,7 @@ public sealed partial class InvokeAction : IDisposable
             return InvokeAnswer.Refused(ProblemOf(sent), composed.Action);
         }
 
-        LogSent(id, request.Action, request.Blocking);
+        LogSent(id, request.Blocking);
         if (!request.Blocking)
         {
             ControllerMetrics.ActivationEnded(blocking: false, _clock.GetElapsedTime(beganAt));
@@ -120,7 +122,9 @@ public sealed partial class InvokeAction : IDisposable
         }
 
         // 6 Wait. A client that goes away meanwhile changes nothing: the activation runs, and its end is dropped here.
+        var waiting = Spans.Begin("wait");
         var ended = await composed.Wait.WaitAsync(request.WaitMs);
+        waiting?.Dispose();
         var finished = composed.Wait.TakeFinished(ended);
 
         // 7 Answer.
@@ -132,6 +136,10 @@ public sealed partial class InvokeAction : IDisposable
         {
             LogWaitEnded(id, request.WaitMs);
             sent = await _bus.AcceptSentAsync(id, CancellationToken.None);
+        }
+        else
+        {
+            LogEnded(id, finished.Status);
         }
 
         ControllerMetrics.ActivationEnded(blocking: true, _clock.GetElapsedTime(beganAt));
@@ -147,6 +155,7 @@ public sealed partial class InvokeAction : IDisposable
     internal async ValueTask<ComposedActivation> ComposeAsync(InvokeRequest request, CancellationToken cancellationToken)
     {
         var arrivedMs = _clock.GetUtcNow().ToUnixTimeMilliseconds();
+        using var span = Spans.Begin("compose");
 
         // 1 Resolve. What is wrong with the body is said first, so the body is read in any case.
         var (found, action) = await _resolve.FindAsync(request.Action, cancellationToken);
@@ -161,7 +170,9 @@ public sealed partial class InvokeAction : IDisposable
 
         // 4 Make the activation.
         var wait = _waits.Begin(request.Place.TakeOver(), request.Blocking);
-        return new ComposedActivation(Message(request, arrivedMs, action!, content), wait, action!);
+        var message = Message(request, arrivedMs, action!, content);
+        LogComposed(message.Id, request.Action, request.TransactionId);
+        return new ComposedActivation(message, wait, action!);
     }
 
     internal static InvokeProblem ProblemOf(SendOutcome sent) => sent switch
@@ -221,11 +232,18 @@ public sealed partial class InvokeAction : IDisposable
         InitArguments = action.Parameters.InitNames,
         Binding = action.Binding,
         ForceStore = request.ForceStore,
+        TraceParent = Spans.Current,
     };
 
-    [LoggerMessage(EventId = 8101, Level = LogLevel.Debug, Message = "Activation {ActivationId}: sent, action {Action}, blocking {Blocking}")]
-    private partial void LogSent(ActivationId activationId, FullyQualifiedName action, bool blocking);
+    [LoggerMessage(8100, LogLevel.Debug, "Activation {ActivationId}: composed for action {Action} (transaction {TransactionId})")]
+    private partial void LogComposed(ActivationId activationId, FullyQualifiedName action, string transactionId);
 
-    [LoggerMessage(EventId = 8102, Level = LogLevel.Debug, Message = "Activation {ActivationId}: its client's wait of {WaitMs} ms has ended first")]
+    [LoggerMessage(8101, LogLevel.Debug, "Activation {ActivationId}: sent, blocking {Blocking}")]
+    private partial void LogSent(ActivationId activationId, bool blocking);
+
+    [LoggerMessage(8102, LogLevel.Debug, "Activation {ActivationId}: its client's wait of {WaitMs} ms has ended first")]
     private partial void LogWaitEnded(ActivationId activationId, int waitMs);
+
+    [LoggerMessage(8103, LogLevel.Debug, "Activation {ActivationId}: its client is answered, status {Status}")]
+    private partial void LogEnded(ActivationId activationId, ActivationStatus status);
 }

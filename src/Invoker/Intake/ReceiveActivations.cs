@@ -4,6 +4,7 @@ using Frusta.Contracts.Entities;
 using Frusta.Contracts.Errors;
 using Frusta.Contracts.Limits;
 using Frusta.Contracts.Messages;
+using Frusta.Contracts.Names;
 using Frusta.Invoker.Pool;
 using Frusta.Invoker.Run;
 using Frusta.Invoker.Serve;
@@ -170,15 +171,19 @@ internal sealed partial class ReceiveActivations(
         switch (slots.Arrive(activation, clock.NowUs, out var slot))
         {
             case Arrival.Run:
+                LogReceived(_logger, activation.Message.Id, "runs at once");
                 serve.Serve(slot!, activation);
                 return SendOutcome.Sent;
             case Arrival.Resume:
+                LogReceived(_logger, activation.Message.Id, "runs when its sandbox is resumed");
                 serve.Pool.Resume(slot!, activation);
                 return SendOutcome.Sent;
             case Arrival.Queued:
+                LogReceived(_logger, activation.Message.Id, "waits for a sandbox");
                 serve.Pool.Timer.EnsureTicking();
                 return SendOutcome.Sent;
             case Arrival.QueuedAsk:
+                LogReceived(_logger, activation.Message.Id, "waits for another sandbox to be found");
                 serve.Pool.Timer.EnsureTicking();
                 serve.Pool.Ask(slots);
                 return SendOutcome.Sent;
@@ -268,6 +273,9 @@ internal sealed partial class ReceiveActivations(
             return null;
         }
     }
+
+    [LoggerMessage(7021, LogLevel.Debug, "Activation {Id}: received, {Next}")]
+    private static partial void LogReceived(ILogger logger, ActivationId id, string next);
 
     [LoggerMessage(7015, LogLevel.Error, "The action {Action} of activation {Id} could not be read.")]
     private partial void LogResolveFailed(Exception exception, string id, string action);

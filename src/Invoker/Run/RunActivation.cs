@@ -3,6 +3,7 @@ using Frusta.Contracts.Buffers;
 using Frusta.Contracts.Errors;
 using Frusta.Contracts.Limits;
 using Frusta.Contracts.Messages;
+using Frusta.Contracts.Names;
 using Frusta.Runtimes;
 using Frusta.Store.Entities;
 using Microsoft.Extensions.Logging;
@@ -63,6 +64,7 @@ internal sealed partial class RunActivation(IEntityStore store, LimitsOptions li
         var message = activation.Message;
         var result = PooledBuffer.Rent();
         var times = new RunTimes { WaitEndMs = clock.NowMs };
+        Spans.Begin("queue", message, sinceMs: message.ArrivedMs)?.Dispose();
         try
         {
             // 1 Read the code.
@@ -87,6 +89,7 @@ internal sealed partial class RunActivation(IEntityStore store, LimitsOptions li
                 return new RunEnd(FallbackRecord.Write(message, ActivationStatus.WhiskError, ExecutionTexts.Interrupted, clock.NowMs), KeepSandbox: true);
             }
 
+            LogStarted(message.Id, live.Runnable.Sandbox.Label, live.Slot.Initialised);
             live.Runnable.BeginOutput((long)activation.Action.Limits.LogsMb << 20);
 
             // 3 Initialise.
@@ -97,6 +100,7 @@ internal sealed partial class RunActivation(IEntityStore store, LimitsOptions li
                 times = times with { InitMs = initMs };
                 if (failure is { } failed)
                 {
+                    LogRan(message.Id, failed.Status, initMs, milliseconds: 0);
                     await ReadOutputAsync(live);
                     return Record(live, activation, failed, times, result);
                 }
@@ -114,7 +118,9 @@ internal sealed partial class RunActivation(IEntityStore store, LimitsOptions li
             var request = RunRequest.Compose(message, activation.Entry, clock.NowMs + activation.Action.Limits.TimeoutMs);
             var began = clock.Time.GetTimestamp();
             timer.Limit(live, activation.Action.Limits.TimeoutMs);
+            var running = Spans.Begin("run", message);
             var answer = await live.Runnable.Runtime.RunAsync(message.Id, request.Memory, CancellationToken.None);
+            running?.Dispose();
             var inTime = live.ClearDeadline();
             var took = clock.Time.GetElapsedTime(began);
             request.Dispose();
@@ -135,6 +141,7 @@ internal sealed partial class RunActivation(IEntityStore store, LimitsOptions li
             }
 
             // 6 Collect the output, 7 write the record.
+            LogRan(message.Id, verdict.Status, times.InitMs ?? 0, times.RunMs);
             await ReadOutputAsync(live);
             return Record(live, activation, verdict, times, result);
         }
@@ -162,6 +169,7 @@ internal sealed partial class RunActivation(IEntityStore store, LimitsOptions li
         using var request = InitRequest.Compose(activation.Message, activation.Action, code, clock.NowMs + timeoutMs);
         var began = clock.Time.GetTimestamp();
         timer.Limit(live, timeoutMs);
+        using var span = Spans.Begin("init", activation.Message);
         var answer = await live.Runnable.Runtime.InitializeAsync(activation.Message.Id, request.Memory, CancellationToken.None);
         var inTime = live.ClearDeadline();
         var took = clock.Time.GetElapsedTime(began);
@@ -216,6 +224,7 @@ internal sealed partial class RunActivation(IEntityStore store, LimitsOptions li
 
     private static RunEnd Record(LiveSandbox live, QueuedActivation activation, Verdict verdict, RunTimes times, PooledBuffer result)
     {
+        using var span = Spans.Begin("record", activation.Message);
         InvokerMetrics.LogsCollected();
         var logs = live.Runnable.CollectOutput(failed: verdict.Status == ActivationStatus.DeveloperError, verdict.LastWords);
         var message = activation.Message;
@@ -250,6 +259,12 @@ internal sealed partial class RunActivation(IEntityStore store, LimitsOptions li
 
     /// <summary>Milliseconds: since 1970 for the end of the wait, else durations.</summary>
     private readonly record struct RunTimes(long WaitEndMs, long? InitMs, long RunMs);
+
+    [LoggerMessage(7002, LogLevel.Debug, "Activation {Id}: starts in sandbox {Sandbox}, initialised {IsInitialised}")]
+    private partial void LogStarted(ActivationId id, string sandbox, bool isInitialised);
+
+    [LoggerMessage(7003, LogLevel.Debug, "Activation {Id}: ended as {Status}, {InitMilliseconds} ms to initialise and {Milliseconds} ms to run")]
+    private partial void LogRan(ActivationId id, ActivationStatus status, long initMilliseconds, long milliseconds);
 
     [LoggerMessage(7001, LogLevel.Error, "Activation {Id} in {Sandbox} could not be carried out.")]
     private partial void LogRunFailed(Exception exception, string id, string sandbox);

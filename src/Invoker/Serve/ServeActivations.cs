@@ -4,6 +4,7 @@ using Frusta.Contracts.Entities;
 using Frusta.Contracts.Errors;
 using Frusta.Contracts.Limits;
 using Frusta.Contracts.Messages;
+using Frusta.Contracts.Names;
 using Frusta.Invoker.Pool;
 using Frusta.Invoker.Run;
 using Frusta.Runtimes;
@@ -40,11 +41,13 @@ internal sealed partial class ServeActivations : IPoolClient, IDisposable
     private readonly PoolClock _clock;
     private readonly RunActivation _run;
     private readonly ILogger _logger;
+    private readonly SeldomLine _refused;
 
     public ServeActivations(InvokerOptions options, LimitsOptions limits, IEntityStore store, ISandboxFactory factory, PoolClock clock, ILogger logger)
     {
         _clock = clock;
         _logger = logger;
+        _refused = new SeldomLine(clock.Time);
         Pool = new PoolDriver(options, factory, clock, this, logger);
         _run = new RunActivation(store, limits, clock, Pool.Timer, logger);
     }
@@ -88,8 +91,16 @@ internal sealed partial class ServeActivations : IPoolClient, IDisposable
     }
 
     /// <summary>Ends an activation that does not run, with a record that says why.</summary>
-    public void Refuse(IDelivery delivery, ExecutableAction action, ActivationStatus status, string error) =>
+    public void Refuse(IDelivery delivery, ExecutableAction action, ActivationStatus status, string error)
+    {
+        LogNotRun(_logger, delivery.Message.Id, error);
+        if (_refused.IsDue(out var count))
+        {
+            LogRefused(_logger, count, delivery.Message.Id, action.Name, error);
+        }
+
         HandOn(delivery, FallbackRecord.Write(delivery.Message, action, status, error, _clock.NowMs));
+    }
 
     /// <summary>Hands a record to the bus.</summary>
     public void HandOn(IDelivery delivery, FinishedActivation finished)
@@ -161,6 +172,12 @@ internal sealed partial class ServeActivations : IPoolClient, IDisposable
             Refuse(activation.Delivery, activation.Action, ActivationStatus.WhiskError, ExecutionTexts.NoSandbox);
         }
     }
+
+    [LoggerMessage(7022, LogLevel.Debug, "Activation {Id}: not run: {Error}")]
+    private static partial void LogNotRun(ILogger logger, ActivationId id, string error);
+
+    [LoggerMessage(7023, LogLevel.Information, "Not run, for a reason that is not their code's, since this line was last written: {Count} activations; the last was {Id} of {Action}: {Error}")]
+    private static partial void LogRefused(ILogger logger, int count, ActivationId id, FullyQualifiedName action, string error);
 
     [LoggerMessage(7014, LogLevel.Error, "The record of activation {Id} could not be handed on.")]
     private partial void LogFinishFailed(Exception exception, string id);

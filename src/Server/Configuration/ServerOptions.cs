@@ -34,6 +34,9 @@ public sealed class ServerOptions
     /// <summary>Least level that is logged: Trace, Debug, Information, Warning, Error, Critical or None.</summary>
     public string LogLevel { get; set; } = "Information";
 
+    /// <summary>True logs a line for each request: method, path, status, milliseconds, and the code that the client was shown. Its level is its own: <see cref="LogLevel"/> does not hide it.</summary>
+    public bool LogRequests { get; set; }
+
     /// <summary>Where this host itself reaches the server, as an address of HTTP has it: an IPv6 address in brackets.</summary>
     internal IPEndPoint Reached(int port)
     {

@@ -1,3 +1,5 @@
+using Frusta.Controller.Api;
+using Frusta.Server.Configuration;
 using Microsoft.Extensions.Logging.Console;
 
 namespace Frusta.Server.Standalone;
@@ -5,10 +7,11 @@ namespace Frusta.Server.Standalone;
 /// <summary>Logs on the console, a line each, in UTC.</summary>
 internal static class Logging
 {
-    public static ILoggerFactory Create(string level) => LoggerFactory.Create(logging =>
+    public static ILoggerFactory Create(ServerOptions options) => LoggerFactory.Create(logging =>
     {
-        logging.SetMinimumLevel(Enum.Parse<LogLevel>(level, ignoreCase: true));
+        logging.SetMinimumLevel(Enum.Parse<LogLevel>(options.LogLevel, ignoreCase: true));
         logging.AddFilter("Microsoft", LogLevel.Warning);
+        logging.AddFilter(RequestLog.Category, options.LogRequests ? LogLevel.Information : LogLevel.None);
         logging.AddSimpleConsole(console =>
         {
             console.SingleLine = true;

@@ -51,7 +51,7 @@ internal static class StandaloneServer
         var clock = TimeProvider.System;
         using var exporter = new PrometheusExporter();
         using var trim = new MemoryTrim(clock);
-        using var loggers = Logging.Create(options.Server.LogLevel);
+        using var loggers = Logging.Create(options.Server);
         var (subjects, withStock) = ReadSubjects(options);
         var room = ConnectionRoom.Of(options.Server.MaxConnections);
         using var data = DataFolder.Open(options.Server.DataDir);

@@ -21,6 +21,7 @@ public sealed class ActivationMessageCodecTests
 
         Assert.Equal(sent.Id, read.Id);
         Assert.Equal(sent.Cause, read.Cause);
+        Assert.Equal(sent.TraceParent, read.TraceParent);
         Assert.Equal((sent.TransactionId, sent.ArrivedMs, sent.ForceStore), (read.TransactionId, read.ArrivedMs, read.ForceStore));
         Assert.Equal((sent.Action, sent.ActionVersion, sent.ActionRevision, sent.Binding), (read.Action, read.ActionVersion, read.ActionRevision, read.Binding));
         Assert.Equal(sent.User with { Limits = NamespaceLimits.None }, read.User with { Limits = NamespaceLimits.None });
@@ -61,7 +62,8 @@ public sealed class ActivationMessageCodecTests
         var text = """
             {"transid":["k7Q",1765432100123,["parent",1765432100100]],"action":"acme/orders/price","revision":null,"surprise":{"a":[]},
              "user":{"subject":"zoe.dev","namespace":{"name":"zoe","uuid":"u"},"authkey":{"api_key":"u:k"},"rights":[],"limits":{"concurrentInvocations":"no"}},
-             "activationId":"3f0c9b1d2e4a4c558a7b6c5d4e3f2a1b","rootControllerIndex":{"asString":"0"},"blocking":true,"content":[1, 2],"initArgs":[],"lockedArgs":{}}
+             "activationId":"3f0c9b1d2e4a4c558a7b6c5d4e3f2a1b","rootControllerIndex":{"asString":"0"},"blocking":true,"content":[1, 2],"initArgs":[],"lockedArgs":{},
+             "traceContext":{"X-B3-TraceId":"1","X-B3-SpanId":"2"}}
             """;
 
         Assert.True(ActivationMessageCodec.TryParse(Encoding.UTF8.GetBytes(text), out var message));
@@ -76,6 +78,7 @@ public sealed class ActivationMessageCodecTests
     {
         Id = ActivationId.New(TimeProvider.System),
         Cause = ActivationId.New(TimeProvider.System),
+        TraceParent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
         TransactionId = "tid",
         ArrivedMs = 1765432100123,
         ForceStore = true,

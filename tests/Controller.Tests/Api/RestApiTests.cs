@@ -29,7 +29,7 @@ public sealed class RestApiTests
         Assert.Equal(503, context.Response.StatusCode);
         Assert.Equal("7", context.Response.Headers.RetryAfter);
         Assert.Contains("The server is currently unavailable", Body(context), StringComparison.Ordinal);
-        Assert.Equal(0, said.Count());
+        Assert.Equal(0, said.CountExceptions());
     }
 
     [Fact]
@@ -40,7 +40,7 @@ public sealed class RestApiTests
 
         Assert.Equal(503, context.Response.StatusCode);
         Assert.Equal("7", context.Response.Headers.RetryAfter);
-        Assert.Equal(0, said.Count());
+        Assert.Equal(0, said.CountExceptions());
     }
 
     /// <summary>The second is refused while its answer is made, when the status could still be another.</summary>

@@ -237,6 +237,22 @@ public sealed class InvokeActionTests : IDisposable
     }
 
     [Fact]
+    public async Task A_call_has_a_span_for_each_stage_and_its_message_carries_the_one_that_made_it()
+    {
+        using var spans = new TestSpans(Spans.SourceName);
+        _bus.OnSent = static activation => FakeBus.End(activation);
+
+        using (var request = Spans.Request(TestSpans.TraceParent))
+        {
+            using var answer = await InvokeAsync("guest/hello", blocking: true);
+        }
+
+        Assert.Equal("compose send wait request", spans.Names);
+        Assert.All(spans.Ended.Take(3), span => Assert.Equal(spans.Ended[3].SpanId, span.ParentSpanId));
+        Assert.Equal(spans.Ended[0].Id, _bus.Sent[0].Activation.Message.TraceParent);
+    }
+
+    [Fact]
     public async Task Many_waits_of_all_lengths_end_in_time()
     {
         var waits = new[] { 1, 20, 500, 9_000, 10_300, 60_000 };

@@ -48,7 +48,7 @@ internal sealed class InvokerFixture : IAsyncDisposable
     public static Identity User(string name = "guest", NamespaceLimits? limits = null) =>
         new(name, name, $"uuid-of-{name}", $"uuid-of-{name}:secret", limits ?? NamespaceLimits.None);
 
-    public static ActivationMessage Message(ExecutableAction action, string arguments = "{}", Identity? user = null, params string[] init) => new()
+    public static ActivationMessage Message(ExecutableAction action, string arguments = "{}", Identity? user = null, string? traceParent = null, params string[] init) => new()
     {
         Id = ActivationId.New(TimeProvider.System),
         TransactionId = "tid",
@@ -60,6 +60,7 @@ internal sealed class InvokerFixture : IAsyncDisposable
         Blocking = true,
         Content = PooledBuffer.Copy(Encoding.UTF8.GetBytes(arguments)),
         InitArguments = init,
+        TraceParent = traceParent,
     };
 
     public static FakeDelivery Delivery(ExecutableAction action) => new(Message(action), action);

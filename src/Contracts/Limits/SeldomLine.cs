@@ -1,0 +1,31 @@
+namespace Frusta.Contracts.Limits;
+
+/// <summary>
+/// Keeps a line of the log that a client can cause at will from filling the disk: it is written at most once in ten seconds, with the number of times it
+/// would have been written since. Any thread may ask.
+/// </summary>
+public sealed class SeldomLine(TimeProvider clock)
+{
+    private static readonly TimeSpan Between = TimeSpan.FromSeconds(10);
+
+    private readonly Lock _lock = new();
+    private long? _writtenAt;
+    private int _count;
+
+    /// <summary>Counts one. True when the line is to be written now, for so many.</summary>
+    public bool IsDue(out int count)
+    {
+        lock (_lock)
+        {
+            count = ++_count;
+            if (_writtenAt is { } before && clock.GetElapsedTime(before) < Between)
+            {
+                return false;
+            }
+
+            _writtenAt = clock.GetTimestamp();
+            _count = 0;
+            return true;
+        }
+    }
+}
