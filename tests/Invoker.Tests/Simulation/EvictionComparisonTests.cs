@@ -8,7 +8,7 @@ public sealed class EvictionComparisonTests
     [Fact]
     public void The_table_of_the_decision_is_what_the_comparison_gives()
     {
-        var page = Path.Combine(Root(), Decision);
+        var page = Path.Combine(Tree.Root, Decision);
         var text = File.ReadAllText(page);
         var from = text.IndexOf("| which one goes |", StringComparison.Ordinal);
         var to = text.IndexOf("\n\n", from, StringComparison.Ordinal) + 1;
@@ -36,16 +36,5 @@ public sealed class EvictionComparisonTests
             Assert.InRange(after, isCycle ? best / 2 : before - 0.1, 1);
             Assert.Equal(isCycle ? 0 : before, before);
         }
-    }
-
-    private static string Root()
-    {
-        var folder = new DirectoryInfo(AppContext.BaseDirectory);
-        while (!File.Exists(Path.Combine(folder!.FullName, "Frusta.slnx")))
-        {
-            folder = folder.Parent;
-        }
-
-        return folder.FullName;
     }
 }

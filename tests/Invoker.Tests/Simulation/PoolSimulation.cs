@@ -32,6 +32,7 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
     private readonly HashSet<PoolKey> _gone = [];
     private readonly HashSet<Slot> _stopping = [];
     private long _order;
+    private int _open;
 
     public Random Random { get; } = new(seed);
 
@@ -103,6 +104,7 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
     {
         var activation = new SimulatedActivation(key, durationUs) { ArrivedUs = NowUs };
         All.Add(activation);
+        _open++;
         if (ended is not null)
         {
             _ended[activation] = ended;
@@ -196,7 +198,7 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
         });
     }
 
-    public bool AllEnded => All.TrueForAll(activation => activation.EndedUs is not null);
+    public bool AllEnded => _open == 0;
 
     public int SandboxesOf(PoolKey key) => _slots[key].Count().Sandboxes;
 
@@ -397,6 +399,7 @@ internal sealed class PoolSimulation(RoomRules rules, int seed)
     {
         Assert.Null(activation.EndedUs);
         activation.EndedUs = NowUs;
+        _open--;
         if (_ended.Remove(activation, out var ended))
         {
             ended(activation);
