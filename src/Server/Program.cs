@@ -1,8 +1,8 @@
 using Frusta.Journal;
 using Frusta.Server.Configuration;
-using Frusta.Server.Standalone;
+using Frusta.Server.Roles;
 
-// How to read Frusta: this file names what is asked, Standalone/StandaloneServer wires the rooms in the order in which an
+// How to read Frusta: this file reads the command line, Roles/StandaloneServer wires the rooms in the order in which an
 // invocation visits them, and from there Controller/Invocation/InvokeAction and Invoker/Run/RunActivation tell the trip.
 
 var commandLine = CommandLine.Parse(args, Console.Out, Console.Error, out var exitCode);

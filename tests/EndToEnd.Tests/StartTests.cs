@@ -18,24 +18,6 @@ public sealed partial class StartTests
         Assert.Contains("in use by another server", output, StringComparison.Ordinal);
     }
 
-    [Fact]
-    public async Task A_damaged_database_is_refused_in_words()
-    {
-        using var folder = new TemporaryFolder();
-        await using (await ServerProcess.StartAsync(folder.Sub("data")))
-        {
-        }
-
-        var database = Path.Combine(folder.Sub("data"), "entities", "entities.db");
-        await File.WriteAllBytesAsync(database, Enumerable.Repeat((byte)'x', 8192).ToArray(), TestContext.Current.CancellationToken);
-
-        var (exitCode, output) = await ServerProcess.RefusedAsync(folder.Sub("data"), []);
-
-        Assert.Equal(1, exitCode);
-        Assert.Contains($"The entities in '{Path.Combine(folder.Sub("data"), "entities")}' cannot be read", output, StringComparison.Ordinal);
-        Assert.DoesNotContain("Unhandled", output, StringComparison.Ordinal);
-    }
-
     /// <summary>Its first start, the start after it, and the cleaning up after both are cut off anywhere.</summary>
     [Theory]
     [InlineData("auto")]

@@ -31,6 +31,8 @@ public sealed partial class FolderTests
         var arrows = Sources.Values.SelectMany(Arrows).Select(static arrow => (arrow.From, arrow.To)).ToHashSet();
         Assert.Contains(("src/Sandboxes/Bubblewrap", "src/Sandboxes/Network"), arrows);
         Assert.Contains(("src/Controller/Api", "src/Controller/Invocation"), arrows);
+        Assert.Contains(("src/Server/Roles", "src/Server/Parts"), arrows);
+        Assert.DoesNotContain(("src/Server/Doors", "src/Server/Parts"), arrows);
         Assert.Contains(("src/Runtimes/Families", "src/Runtimes/Frames"), arrows);
         Assert.Contains(("src/Runtimes/Frames", "src/Runtimes/Output"), arrows);
         Assert.DoesNotContain(("src/Sandboxes/Processes", "src/Sandboxes/Network"), arrows);

@@ -2,7 +2,7 @@ using Frusta.Bus;
 using Frusta.Contracts.Messages;
 using Frusta.Contracts.Names;
 
-namespace Frusta.Server.Standalone;
+namespace Frusta.Server.Parts;
 
 /// <summary>The bus with a door that an operator, or the end of the server, closes: from then on nothing new is taken (503).</summary>
 internal sealed class ClosableBus(IBus bus) : IBus

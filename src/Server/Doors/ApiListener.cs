@@ -7,7 +7,7 @@ using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Options;
 
-namespace Frusta.Server.Http;
+namespace Frusta.Server.Doors;
 
 /// <summary>One Kestrel on one address, with the bounds of <see cref="ServerOptions"/>.</summary>
 public sealed class ApiListener : IAsyncDisposable

@@ -1,7 +1,7 @@
 using System.Globalization;
 using Frusta.Server.Configuration;
 
-namespace Frusta.Server.Standalone;
+namespace Frusta.Server.Doors;
 
 /// <summary>
 /// How many connections the doors take at a time. Each is an open file of this process, and a process without one left can neither start a

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace Frusta.Server.Standalone;
+namespace Frusta.Server.Parts;
 
 /// <summary>Gives the host the memory back that a load has left behind: without it an idle server keeps what it needed at its worst.</summary>
 /// <remarks>

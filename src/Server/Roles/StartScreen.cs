@@ -3,7 +3,7 @@ using Frusta.Controller.Identities;
 using Frusta.Sandboxes;
 using Frusta.Server.Configuration;
 
-namespace Frusta.Server.Standalone;
+namespace Frusta.Server.Roles;
 
 /// <summary>What the server says of itself when it is ready: how to reach it, what it isolates and limits and what it could not, and what it runs.</summary>
 internal static class StartScreen

@@ -1,7 +1,7 @@
 using Frusta.Server.Configuration;
-using Frusta.Server.Standalone;
+using Frusta.Server.Parts;
 
-namespace Frusta.Server.Tests.Standalone;
+namespace Frusta.Server.Tests.Parts;
 
 public sealed class DataFolderTests : IDisposable
 {

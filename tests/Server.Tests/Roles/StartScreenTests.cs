@@ -1,8 +1,8 @@
 using Frusta.Sandboxes;
-using Frusta.Server.Standalone;
+using Frusta.Server.Roles;
 using Frusta.Server.Tests.Configuration;
 
-namespace Frusta.Server.Tests.Standalone;
+namespace Frusta.Server.Tests.Roles;
 
 public sealed class StartScreenTests
 {

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace Frusta.Server.Standalone;
+namespace Frusta.Server.Roles;
 
 /// <summary>SIGTERM and Ctrl-C: the first asks for an orderly end, the second ends the process at once.</summary>
 internal sealed class Shutdown : IDisposable

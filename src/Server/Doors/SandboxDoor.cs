@@ -1,7 +1,7 @@
 using Frusta.Controller.Api;
 using Microsoft.AspNetCore.Http.Features;
 
-namespace Frusta.Server.Http;
+namespace Frusta.Server.Doors;
 
 /// <summary>What functions in sandboxes reach of this server: the API, and nothing of its operators'.</summary>
 internal static class SandboxDoor

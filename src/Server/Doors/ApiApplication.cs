@@ -2,7 +2,7 @@ using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Abstractions;
 using Microsoft.AspNetCore.Http.Features;
 
-namespace Frusta.Server.Http;
+namespace Frusta.Server.Doors;
 
 /// <summary>
 /// Hands each request straight to one handler. The generic host's pipeline is left out on purpose: its scopes, activities

@@ -1,7 +1,7 @@
 using System.Globalization;
 using Frusta.Server.Configuration;
 
-namespace Frusta.Server.Standalone;
+namespace Frusta.Server.Parts;
 
 /// <summary>The folder of everything that survives a restart: locked by one server, with the version of its layout in it.</summary>
 public sealed class DataFolder : IDisposable

@@ -1,7 +1,7 @@
 using Frusta.Server.Configuration;
-using Frusta.Server.Standalone;
+using Frusta.Server.Doors;
 
-namespace Frusta.Server.Tests.Standalone;
+namespace Frusta.Server.Tests.Doors;
 
 public sealed class ConnectionRoomTests
 {

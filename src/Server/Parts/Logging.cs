@@ -2,7 +2,7 @@ using Frusta.Controller.Api;
 using Frusta.Server.Configuration;
 using Microsoft.Extensions.Logging.Console;
 
-namespace Frusta.Server.Standalone;
+namespace Frusta.Server.Parts;
 
 /// <summary>Logs on the console, a line each, in UTC.</summary>
 internal static class Logging

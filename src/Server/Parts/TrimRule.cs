@@ -1,4 +1,4 @@
-namespace Frusta.Server.Standalone;
+namespace Frusta.Server.Parts;
 
 /// <summary>When to give memory back: some times after a load, in intervals in which little is allocated.</summary>
 internal sealed class TrimRule

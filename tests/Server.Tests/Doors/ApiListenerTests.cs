@@ -1,10 +1,10 @@
 using System.Net;
 using Frusta.Server.Configuration;
-using Frusta.Server.Http;
+using Frusta.Server.Doors;
 using Frusta.Sockets;
 using Microsoft.Extensions.Logging.Abstractions;
 
-namespace Frusta.Server.Tests.Http;
+namespace Frusta.Server.Tests.Doors;
 
 public sealed class ApiListenerTests : IDisposable
 {

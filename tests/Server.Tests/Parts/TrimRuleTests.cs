@@ -1,6 +1,6 @@
-using Frusta.Server.Standalone;
+using Frusta.Server.Parts;
 
-namespace Frusta.Server.Tests.Standalone;
+namespace Frusta.Server.Tests.Parts;
 
 /// <summary>When the server gives memory back, interval by interval.</summary>
 public sealed class TrimRuleTests
