@@ -81,6 +81,7 @@ internal static class EvictionComparison
             action.Uses++;
             action.LastUse = call;
             action.Clock = policy.Clock;
+            action.Worth = policy.WorthOf(action);
         }
 
         return ((double)warm / counted, saved / all);

@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace Frusta.Invoker.Tests.Simulation;
 
 /// <summary>An action of the comparison: what its sandbox takes of the room, and what its cold start costs.</summary>
@@ -21,17 +23,37 @@ internal sealed class ComparedAction(double sizeMb, double startMs)
 
     /// <summary>Whether a first use of this sandbox is worth something.</summary>
     public bool FirstUseCounts { get; set; }
+
+    /// <summary>Its worth to the policy since it was used last: only a use changes it, and the least of a thousand is looked for at each cold start.</summary>
+    public double Worth { get; set; }
 }
 
 /// <summary>Which sandbox goes when the room is full.</summary>
-internal abstract class EvictionPolicy(Random random)
+/// <param name="random">Draws the sample.</param>
+/// <param name="sample">How many are drawn, of which the one of least worth goes; 0 means all.</param>
+internal abstract class EvictionPolicy(Random random, int sample)
 {
     public abstract string Name { get; }
 
     /// <summary>The policy's notion of time, noted in an action whenever it is used.</summary>
     public virtual double Clock => 0;
 
-    public abstract ComparedAction Choose(List<ComparedAction> all);
+    /// <summary>The sandbox of least worth.</summary>
+    public virtual ComparedAction Choose(List<ComparedAction> all)
+    {
+        var each = CollectionsMarshal.AsSpan(all);
+        ComparedAction? least = null;
+        for (var i = 0; i < (sample > 0 ? sample : each.Length); i++)
+        {
+            var action = each[sample > 0 ? random.Next(each.Length) : i];
+            least = least is null || action.Worth < least.Worth ? action : least;
+        }
+
+        return least!;
+    }
+
+    /// <summary>The worth of a sandbox that was just used.</summary>
+    public abstract double WorthOf(ComparedAction action);
 
     /// <summary>A sandbox is started for the action.</summary>
     public virtual void Started(ComparedAction action)
@@ -57,46 +79,29 @@ internal abstract class EvictionPolicy(Random random)
     /// <summary>As the pool does it.</summary>
     public static Func<EvictionPolicy> Chosen(int seed) => () => new GreedyDual(new Random(seed), "**the same, least of 32**", sample: 32, mostUses: 16, firstUseCountsOf: 8);
 
-    /// <summary>The least by a value, of all or of so many that are drawn.</summary>
-    protected ComparedAction Least(List<ComparedAction> all, int sample, Func<ComparedAction, double> value)
+    private sealed class LeastRecentlyUsed(Random random, int sample) : EvictionPolicy(random, sample)
     {
-        ComparedAction? least = null;
-        var leastValue = double.MaxValue;
-        for (var i = 0; i < (sample > 0 ? sample : all.Count); i++)
-        {
-            var action = all[sample > 0 ? random.Next(all.Count) : i];
-            if (value(action) is var other && other < leastValue)
-            {
-                (least, leastValue) = (action, other);
-            }
-        }
+        public override string Name { get; } = sample > 0 ? "least recently used of 8" : "least recently used";
 
-        return least!;
+        public override double WorthOf(ComparedAction action) => action.LastUse;
     }
 
-    private sealed class LeastRecentlyUsed(Random random, int sample) : EvictionPolicy(random)
-    {
-        public override string Name => sample > 0 ? "least recently used of 8" : "least recently used";
-
-        public override ComparedAction Choose(List<ComparedAction> all) => Least(all, sample, static action => action.LastUse);
-    }
-
-    private sealed class AnyOne(Random random) : EvictionPolicy(random)
+    private sealed class AnyOne(Random random) : EvictionPolicy(random, sample: 1)
     {
         public override string Name => "any one";
 
-        public override ComparedAction Choose(List<ComparedAction> all) => Least(all, sample: 1, static _ => 0);
+        public override double WorthOf(ComparedAction action) => 0;
     }
 
-    private sealed class LeastFrequentlyUsed(Random random) : EvictionPolicy(random)
+    private sealed class LeastFrequentlyUsed(Random random) : EvictionPolicy(random, sample: 0)
     {
         public override string Name => "least frequently used";
 
-        public override ComparedAction Choose(List<ComparedAction> all) => Least(all, sample: 0, static action => action.Uses);
+        public override double WorthOf(ComparedAction action) => action.Uses;
     }
 
     /// <summary>Worth is the clock of the last use, and what the uses would have cost as cold starts, for each megabyte. The clock is the worth of what was ended last.</summary>
-    private sealed class GreedyDual(Random random, string name, int sample, long mostUses, int firstUseCountsOf) : EvictionPolicy(random)
+    private sealed class GreedyDual(Random random, string name, int sample, long mostUses, int firstUseCountsOf) : EvictionPolicy(random, sample)
     {
         private double _clock;
         private int _started;
@@ -109,12 +114,12 @@ internal abstract class EvictionPolicy(Random random)
 
         public override ComparedAction Choose(List<ComparedAction> all)
         {
-            var least = Least(all, sample, Worth);
-            _clock = Math.Max(_clock, Worth(least));
+            var least = base.Choose(all);
+            _clock = Math.Max(_clock, least.Worth);
             return least;
         }
 
-        private double Worth(ComparedAction action) =>
+        public override double WorthOf(ComparedAction action) =>
             action.Clock + ((action.Uses > 1 || action.FirstUseCounts ? Math.Min(action.Uses, mostUses) : 0) * action.StartMs / action.SizeMb);
     }
 }
