@@ -151,7 +151,7 @@ internal sealed partial class BusRecovery(
         }
         else if (left.Starts <= Math.Min(retries, MostRetries))
         {
-            if (pending.AdmitAgain(message, retries, left.Starts, segment) is { } again)
+            if (pending.TakeInAgain(message, retries, left.Starts, segment) is { } again)
             {
                 parked.Deliver(again);
                 _deliveredAgain++;

@@ -75,7 +75,7 @@ public sealed partial class EmbeddedBus : IBus
 
     public ValueTask<SendOutcome> SendAsync(OutgoingActivation activation, bool acceptFirst, CancellationToken cancellationToken)
     {
-        var outcome = _pending.Admit(activation, out var pending);
+        var outcome = _pending.TakeIn(activation, out var pending);
         if (outcome != SendOutcome.Sent)
         {
             return new(outcome);
@@ -115,7 +115,7 @@ public sealed partial class EmbeddedBus : IBus
         var deliveries = new List<PendingActivation>(activations.Count);
         for (var i = 0; i < activations.Count; i++)
         {
-            var outcome = _pending.Admit(activations[i], out var pending);
+            var outcome = _pending.TakeIn(activations[i], out var pending);
             if (outcome != SendOutcome.Sent)
             {
                 deliveries.ForEach(_pending.Withdraw);

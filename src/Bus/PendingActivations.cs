@@ -6,7 +6,7 @@ using Microsoft.Extensions.Logging;
 namespace Frusta.Bus;
 
 /// <summary>
-/// The activations between admission and record: who is pending, within which bounds, and which entries of the log belong to it. The ways on which an
+/// The activations from the bus taking them in to their records: who is pending, within which bounds, and which entries of the log belong to it. The ways on which an
 /// activation comes here and gets to the invoker are <see cref="EmbeddedBus"/>'s.
 /// </summary>
 internal sealed partial class PendingActivations(
@@ -37,7 +37,7 @@ internal sealed partial class PendingActivations(
         Interlocked.Read(ref _refusedCount));
 
     /// <summary>Takes an activation in, unless a bound is reached. Until it is delivered it can be withdrawn.</summary>
-    internal SendOutcome Admit(OutgoingActivation activation, out PendingActivation? pending)
+    internal SendOutcome TakeIn(OutgoingActivation activation, out PendingActivation? pending)
     {
         pending = null;
         var message = activation.Message;
@@ -71,7 +71,7 @@ internal sealed partial class PendingActivations(
     }
 
     /// <summary>Takes over an activation of an earlier process, whatever the bounds say; null when its id is pending already.</summary>
-    internal PendingActivation? AdmitAgain(ActivationMessage message, int retries, int earlierStarts, long acceptedSegment)
+    internal PendingActivation? TakeInAgain(ActivationMessage message, int retries, int earlierStarts, long acceptedSegment)
     {
         var pending = new PendingActivation(this, new OutgoingActivation(message, Retries: retries)) { AcceptedSegment = acceptedSegment, EarlierStarts = earlierStarts };
         log.Hold(acceptedSegment);
@@ -231,7 +231,7 @@ internal sealed partial class PendingActivations(
         }
     }
 
-    /// <summary>Admits nothing more.</summary>
+    /// <summary>Takes nothing more in.</summary>
     internal void Close()
     {
         Volatile.Write(ref _isClosed, true);

@@ -17,13 +17,13 @@ public sealed class ByteBudget
     private const int KeylessFraction = 10;
 
     private readonly ConcurrentDictionary<string, ByteShare> _shares = new(StringComparer.Ordinal);
-    private readonly ByteRoom _small;
-    private readonly ByteRoom _large;
+    private readonly ByteBound _small;
+    private readonly ByteBound _large;
 
     public ByteBudget(ByteBudgetOptions options)
     {
-        _small = new ByteRoom(options.MaxSmallBytes);
-        _large = new ByteRoom(options.EffectiveMaxBytes);
+        _small = new ByteBound(options.MaxSmallBytes);
+        _large = new ByteBound(options.EffectiveMaxBytes);
         WithoutKey = ShareOf(KeylessFraction);
     }
 
@@ -38,16 +38,16 @@ public sealed class ByteBudget
         _shares.TryGetValue(namespaceUuid, out var share) ? share : _shares.GetOrAdd(namespaceUuid, ShareOf(NamespaceFraction));
 
     private ByteShare ShareOf(int fraction) =>
-        new(new ByteRoom(_small.MaxBytes / fraction, _small), new ByteRoom(_large.MaxBytes / fraction, _large));
+        new(new ByteBound(_small.MaxBytes / fraction, _small), new ByteBound(_large.MaxBytes / fraction, _large));
 }
 
 /// <summary>The part of a <see cref="ByteBudget"/> that one namespace has, or all callers without a key.</summary>
 public sealed class ByteShare
 {
-    private readonly ByteRoom _small;
-    private readonly ByteRoom _large;
+    private readonly ByteBound _small;
+    private readonly ByteBound _large;
 
-    internal ByteShare(ByteRoom small, ByteRoom large)
+    internal ByteShare(ByteBound small, ByteBound large)
     {
         _small = small;
         _large = large;
@@ -59,19 +59,19 @@ public sealed class ByteShare
     /// <summary>A lease of nothing yet.</summary>
     public ByteLease Begin() => new(this);
 
-    /// <summary>The room that has taken this many bytes, or null when there is none for them.</summary>
-    internal ByteRoom? Take(long bytes) =>
+    /// <summary>The bound that has taken this many bytes, or null when there is none for them.</summary>
+    internal ByteBound? Take(long bytes) =>
         bytes <= ByteBudget.SmallBytes && _small.TryTake(bytes) ? _small : _large.TryTake(bytes) ? _large : null;
 
-    /// <summary>True when so many bytes are at home in this room: nothing is to move to the other when a lease changes to them.</summary>
-    internal bool Belongs(long bytes, ByteRoom room) => room == _large || bytes <= ByteBudget.SmallBytes;
+    /// <summary>True when so many bytes are at home in this bound: nothing is to move to the other when a lease changes to them.</summary>
+    internal bool Belongs(long bytes, ByteBound bound) => bound == _large || bytes <= ByteBudget.SmallBytes;
 }
 
 /// <summary>The bytes that one body or one answer holds. It has one owner, who changes it as bytes come and go, and disposes it.</summary>
 public sealed class ByteLease : IDisposable
 {
     private readonly ByteShare _share;
-    private ByteRoom? _room;
+    private ByteBound? _bound;
     private long _bytes;
 
     internal ByteLease(ByteShare share) => _share = share;
@@ -79,27 +79,27 @@ public sealed class ByteLease : IDisposable
     /// <summary>Bytes that it holds.</summary>
     public long Bytes => _bytes;
 
-    /// <summary>Holds this many bytes from now on, in all. False when there is no room for more: then it holds what it held. Less always succeeds.</summary>
+    /// <summary>Holds this many bytes from now on, in all. False when there is no bound for more: then it holds what it held. Less always succeeds.</summary>
     /// <exception cref="ObjectDisposedException">It was given back.</exception>
     public bool TryHold(long bytes)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(bytes);
         ObjectDisposedException.ThrowIf(_bytes < 0, this);
-        if (_room is { } room && (bytes <= _bytes || (_share.Belongs(bytes, room) && room.TryTake(bytes - _bytes))))
+        if (_bound is { } bound && (bytes <= _bytes || (_share.Belongs(bytes, bound) && bound.TryTake(bytes - _bytes))))
         {
-            room.GiveBack(Math.Max(0, _bytes - bytes));
+            bound.GiveBack(Math.Max(0, _bytes - bytes));
             _bytes = bytes;
             return true;
         }
 
-        // It moves to the room where it belongs, or out of a small one that is full.
+        // It moves to the bound where it belongs, or out of a small one that is full.
         if (_share.Take(bytes) is not { } taken)
         {
             return false;
         }
 
-        _room?.GiveBack(_bytes);
-        (_room, _bytes) = (taken, bytes);
+        _bound?.GiveBack(_bytes);
+        (_bound, _bytes) = (taken, bytes);
         return true;
     }
 
@@ -109,13 +109,13 @@ public sealed class ByteLease : IDisposable
         var bytes = Interlocked.Exchange(ref _bytes, -1);
         if (bytes > 0)
         {
-            _room!.GiveBack(bytes);
+            _bound!.GiveBack(bytes);
         }
     }
 }
 
-/// <summary>A number of bytes that never stands above its bound; with a room around it, never above that one's either.</summary>
-internal sealed class ByteRoom(long maxBytes, ByteRoom? around = null)
+/// <summary>A number of bytes that never stands above its bound; with a bound around it, never above that one's either.</summary>
+internal sealed class ByteBound(long maxBytes, ByteBound? around = null)
 {
     private long _held;
 

@@ -134,7 +134,7 @@ public sealed partial class RestApi(
         answer.Status == 503 ? answer with { RetryAfterSeconds = retryAfterSeconds } : answer,
         transactionId,
         cors,
-        new AnswerRoom(share, patience, clock));
+        new AnswerBounds(share, patience, clock));
 
     /// <summary>Methods are told apart by case.</summary>
     private static bool IsMethod(string method) => method is "GET" or "POST" or "PUT" or "DELETE" or "HEAD" or "OPTIONS" or "PATCH" or "TRACE" or "CONNECT";

@@ -18,12 +18,12 @@ internal static class SendAnswer
     /// <param name="context">The request, whose answer has its headers.</param>
     /// <param name="bytes">The body.</param>
     /// <param name="owner">Given back at the end.</param>
-    /// <param name="room">It is asked only when the client does not take all at once.</param>
-    public static Task SendAsync(HttpContext context, ReadOnlyMemory<byte> bytes, PooledBuffer? owner, AnswerRoom room)
+    /// <param name="bounds">It is asked only when the client does not take all at once.</param>
+    public static Task SendAsync(HttpContext context, ReadOnlyMemory<byte> bytes, PooledBuffer? owner, AnswerBounds bounds)
     {
         if (bytes.Length > PieceBytes)
         {
-            return SendAsync(context, new WholeBytes(default, bytes, default, owner), lease: null, room);
+            return SendAsync(context, new WholeBytes(default, bytes, default, owner), lease: null, bounds);
         }
 
         ValueTask<FlushResult> writing;
@@ -42,7 +42,7 @@ internal static class SendAnswer
 
         if (!writing.IsCompletedSuccessfully)
         {
-            return FinishAsync(context, writing, bytes.Length, owner, room);
+            return FinishAsync(context, writing, bytes.Length, owner, bounds);
         }
 
         owner?.Dispose();
@@ -50,10 +50,10 @@ internal static class SendAnswer
     }
 
     /// <summary>Sends a body that is made while it is sent, and gives it and the lease back.</summary>
-    public static async Task SendAsync(HttpContext context, AnswerParts parts, ByteLease? lease, AnswerRoom room)
+    public static async Task SendAsync(HttpContext context, AnswerParts parts, ByteLease? lease, AnswerBounds bounds)
     {
         using var body = parts;
-        using var sending = new Sending(context, room, lease);
+        using var sending = new Sending(context, bounds, lease);
         using var window = PooledBuffer.Rent(PieceBytes + SliceBytes);
         context.Response.ContentLength = parts.Length;
         AnswerPart part;
@@ -84,18 +84,18 @@ internal static class SendAnswer
         await sending.SendAsync(window, parts.HeldBytes);
     }
 
-    private static async Task FinishAsync(HttpContext context, ValueTask<FlushResult> writing, int bytes, PooledBuffer? owner, AnswerRoom room)
+    private static async Task FinishAsync(HttpContext context, ValueTask<FlushResult> writing, int bytes, PooledBuffer? owner, AnswerBounds bounds)
     {
         using var body = owner;
-        using var sending = new Sending(context, room, lease: null);
+        using var sending = new Sending(context, bounds, lease: null);
         await sending.TakenAsync(writing, bytes);
     }
 
     /// <summary>One answer on its way: what it holds, and how much of it has left in this turn.</summary>
     /// <param name="context">The request.</param>
-    /// <param name="room">What the caller's answers may take.</param>
+    /// <param name="bounds">What the caller's answers may take.</param>
     /// <param name="lease">What holds the answer; null where nothing does before the client is too slow for it.</param>
-    private sealed class Sending(HttpContext context, AnswerRoom room, ByteLease? lease) : IDisposable
+    private sealed class Sending(HttpContext context, AnswerBounds bounds, ByteLease? lease) : IDisposable
     {
         private ByteLease? _lease = lease;
         private int _inTurn;
@@ -126,13 +126,13 @@ internal static class SendAnswer
             window.Truncate(0);
         }
 
-        /// <summary>Waits until the client has taken what was written, and cuts it off when it does not, or when there is no room for what waits.</summary>
+        /// <summary>Waits until the client has taken what was written, and cuts it off when it does not, or when there is no bounds for what waits.</summary>
         public async ValueTask<FlushResult> TakenAsync(ValueTask<FlushResult> writing, long heldBytes)
         {
             _inTurn = 0;
             if (_lease is null)
             {
-                _lease = room.Share.Begin();
+                _lease = bounds.Share.Begin();
                 if (!_lease.TryHold(heldBytes))
                 {
                     context.Abort();
@@ -142,7 +142,7 @@ internal static class SendAnswer
             var taken = writing.AsTask();
             try
             {
-                return await taken.WaitAsync(room.Patience, room.Clock, context.RequestAborted);
+                return await taken.WaitAsync(bounds.Patience, bounds.Clock, context.RequestAborted);
             }
             catch (TimeoutException)
             {
@@ -159,4 +159,4 @@ internal static class SendAnswer
 /// <param name="Share">Bytes that they may hold.</param>
 /// <param name="Patience">Time that a client gets to take 64 KiB.</param>
 /// <param name="Clock">Measures that time.</param>
-internal readonly record struct AnswerRoom(ByteShare Share, TimeSpan Patience, TimeProvider Clock);
+internal readonly record struct AnswerBounds(ByteShare Share, TimeSpan Patience, TimeProvider Clock);

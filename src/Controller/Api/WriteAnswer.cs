@@ -22,8 +22,8 @@ internal static class WriteAnswer
     /// <param name="answer">What to write; what it holds is given back.</param>
     /// <param name="transactionId">Shown in the header and, on errors, as the code.</param>
     /// <param name="corsMethods">Methods of the CORS headers, or null without them.</param>
-    /// <param name="room">What the caller's answers may take.</param>
-    public static Task WriteAsync(HttpContext context, ApiAnswer answer, string transactionId, string? corsMethods, AnswerRoom room)
+    /// <param name="bounds">What the caller's answers may take.</param>
+    public static Task WriteAsync(HttpContext context, ApiAnswer answer, string transactionId, string? corsMethods, AnswerBounds bounds)
     {
         if (answer.Status is >= 200 and < 300 && !answer.IgnoresAccept && !Accepts(context, answer.ContentType))
         {
@@ -57,13 +57,13 @@ internal static class WriteAnswer
 
         if (answer.Parts is { } parts)
         {
-            return SendAnswer.SendAsync(context, parts, answer.Lease, room);
+            return SendAnswer.SendAsync(context, parts, answer.Lease, bounds);
         }
 
         var body = answer.ErrorText is { } text ? ErrorBody(text, transactionId) : answer.Body;
         return answer.Lease is null || body is null
-            ? SendAnswer.SendAsync(context, body?.Memory ?? answer.Static, body, room)
-            : SendAnswer.SendAsync(context, new WholeBytes(default, body.Memory, default, body), answer.Lease, room);
+            ? SendAnswer.SendAsync(context, body?.Memory ?? answer.Static, body, bounds)
+            : SendAnswer.SendAsync(context, new WholeBytes(default, body.Memory, default, body), answer.Lease, bounds);
     }
 
     private static void WriteHead(HttpContext context, ApiAnswer answer, string transactionId, string? corsMethods)

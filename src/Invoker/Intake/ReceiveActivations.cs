@@ -204,7 +204,7 @@ internal sealed partial class ReceiveActivations(
         Interlocked.Increment(ref _resolving);
         try
         {
-            var found = await ResolveAction.FindAsync(delivery.Message, store, stopping);
+            var found = await ReadAction.FindAsync(delivery.Message, store, stopping);
             if (found.Action is null)
             {
                 delivery.Finished(FallbackRecord.Write(delivery.Message, found.Status, found.Error, clock.NowMs));

@@ -3,7 +3,7 @@ using System.Diagnostics;
 namespace Frusta.Invoker.Pool;
 
 /// <summary>What waits for a sandbox of one action, in order, counted in its namespace's share and in the ledger. Guarded by the lock of its <see cref="ActionSlots"/>.</summary>
-internal sealed class ActionQueue(NamespaceShare share, RoomRules rules, RoomLedger ledger, StartRule rule)
+internal sealed class ActionQueue(NamespaceUse use, RoomRules rules, RoomLedger ledger, StartRule rule)
 {
     private readonly Queue<Waiting> _items = new();
     private int _keptInQueue;
@@ -51,7 +51,7 @@ internal sealed class ActionQueue(NamespaceShare share, RoomRules rules, RoomLed
         switch (TakeKept(item))
         {
             case KeptPlace.InIdleSandbox:
-                share.Queue(item.SizeBytes);
+                use.Queue(item.SizeBytes);
                 ledger.Queue(item.SizeBytes);
                 break;
             case KeptPlace.None when TryCount(item) is var counted and not Arrival.Queued:
@@ -99,14 +99,14 @@ internal sealed class ActionQueue(NamespaceShare share, RoomRules rules, RoomLed
 
     private Arrival TryCount(Waiting item)
     {
-        if (_items.Count + _keptInQueue >= rules.MaxQueuedPerAction || !share.TryQueue(item.SizeBytes, rules))
+        if (_items.Count + _keptInQueue >= rules.MaxQueuedPerAction || !use.TryQueue(item.SizeBytes, rules))
         {
             return Arrival.NamespaceFull;
         }
 
         if (!ledger.TryQueue(item.SizeBytes))
         {
-            share.Dequeue(item.SizeBytes);
+            use.Dequeue(item.SizeBytes);
             return Arrival.Full;
         }
 
@@ -115,7 +115,7 @@ internal sealed class ActionQueue(NamespaceShare share, RoomRules rules, RoomLed
 
     private void Discount(Waiting item)
     {
-        share.Dequeue(item.SizeBytes);
+        use.Dequeue(item.SizeBytes);
         ledger.Dequeue(item.SizeBytes);
     }
 

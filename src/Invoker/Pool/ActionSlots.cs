@@ -25,19 +25,19 @@ internal sealed class ActionSlots
     private volatile bool _retired;
     private long _lastSeenUs;
 
-    public ActionSlots(PoolKey key, NamespaceShare share, RoomRules rules, RoomLedger ledger, FamilyCost family, string familyName, long limitBytes, int maxInstances)
+    public ActionSlots(PoolKey key, NamespaceUse use, RoomRules rules, RoomLedger ledger, FamilyCost family, string familyName, long limitBytes, int maxInstances)
     {
-        (Key, Share, Family, LimitBytes) = (key, share, familyName, limitBytes);
+        (Key, Use, Family, LimitBytes) = (key, use, familyName, limitBytes);
         _rules = rules;
         _ledger = ledger;
         _rule = new StartRule(rules, ledger, maxInstances);
-        _waiting = new ActionQueue(share, rules, ledger, _rule);
+        _waiting = new ActionQueue(use, rules, ledger, _rule);
         _idle = new IdleSlots(rules, ledger, family);
     }
 
     public PoolKey Key { get; }
 
-    public NamespaceShare Share { get; }
+    public NamespaceUse Use { get; }
 
     public string Family { get; }
 

@@ -14,8 +14,8 @@ namespace Frusta.Invoker.Pool;
 /// <param name="ledger">Where bytes are reserved.</param>
 /// <param name="cells">The stem cells, which go last.</param>
 /// <param name="holding">The actions that have sandboxes.</param>
-/// <param name="shares">Their namespaces.</param>
-internal sealed class Eviction(RoomRules rules, RoomLedger ledger, StemCells cells, HoldingActions holding, Dictionary<string, NamespaceShare> shares)
+/// <param name="uses">Their namespaces.</param>
+internal sealed class Eviction(RoomRules rules, RoomLedger ledger, StemCells cells, HoldingActions holding, Dictionary<string, NamespaceUse> uses)
 {
     private const int ColdStartsToWait = 4;
 
@@ -107,7 +107,7 @@ internal sealed class Eviction(RoomRules rules, RoomLedger ledger, StemCells cel
     /// <summary>Ends idle sandboxes until so many bytes will be free, those of least worth first. What is being ended counts already.</summary>
     public void EndIdle(long bytes, List<PoolAction> actions)
     {
-        while (_stoppingBytes < bytes && (holding.TakeLeast(long.MaxValue, shares.Count, wanting: null, evenWaited: false, out _) ?? cells.TakeOther("", 0)) is { } slot)
+        while (_stoppingBytes < bytes && (holding.TakeLeast(long.MaxValue, uses.Count, wanting: null, evenWaited: false, out _) ?? cells.TakeOther("", 0)) is { } slot)
         {
             Stop(slot, actions);
         }
@@ -162,7 +162,7 @@ internal sealed class Eviction(RoomRules rules, RoomLedger ledger, StemCells cel
 
     /// <summary>The last tenth of the room is not for a namespace that is above its share; but one sandbox, however large, everybody may have.</summary>
     private long KeptFromOthers(ActionSlots slots, long bytes) =>
-        shares.Count > 1 && slots.Share.SandboxBytes > 0 && slots.Share.SandboxBytes + bytes > rules.CapacityBytes / shares.Count ? rules.CapacityBytes / 10 : 0;
+        uses.Count > 1 && slots.Use.SandboxBytes > 0 && slots.Use.SandboxBytes + bytes > rules.CapacityBytes / uses.Count ? rules.CapacityBytes / 10 : 0;
 
     /// <summary>True once the action has been short of room for so long. Notes since when it is.</summary>
     private static bool HasWaited(ActionSlots slots, long us, long nowUs)
@@ -196,7 +196,7 @@ internal sealed class Eviction(RoomRules rules, RoomLedger ledger, StemCells cel
     private bool EvictIdle(ref long missing, ref int tooMany, long idleBeforeUs, ActionSlots wanting, bool evenWaited, List<PoolAction> actions)
     {
         // Ended even when they do not suffice: what is missing then comes from a greater user, and waits for these no longer.
-        while ((missing > 0 || tooMany > 0) && holding.TakeLeast(idleBeforeUs, shares.Count, wanting, evenWaited, out var worth) is { } slot)
+        while ((missing > 0 || tooMany > 0) && holding.TakeLeast(idleBeforeUs, uses.Count, wanting, evenWaited, out var worth) is { } slot)
         {
             missing -= slot.ChargedBytes + (ledger.Kept() < rules.ReserveBytes ? slot.SlackBytes : 0);
             tooMany--;
@@ -220,8 +220,8 @@ internal sealed class Eviction(RoomRules rules, RoomLedger ledger, StemCells cel
     /// </summary>
     private void AskGreatestToYield(ActionSlots slots, bool hasNone)
     {
-        var share = rules.CapacityBytes / Math.Max(1, shares.Count);
-        if (hasNone ? _nobodyYields : _nobodyAboveItsShareYields || slots.Share.SandboxBytes + slots.LimitBytes > share)
+        var use = rules.CapacityBytes / Math.Max(1, uses.Count);
+        if (hasNone ? _nobodyYields : _nobodyAboveItsShareYields || slots.Use.SandboxBytes + slots.LimitBytes > use)
         {
             return;
         }
@@ -229,7 +229,7 @@ internal sealed class Eviction(RoomRules rules, RoomLedger ledger, StemCells cel
         ActionSlots? greatest = null;
         foreach (var other in ledger.Busy.Look())
         {
-            if (other != slots && other.Count().Running > 0 && (hasNone || other.Share.SandboxBytes > share) && (greatest is null || IsGreater(other, greatest)))
+            if (other != slots && other.Count().Running > 0 && (hasNone || other.Use.SandboxBytes > use) && (greatest is null || IsGreater(other, greatest)))
             {
                 greatest = other;
             }
@@ -251,7 +251,7 @@ internal sealed class Eviction(RoomRules rules, RoomLedger ledger, StemCells cel
     }
 
     private static bool IsGreater(ActionSlots one, ActionSlots other) =>
-        one.Share.SandboxBytes != other.Share.SandboxBytes
-            ? one.Share.SandboxBytes > other.Share.SandboxBytes
+        one.Use.SandboxBytes != other.Use.SandboxBytes
+            ? one.Use.SandboxBytes > other.Use.SandboxBytes
             : one.BusyBytes > other.BusyBytes;
 }

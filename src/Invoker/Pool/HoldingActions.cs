@@ -19,7 +19,7 @@ internal sealed class HoldingActions(RoomRules rules)
     public void Add(ActionSlots slots)
     {
         _limitBytes += slots.LimitBytes;
-        slots.Share.SandboxBytes += slots.LimitBytes;
+        slots.Use.SandboxBytes += slots.LimitBytes;
         if (slots.HoldingAt < 0)
         {
             slots.HoldingAt = _all.Count;
@@ -31,8 +31,8 @@ internal sealed class HoldingActions(RoomRules rules)
     public void Remove(ActionSlots slots)
     {
         _limitBytes -= slots.LimitBytes;
-        slots.Share.SandboxBytes -= slots.LimitBytes;
-        Debug.Assert(_limitBytes >= 0 && slots.Share.SandboxBytes >= 0, "More sandboxes have gone than came.");
+        slots.Use.SandboxBytes -= slots.LimitBytes;
+        Debug.Assert(_limitBytes >= 0 && slots.Use.SandboxBytes >= 0, "More sandboxes have gone than came.");
         Debug.Assert(slots.HoldingAt < 0 || _all[slots.HoldingAt] == slots);
         if (slots.HoldingAt >= 0 && slots.Count().Sandboxes == 0)
         {
@@ -133,7 +133,7 @@ internal sealed class HoldingActions(RoomRules rules)
         for (var i = 0; i < Math.Min(sample, _all.Count); i++)
         {
             var slots = _all[all ? i : Draw(_all.Count)];
-            var isAbove = slots.Share.SandboxBytes >= _limitBytes / Math.Max(1, namespaces);
+            var isAbove = slots.Use.SandboxBytes >= _limitBytes / Math.Max(1, namespaces);
             if ((slots == wanting && !evenWaited) || (leastIsAbove && !isAbove)
                 || slots.LeastWorth(idleBeforeUs, left: slots == wanting ? 1 : 0, evenWaited) is not (< double.MaxValue and var other))
             {

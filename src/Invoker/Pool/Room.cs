@@ -12,7 +12,7 @@ internal sealed class Room
     private readonly Lock _lock = new();
     private readonly RoomRules _rules;
     private readonly StemCells _cells;
-    private readonly Dictionary<string, NamespaceShare> _shares = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, NamespaceUse> _uses = new(StringComparer.Ordinal);
     private readonly Dictionary<string, FamilyCost> _families = new(StringComparer.Ordinal);
     private readonly List<ActionSlots> _actions = [];
     private readonly HoldingActions _holding;
@@ -34,7 +34,7 @@ internal sealed class Room
         _cells = new StemCells(rules, Ledger);
         _pauses = new PauseRule(rules);
         _holding = new HoldingActions(rules);
-        _eviction = new Eviction(rules, Ledger, _cells, _holding, _shares);
+        _eviction = new Eviction(rules, Ledger, _cells, _holding, _uses);
     }
 
     public RoomLedger Ledger { get; }
@@ -47,15 +47,15 @@ internal sealed class Room
     {
         lock (_lock)
         {
-            if (!_shares.TryGetValue(key.NamespaceUuid, out var share))
+            if (!_uses.TryGetValue(key.NamespaceUuid, out var use))
             {
-                share = new NamespaceShare(key.NamespaceUuid) { Used = LeastUsed() };
-                _shares.Add(key.NamespaceUuid, share);
+                use = new NamespaceUse(key.NamespaceUuid) { Used = LeastUsed() };
+                _uses.Add(key.NamespaceUuid, use);
             }
 
-            share.Actions++;
+            use.Actions++;
             var cost = CostOf(family);
-            var slots = new ActionSlots(key, share, _rules, Ledger, cost, family, limitBytes, maxInstances) { ColdStartUs = cost.ColdStartUs, IsRetired = _closing };
+            var slots = new ActionSlots(key, use, _rules, Ledger, cost, family, limitBytes, maxInstances) { ColdStartUs = cost.ColdStartUs, IsRetired = _closing };
             _actions.Add(slots);
             return slots;
         }
@@ -275,7 +275,7 @@ internal sealed class Room
             {
                 var now = slots.Count();
                 shortRuns += now.ShortRuns;
-                slots.Share.Used += (double)now.Busy * slots.LimitBytes * passedUs;
+                slots.Use.Used += (double)now.Busy * slots.LimitBytes * passedUs;
             }
 
             Ledger.Ticked(lateUs, coreIdles, shortRuns);
@@ -331,9 +331,9 @@ internal sealed class Room
                 {
                     forgotten.Add(slots.Key);
                     _actions.RemoveAt(i);
-                    if (--slots.Share.Actions == 0)
+                    if (--slots.Use.Actions == 0)
                     {
-                        _shares.Remove(slots.Share.Uuid);
+                        _uses.Remove(slots.Use.Uuid);
                     }
                 }
             }
@@ -392,7 +392,7 @@ internal sealed class Room
             Ledger.TellThatSomebodyWaits(true);
 
             // Who was away has not saved up: it stands beside the one that has had least.
-            slots.Share.Used = Math.Max(slots.Share.Used, slots.Share.SandboxBytes == 0 ? LeastUsed() : 0);
+            slots.Use.Used = Math.Max(slots.Use.Used, slots.Use.SandboxBytes == 0 ? LeastUsed() : 0);
         }
     }
 
@@ -495,9 +495,9 @@ internal sealed class Room
     private double LeastUsed()
     {
         var least = double.MaxValue;
-        foreach (var share in _shares.Values)
+        foreach (var use in _uses.Values)
         {
-            least = share.SandboxBytes > 0 ? Math.Min(least, share.Used) : least;
+            least = use.SandboxBytes > 0 ? Math.Min(least, use.Used) : least;
         }
 
         return least == double.MaxValue ? 0 : least;

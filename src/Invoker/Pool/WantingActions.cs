@@ -70,7 +70,7 @@ internal sealed class WantingActions
     public readonly record struct Turn(ActionSlots Slots, double Used, long HeadReceivedUs)
     {
         public Turn(ActionSlots slots)
-            : this(slots, slots.Share.Used, slots.Count().HeadReceivedUs)
+            : this(slots, slots.Use.Used, slots.Count().HeadReceivedUs)
         {
         }
 

@@ -146,7 +146,7 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
         _gate.Dispose();
         if (_cgroups?.TryRemove() is false)
         {
-            // With the ledger, in which the next start reads what is left.
+            // With the notes, in which the next start reads what is left.
             LogLeft(_instance.Path);
             return;
         }

@@ -14,7 +14,7 @@ namespace Frusta.Sandboxes.Bubblewrap;
 /// <param name="User">Host user of its own, or null where it is ours.</param>
 /// <param name="Cgroup">Its cgroup, or null where there is none.</param>
 /// <param name="Network">Its prepared network, or null for an empty one.</param>
-internal sealed record SandboxHoldings(string Label, uint? User, Cgroup? Cgroup, NetworkSlot? Network);
+internal sealed record SandboxHoldings(string Label, uint? User, Cgroup? Cgroup, SandboxNetwork? Network);
 
 /// <summary>Builds sandboxes with what the host can give, and gives it back when one has ended.</summary>
 internal sealed partial class SandboxBuilder

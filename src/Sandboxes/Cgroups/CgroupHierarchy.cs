@@ -123,7 +123,7 @@ internal sealed class CgroupHierarchy
             }
 
             var folder = Path.Combine(mounted, below);
-            instance.Note(Ledger.Cgroup, folder);
+            instance.Note(NoteKind.Cgroup, folder);
             Directory.CreateDirectory(folder);
             return folder;
         }
@@ -150,7 +150,7 @@ internal sealed class CgroupHierarchy
             folder = Path.Combine(folder, level);
             if (folder.Length == root.Length + 1 + below.Length)
             {
-                instance.Note(Ledger.Cgroup, folder);
+                instance.Note(NoteKind.Cgroup, folder);
             }
 
             Directory.CreateDirectory(folder);

@@ -55,7 +55,7 @@ internal sealed class FreezerHierarchy
         try
         {
             var folder = Path.Combine(mounted, below);
-            instance.Note(Ledger.Cgroup, folder);
+            instance.Note(NoteKind.Cgroup, folder);
             Directory.CreateDirectory(folder);
             return File.Exists(Path.Combine(folder, file));
         }

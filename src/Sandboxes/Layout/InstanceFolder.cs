@@ -6,18 +6,18 @@ namespace Frusta.Sandboxes.Layout;
 
 /// <summary>The folder of one running maker under the run folder. Its name tells a later start whether its server still lives.</summary>
 /// <remarks>
-/// <c>RUN/ID-PID-STARTTIME/</c> holds what sandboxes mount, a folder for each plain process, and the file <c>ledger</c>: one line for each thing outside this folder that
+/// <c>RUN/ID-PID-STARTTIME/</c> holds what sandboxes mount, a folder for each plain process, and the file <c>ledger</c> with its notes: one line for each thing outside this folder that
 /// must be given back (a cgroup folder, an nft table, a link). A line is written before its thing is made.
 /// </remarks>
 internal sealed class InstanceFolder : IDisposable
 {
-    internal const string LedgerName = "ledger";
+    internal const string NotesName = "ledger";
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
     // Sandboxes run as other users and must get through to what they mount from here, but cannot list it.
     private const UnixFileMode PassThrough = OwnerOnly | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute;
 
-    private readonly Lock _ledger = new();
+    private readonly Lock _notes = new();
 
     private InstanceFolder(string path, string id)
     {
@@ -49,7 +49,7 @@ internal sealed class InstanceFolder : IDisposable
         var started = ProcessTable.StartTime(Environment.ProcessId) ?? 0;
         var path = System.IO.Path.Combine(run, string.Create(CultureInfo.InvariantCulture, $"{id}-{Environment.ProcessId}-{started}"));
         Directory.CreateDirectory(path, PassThrough);
-        File.WriteAllText(System.IO.Path.Combine(path, LedgerName), "");
+        File.WriteAllText(System.IO.Path.Combine(path, NotesName), "");
         return new InstanceFolder(path, id);
     }
 
@@ -68,18 +68,18 @@ internal sealed class InstanceFolder : IDisposable
     /// <summary>Notes something that a later start must give back if we cannot.</summary>
     internal void Note(string kind, string thing)
     {
-        lock (_ledger)
+        lock (_notes)
         {
-            File.AppendAllText(System.IO.Path.Combine(Path, LedgerName), $"{kind} {thing}\n");
+            File.AppendAllText(System.IO.Path.Combine(Path, NotesName), $"{kind} {thing}\n");
         }
     }
 
-    /// <summary>What the ledgers in the run folder name of a kind.</summary>
+    /// <summary>What the notes in the run folder name of a kind.</summary>
     internal static IEnumerable<string> Noted(SandboxesOptions options, string kind)
     {
         foreach (var folder in Directory.GetDirectories(RunFolder(options)))
         {
-            foreach (var line in ReadLedger(folder))
+            foreach (var line in ReadNotes(folder))
             {
                 if (line.StartsWith(kind, StringComparison.Ordinal) && line.Length > kind.Length && line[kind.Length] == ' ')
                 {
@@ -89,13 +89,13 @@ internal sealed class InstanceFolder : IDisposable
         }
     }
 
-    /// <summary>The whole lines of an instance's ledger; none when the instance has just ended and taken it along.</summary>
-    internal static string[] ReadLedger(string folder)
+    /// <summary>The whole lines of an instance's notes; none when the instance has just ended and taken it along.</summary>
+    internal static string[] ReadNotes(string folder)
     {
         try
         {
             // What comes after the last line end was being written when the server was killed; its thing was not made.
-            return File.ReadAllText(System.IO.Path.Combine(folder, LedgerName)).Split('\n')[..^1];
+            return File.ReadAllText(System.IO.Path.Combine(folder, NotesName)).Split('\n')[..^1];
         }
         catch (Exception gone) when (gone is FileNotFoundException or DirectoryNotFoundException)
         {

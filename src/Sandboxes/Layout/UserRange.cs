@@ -6,8 +6,6 @@ namespace Frusta.Sandboxes.Layout;
 /// <summary>Host users that this instance may give to its sandboxes: one each, so that they cannot signal, trace, or count against each other.</summary>
 internal sealed class UserRange
 {
-    internal const string LedgerKind = "users";
-
     // The last id given back is the last to be used again: whatever of its owner lingers in the kernel has time to go.
     private readonly Queue<uint> _free;
     private readonly Lock _lock = new();
@@ -20,14 +18,14 @@ internal sealed class UserRange
     /// <summary>Claims the first range from the option on that no other instance in this run folder has. To be called under the run lock.</summary>
     internal static UserRange Claim(SandboxesOptions options, InstanceFolder instance)
     {
-        var taken = InstanceFolder.Noted(options, LedgerKind).Select(static first => uint.Parse(first, CultureInfo.InvariantCulture)).ToHashSet();
+        var taken = InstanceFolder.Noted(options, NoteKind.Users).Select(static first => uint.Parse(first, CultureInfo.InvariantCulture)).ToHashSet();
         var first = options.FirstUserId;
         while (taken.Contains(first))
         {
             first += (uint)options.UserIds;
         }
 
-        instance.Note(LedgerKind, first.ToString(CultureInfo.InvariantCulture));
+        instance.Note(NoteKind.Users, first.ToString(CultureInfo.InvariantCulture));
         return new UserRange(first, options.UserIds);
     }
 

@@ -59,23 +59,23 @@ public static partial class SandboxLeftovers
             KillSession(leader, startTime);
         }
 
-        var ledger = InstanceFolder.ReadLedger(folder).Select(static line => line.Split(' ')).ToList();
-        foreach (var words in ledger.Where(static words => words[0] is Ledger.Cgroup && words.Length == 2))
+        var notes = InstanceFolder.ReadNotes(folder).Select(static line => line.Split(' ')).ToList();
+        foreach (var words in notes.Where(static words => words[0] is NoteKind.Cgroup && words.Length == 2))
         {
             KillAndThaw(words[1]);
         }
 
-        foreach (var words in ledger)
+        foreach (var words in notes)
         {
             switch (words[0])
             {
-                case Ledger.Cgroup when words.Length == 2:
+                case NoteKind.Cgroup when words.Length == 2:
                     await RemoveCgroupsAsync(words[1], time, cancellationToken);
                     break;
-                case Ledger.Table when words.Length == 2:
+                case NoteKind.Table when words.Length == 2:
                     _ = await Tool.RunAsync(spawner, "nft", ["delete", "table", "inet", words[1]]);
                     break;
-                case Ledger.Link when words.Length == 2:
+                case NoteKind.Link when words.Length == 2:
                     _ = await Tool.RunAsync(spawner, "ip", ["link", "delete", words[1]]);
                     break;
             }

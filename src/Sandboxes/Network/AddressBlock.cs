@@ -10,7 +10,6 @@ namespace Frusta.Sandboxes.Network;
 internal sealed class AddressBlock
 {
     internal const int PrefixLength = 22;
-    internal const string LedgerKind = "subnet";
     private const uint Size = 1u << (32 - PrefixLength);
 
     /// <summary>Addresses for sandboxes.</summary>
@@ -38,14 +37,14 @@ internal sealed class AddressBlock
         var subnet = IPNetwork.Parse(options.Network.Subnet);
         var start = Number(subnet.BaseAddress);
         var end = (ulong)start + (1ul << (32 - subnet.PrefixLength));
-        var taken = Routes().Concat(InstanceFolder.Noted(options, LedgerKind).Select(Range)).ToList();
+        var taken = Routes().Concat(InstanceFolder.Noted(options, NoteKind.Subnet).Select(Range)).ToList();
         for (ulong first = start; first < end; first += Size)
         {
             var block = (uint)first;
             if (taken.TrueForAll(range => range.Last < block || range.First > block + Size - 1))
             {
                 var claimed = new AddressBlock(block);
-                instance.Note(LedgerKind, claimed.Network);
+                instance.Note(NoteKind.Subnet, claimed.Network);
                 return claimed;
             }
         }

@@ -24,8 +24,8 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
     private readonly AddressBlock _block;
     private readonly TimeProvider _time;
     private readonly ILogger _log;
-    private readonly Channel<NetworkSlot> _ready;
-    private readonly Channel<NetworkSlot> _used;
+    private readonly Channel<SandboxNetwork> _ready;
+    private readonly Channel<SandboxNetwork> _used;
 
     // Says that less than half is ready. What several cost together is little more than what one costs.
     private readonly Channel<bool> _low = Channel.CreateBounded<bool>(1);
@@ -38,10 +38,10 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
     private EgressNetwork(SandboxesOptions options, InstanceFolder instance, Spawner spawner, AddressBlock block, TimeProvider time, ILogger log)
     {
         (_options, _instance, _spawner, _block, _time, _log) = (options, instance, spawner, block, time, log);
-        _ready = Channel.CreateBounded<NetworkSlot>(options.Network.Ready);
+        _ready = Channel.CreateBounded<SandboxNetwork>(options.Network.Ready);
 
         // One for each address there is, so that giving back never waits.
-        _used = Channel.CreateBounded<NetworkSlot>(2048);
+        _used = Channel.CreateBounded<SandboxNetwork>(2048);
         _names = new NameForwarder(block.Gateway, NameForwarder.ReadServers("/etc/resolv.conf"), options.Network, time, log);
         _filling = FillAsync();
         _removing = RemoveAsync();
@@ -82,21 +82,21 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
     }
 
     /// <summary>A ready network. An empty pool is waited for; a network is never shared.</summary>
-    internal async ValueTask<NetworkSlot> TakeAsync(CancellationToken cancellationToken)
+    internal async ValueTask<SandboxNetwork> TakeAsync(CancellationToken cancellationToken)
     {
-        var slot = await _ready.Reader.ReadAsync(cancellationToken);
+        var network = await _ready.Reader.ReadAsync(cancellationToken);
         if (_ready.Reader.Count <= _options.Network.Ready / 2)
         {
             _low.Writer.TryWrite(true);
         }
 
-        return slot;
+        return network;
     }
 
     /// <summary>Takes back a network whose sandbox has ended. It is removed, not used again.</summary>
-    internal void GiveBack(NetworkSlot slot)
+    internal void GiveBack(SandboxNetwork network)
     {
-        var isTaken = _used.Writer.TryWrite(slot);
+        var isTaken = _used.Writer.TryWrite(network);
         Debug.Assert(isTaken || _stopping.IsCancellationRequested, "There is a place for each address.");
     }
 
@@ -107,9 +107,9 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
         _used.Writer.Complete();
         await _removing;
         await _names.DisposeAsync();
-        while (_ready.Reader.TryRead(out var slot))
+        while (_ready.Reader.TryRead(out var network))
         {
-            slot.Dispose();
+            network.Dispose();
         }
 
         await TryAsync(() => Tool.RunAsync(_spawner, "ip", ["link", "delete", BridgeName(_instance)]));
@@ -143,14 +143,14 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
         }
 
         // The bridge has no ports. It only holds the gateway's address, so that the server can listen there before the first sandbox.
-        instance.Note(Ledger.Link, BridgeName(instance));
+        instance.Note(NoteKind.Link, BridgeName(instance));
         var bridge = $"link add {BridgeName(instance)} type bridge\naddr add {block.Gateway}/32 dev {BridgeName(instance)}\nlink set {BridgeName(instance)} up\n";
         if (await RunBatchAsync(spawner, instance, "ip", "bridge", bridge) is { } noBridge)
         {
             return (null, noBridge);
         }
 
-        instance.Note(Ledger.Table, TableName(instance));
+        instance.Note(NoteKind.Table, TableName(instance));
         var unbounded = await LoadRulesAsync(countConnections: true);
         if (unbounded is not null && await LoadRulesAsync(countConnections: false) is { } noRules)
         {
@@ -158,7 +158,7 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
         }
 
         PacketForwarding.TurnOn();
-        using var tried = NetworkSlot.Create("", options.Network.LoopbackConnectionsPerSecond);
+        using var tried = SandboxNetwork.Create("", options.Network.LoopbackConnectionsPerSecond);
         return (new EgressNetwork(options, instance, spawner, block, time, log) { BoundsLoopback = tried.BoundsLoopback }, unbounded ?? "");
 
         Task<string?> LoadRulesAsync(bool countConnections) => RunBatchAsync(
@@ -188,9 +188,9 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
                 while (_ready.Reader.Count < _options.Network.Ready)
                 {
                     var made = await MakeAsync(_options.Network.Ready - _ready.Reader.Count);
-                    foreach (var slot in made)
+                    foreach (var network in made)
                     {
-                        await _ready.Writer.WriteAsync(slot, _stopping.Token);
+                        await _ready.Writer.WriteAsync(network, _stopping.Token);
                     }
 
                     if (made.Count == 0)
@@ -209,45 +209,45 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
     }
 
     /// <summary>Makes several at once: the start of the tool is most of what one costs.</summary>
-    private async Task<List<NetworkSlot>> MakeAsync(int count)
+    private async Task<List<SandboxNetwork>> MakeAsync(int count)
     {
-        var slots = new List<(NetworkSlot Slot, uint Address)>(count);
+        var networks = new List<(SandboxNetwork Network, uint Address)>(count);
         var commands = new StringBuilder();
         try
         {
-            while (slots.Count < count && _block.Take() is { } address)
+            while (networks.Count < count && _block.Take() is { } address)
             {
                 var link = string.Create(CultureInfo.InvariantCulture, $"{LinkPrefix}{++_number:x}");
-                var slot = CreateSlot(link, address);
-                slots.Add((slot, address));
-                var inside = string.Create(CultureInfo.InvariantCulture, $"/proc/{Environment.ProcessId}/fd/{slot.Namespace.DangerousGetHandle()}");
+                var network = CreateNetwork(link, address);
+                networks.Add((network, address));
+                var inside = string.Create(CultureInfo.InvariantCulture, $"/proc/{Environment.ProcessId}/fd/{network.Namespace.DangerousGetHandle()}");
                 commands.Append(CultureInfo.InvariantCulture, $"link add {link} type veth peer name eth0 address {HardwareAddress(address)} netns {inside}\n");
                 commands.Append(CultureInfo.InvariantCulture, $"addr add {Gateway}/32 peer {AddressBlock.Address(address)}/32 dev {link}\nlink set {link} up\n");
             }
 
-            if (slots.Count > 0 && await RunBatchAsync(_spawner, _instance, "ip", "links", commands.ToString()) is { } refused)
+            if (networks.Count > 0 && await RunBatchAsync(_spawner, _instance, "ip", "links", commands.ToString()) is { } refused)
             {
                 throw new IOException(refused);
             }
 
             var gateway = System.Buffers.Binary.BinaryPrimitives.ReadUInt32BigEndian(Gateway.GetAddressBytes());
-            foreach (var (slot, address) in slots)
+            foreach (var (network, address) in networks)
             {
-                slot.Configure(address, gateway);
+                network.Configure(address, gateway);
 
                 // A packet whose source is not the sandbox's own is dropped by the kernel.
-                await File.WriteAllTextAsync($"/proc/sys/net/ipv4/conf/{slot.HostLink}/rp_filter", "1", CancellationToken.None);
+                await File.WriteAllTextAsync($"/proc/sys/net/ipv4/conf/{network.HostLink}/rp_filter", "1", CancellationToken.None);
             }
 
-            return slots.ConvertAll(static made => made.Slot);
+            return networks.ConvertAll(static made => made.Network);
         }
         catch (Exception refused)
         {
             // Whatever it was: without this loop no sandbox would ever start again.
             LogNotMade(refused);
-            foreach (var (slot, address) in slots)
+            foreach (var (network, address) in networks)
             {
-                slot.Dispose();
+                network.Dispose();
                 _block.GiveBack(address);
             }
 
@@ -259,11 +259,11 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
     private static string HardwareAddress(uint address) =>
         string.Create(CultureInfo.InvariantCulture, $"02:42:{address >> 24:x2}:{(address >> 16) & 0xff:x2}:{(address >> 8) & 0xff:x2}:{address & 0xff:x2}");
 
-    private NetworkSlot CreateSlot(string link, uint address)
+    private SandboxNetwork CreateNetwork(string link, uint address)
     {
         try
         {
-            return NetworkSlot.Create(link, _options.Network.LoopbackConnectionsPerSecond);
+            return SandboxNetwork.Create(link, _options.Network.LoopbackConnectionsPerSecond);
         }
         catch
         {
@@ -274,14 +274,14 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
 
     private async Task RemoveAsync()
     {
-        var slots = new List<NetworkSlot>();
+        var networks = new List<SandboxNetwork>();
         while (await _used.Reader.WaitToReadAsync(CancellationToken.None))
         {
             var commands = new StringBuilder();
-            while (_used.Reader.TryRead(out var slot))
+            while (_used.Reader.TryRead(out var network))
             {
-                commands.Append("link delete ").Append(slot.HostLink).Append('\n');
-                slots.Add(slot);
+                commands.Append("link delete ").Append(network.HostLink).Append('\n');
+                networks.Add(network);
             }
 
             // The link goes before the address is free: two links with one address would share a route.
@@ -293,13 +293,13 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
                 }
             });
 
-            foreach (var slot in slots)
+            foreach (var network in networks)
             {
-                slot.Dispose();
-                _block.GiveBack(slot.Address);
+                network.Dispose();
+                _block.GiveBack(network.Address);
             }
 
-            slots.Clear();
+            networks.Clear();
         }
     }
 

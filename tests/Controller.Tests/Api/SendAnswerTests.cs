@@ -121,7 +121,7 @@ public sealed class SendAnswerTests
         Assert.Empty(client.Writes);
     }
 
-    private AnswerRoom Room() => new(_budget.Of("a"), Patience, _clock);
+    private AnswerBounds Room() => new(_budget.Of("a"), Patience, _clock);
 
     private static async Task EndAsync(Task sending)
     {

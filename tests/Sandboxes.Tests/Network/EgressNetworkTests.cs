@@ -44,7 +44,7 @@ public sealed class EgressNetworkTests
 
         Assert.False(Directory.Exists($"/sys/class/net/{EgressNetwork.BridgePrefix}{instance.Id}"));
 
-        async Task<NetworkSlot> FirstAsync(EgressNetwork from) => await from.TakeAsync(token).AsTask().WaitAsync(TimeSpan.FromMinutes(1), token);
+        async Task<SandboxNetwork> FirstAsync(EgressNetwork from) => await from.TakeAsync(token).AsTask().WaitAsync(TimeSpan.FromMinutes(1), token);
 
         static bool TryReplace(string file)
         {

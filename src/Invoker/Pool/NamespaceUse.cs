@@ -3,7 +3,7 @@ using System.Diagnostics;
 namespace Frusta.Invoker.Pool;
 
 /// <summary>What one namespace has in the queues, and what it has had of the room.</summary>
-internal sealed class NamespaceShare(string uuid)
+internal sealed class NamespaceUse(string uuid)
 {
     private long _queuedBytes;
     private int _queued;

@@ -9,7 +9,7 @@ namespace Frusta.Invoker.Intake;
 internal readonly record struct Resolution(ExecutableAction? Action, ActivationStatus Status, string Error);
 
 /// <summary>Reads the action of a message that came without it: after a restart, or from another process.</summary>
-internal static class ResolveAction
+internal static class ReadAction
 {
     /// <summary>
     /// Finds the action as OpenWhisk's invoker does: one that was updated since the message was accepted runs as it is now;

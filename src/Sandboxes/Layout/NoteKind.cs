@@ -1,7 +1,7 @@
 namespace Frusta.Sandboxes.Layout;
 
-/// <summary>What a line of an instance's ledger may name.</summary>
-internal static class Ledger
+/// <summary>What a line of an instance's notes may name.</summary>
+internal static class NoteKind
 {
     /// <summary>A cgroup folder with one folder a sandbox.</summary>
     internal const string Cgroup = "cgroup";
@@ -11,4 +11,10 @@ internal static class Ledger
 
     /// <summary>A network link; its peers and addresses go with it.</summary>
     internal const string Link = "link";
+
+    /// <summary>The first user of the range whose users run sandboxes.</summary>
+    internal const string Users = "users";
+
+    /// <summary>The network of the block from which sandboxes have their addresses.</summary>
+    internal const string Subnet = "subnet";
 }

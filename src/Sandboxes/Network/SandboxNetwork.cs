@@ -7,7 +7,7 @@ using Microsoft.Win32.SafeHandles;
 namespace Frusta.Sandboxes.Network;
 
 /// <summary>A network namespace for one sandbox. It lives by our descriptors alone: when the server dies, the kernel removes it and its link.</summary>
-internal sealed class NetworkSlot : IDisposable
+internal sealed class SandboxNetwork : IDisposable
 {
     private const int InterNetwork = 2;
     private const int Datagram = 2 | Libc.CloseOnExec;
@@ -55,7 +55,7 @@ internal sealed class NetworkSlot : IDisposable
     // A socket that was opened inside keeps speaking to that namespace from every thread.
     private readonly SafeFileHandle _control;
 
-    private NetworkSlot(SafeFileHandle network, SafeFileHandle control)
+    private SandboxNetwork(SafeFileHandle network, SafeFileHandle control)
     {
         Namespace = network;
         _control = control;
@@ -74,9 +74,9 @@ internal sealed class NetworkSlot : IDisposable
 
     /// <summary>Makes an empty namespace, on a thread that is thrown away because it moves into it.</summary>
     /// <exception cref="IOException">The kernel refused.</exception>
-    internal static NetworkSlot Create(string hostLink, int loopbackConnectionsPerSecond)
+    internal static SandboxNetwork Create(string hostLink, int loopbackConnectionsPerSecond)
     {
-        NetworkSlot? made = null;
+        SandboxNetwork? made = null;
         Exception? refused = null;
         var thread = new Thread(() =>
         {
@@ -116,7 +116,7 @@ internal sealed class NetworkSlot : IDisposable
         Namespace.Dispose();
     }
 
-    private static NetworkSlot CreateHere(string hostLink, int loopbackConnectionsPerSecond)
+    private static SandboxNetwork CreateHere(string hostLink, int loopbackConnectionsPerSecond)
     {
         if (Libc.Unshare(Libc.NewNetworkNamespace) != 0)
         {
@@ -138,7 +138,7 @@ internal sealed class NetworkSlot : IDisposable
         var control = new SafeFileHandle(Libc.OpenSocket(InterNetwork, Datagram, 0), ownsHandle: true);
         return control.IsInvalid
             ? throw Libc.Failure("socket")
-            : new NetworkSlot(File.OpenHandle("/proc/thread-self/ns/net"), control) { HostLink = hostLink, BoundsLoopback = bounds };
+            : new SandboxNetwork(File.OpenHandle("/proc/thread-self/ns/net"), control) { HostLink = hostLink, BoundsLoopback = bounds };
     }
 
     private static void WriteAddress(Span<byte> place, uint address)
