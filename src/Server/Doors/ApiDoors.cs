@@ -16,7 +16,7 @@ internal sealed class ApiDoors : IAsyncDisposable
     /// <param name="room">How many connections each door takes.</param>
     /// <param name="loops">The event loops that the connections are on.</param>
     /// <param name="loggers">For the doors' log.</param>
-    public ApiDoors(ServerOptions options, IPEndPoint? inner, ConnectionRoom room, EventLoops loops, ILoggerFactory loggers)
+    public ApiDoors(ServerOptions options, IPEndPoint? inner, ConnectionBound room, EventLoops loops, ILoggerFactory loggers)
     {
         _outer = new ApiListener(new IPEndPoint(IPAddress.Parse(options.Host), options.Port), options, room.Api, loops, loggers);
         _inner = inner is null ? null : new ApiListener(inner, options, room.Sandboxes, loops, loggers);

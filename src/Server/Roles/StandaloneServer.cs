@@ -33,7 +33,7 @@ internal static class StandaloneServer
         var started = Stopwatch.GetTimestamp();
         using var process = new ProcessPart(options.Server, TimeProvider.System);
         var subjects = KnownSubjects.Read(options);
-        var room = ConnectionRoom.Of(options.Server.MaxConnections);
+        var room = ConnectionBound.Of(options.Server.MaxConnections);
         using var data = DataFolder.Open(options.Server.DataDir);
 
         await using var sandboxes = await SandboxesPart.MakeAsync(options, process, shutdown.Asked);

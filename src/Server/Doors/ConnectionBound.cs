@@ -10,7 +10,7 @@ namespace Frusta.Server.Doors;
 /// <param name="Api">Bound of the API's door.</param>
 /// <param name="Sandboxes">Bound of the door for functions.</param>
 /// <param name="Report">For the start screen, when the bound on open files leaves less room than the options ask for.</param>
-internal sealed record ConnectionRoom(int Api, int Sandboxes, IReadOnlyList<string> Report)
+internal sealed record ConnectionBound(int Api, int Sandboxes, IReadOnlyList<string> Report)
 {
     private const int LeastOpenFiles = 512;
 
@@ -24,11 +24,11 @@ internal sealed record ConnectionRoom(int Api, int Sandboxes, IReadOnlyList<stri
 
     /// <summary>Room under the bound that this process has now: .NET has raised it to the hard one by then.</summary>
     /// <exception cref="StartRefusedException">The bound is too low to work with.</exception>
-    public static ConnectionRoom Of(int maxConnections) => Of(maxConnections, OpenFiles());
+    public static ConnectionBound Of(int maxConnections) => Of(maxConnections, OpenFiles());
 
     /// <summary>Room under a certain bound on open files.</summary>
     /// <exception cref="StartRefusedException">The bound is too low to work with.</exception>
-    public static ConnectionRoom Of(int maxConnections, int openFiles)
+    public static ConnectionBound Of(int maxConnections, int openFiles)
     {
         if (openFiles < LeastOpenFiles)
         {
@@ -41,7 +41,7 @@ internal sealed record ConnectionRoom(int Api, int Sandboxes, IReadOnlyList<stri
         var report = api == maxConnections
             ? []
             : new[] { $"at most {api} connections at a time instead of {maxConnections}, because this process may have {openFiles} open files: {Remedy}" };
-        return new ConnectionRoom(api, Math.Min(maxConnections, room / 4), report);
+        return new ConnectionBound(api, Math.Min(maxConnections, room / 4), report);
     }
 
     private static int OpenFiles()
