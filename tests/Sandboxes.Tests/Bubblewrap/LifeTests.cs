@@ -61,7 +61,7 @@ public sealed class LifeTests(IsolatedHost host) : IClassFixture<IsolatedHost>
         await server.WaitForExitAsync(TestContext.Current.CancellationToken);
         await Eventually.TrueAsync(() => !Directory.Exists($"/proc/{pid}"));
 
-        var notes = await File.ReadAllLinesAsync(Path.Combine(Directory.GetDirectories(folder.Options.RunFolder).Single(), "notes"), TestContext.Current.CancellationToken);
+        var notes = await File.ReadAllLinesAsync(Path.Combine(Directory.GetDirectories(folder.Options.RunFolder).Single(), "ledger"), TestContext.Current.CancellationToken);
         Assert.Equal(1, await SandboxLeftovers.CleanAsync(folder.Options, TimeProvider.System, NullLogger.Instance, TestContext.Current.CancellationToken));
         Assert.Empty(Directory.GetDirectories(folder.Options.RunFolder));
         Assert.Contains(notes, static line => line.StartsWith("cgroup ", StringComparison.Ordinal));
@@ -81,13 +81,13 @@ public sealed class LifeTests(IsolatedHost host) : IClassFixture<IsolatedHost>
         (folder.Options.Network.Mode, folder.Options.Vacant) = (SandboxNetworkOptions.None, 0);
         var (maker, _) = await BubblewrapSandboxMaker.TryCreateAsync(folder.Options, TimeProvider.System, NullLogger<BubblewrapSandboxMaker>.Instance, TestContext.Current.CancellationToken);
         var instance = Directory.GetDirectories(folder.Options.RunFolder).Single();
-        var notes = await File.ReadAllLinesAsync(Path.Combine(instance, "notes"), TestContext.Current.CancellationToken);
+        var notes = await File.ReadAllLinesAsync(Path.Combine(instance, "ledger"), TestContext.Current.CancellationToken);
         var group = notes.First(static line => line.StartsWith("cgroup ", StringComparison.Ordinal))["cgroup ".Length..];
         var left = Directory.CreateDirectory(Path.Combine(group, "left"));
 
         await maker!.DisposeAsync();
 
-        Assert.True(File.Exists(Path.Combine(instance, "notes")));
+        Assert.True(File.Exists(Path.Combine(instance, "ledger")));
         left.Delete();
         Directory.Delete(group);
     }

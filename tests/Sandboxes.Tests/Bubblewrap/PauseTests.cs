@@ -127,7 +127,7 @@ public sealed class PauseTests : IAsyncLifetime
         await server.WaitForExitAsync(TestContext.Current.CancellationToken);
         Assert.True(freezer is SandboxesOptions.FreezerV2 || Directory.Exists($"/proc/{pid}"), "What v1 has frozen was to be there still.");
 
-        var notes = await File.ReadAllLinesAsync(Path.Combine(Directory.GetDirectories(folder.Options.RunFolder).Single(), "notes"), TestContext.Current.CancellationToken);
+        var notes = await File.ReadAllLinesAsync(Path.Combine(Directory.GetDirectories(folder.Options.RunFolder).Single(), "ledger"), TestContext.Current.CancellationToken);
         Assert.Equal(1, await SandboxLeftovers.CleanAsync(folder.Options, TimeProvider.System, NullLogger.Instance, TestContext.Current.CancellationToken));
         Assert.Empty(Directory.GetDirectories(folder.Options.RunFolder));
         await Eventually.TrueAsync(() => !Directory.Exists($"/proc/{pid}"));

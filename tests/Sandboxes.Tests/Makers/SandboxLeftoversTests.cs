@@ -39,14 +39,14 @@ public sealed class SandboxLeftoversTests
     [Theory]
     [InlineData("session", "")]
     [InlineData("session", "12")]
-    [InlineData("notes", "cgroup /sys/fs")]
+    [InlineData("ledger", "cgroup /sys/fs")]
     public async Task What_was_being_written_when_the_server_was_killed_is_removed_and_not_followed(string file, string text)
     {
         using var folder = new RunFolder();
         var instance = Path.Combine(folder.Options.RunFolder, "abcdef-1-1");
         var sandbox = Path.Combine(instance, "nodejs-1");
         Directory.CreateDirectory(sandbox);
-        var holder = file.Equals("notes", StringComparison.Ordinal) ? instance : sandbox;
+        var holder = file.Equals("ledger", StringComparison.Ordinal) ? instance : sandbox;
         await File.WriteAllTextAsync(Path.Combine(holder, file), text, TestContext.Current.CancellationToken);
 
         Assert.Equal(1, await CleanAsync(folder));
@@ -63,7 +63,7 @@ public sealed class SandboxLeftoversTests
         {
             var path = Directory.CreateDirectory(Path.Combine(folder.Options.RunFolder, instance)).FullName;
             var notes = instance.StartsWith('b') ? $"cgroup {notAGroup}\n" : "";
-            await File.WriteAllTextAsync(Path.Combine(path, "notes"), notes, TestContext.Current.CancellationToken);
+            await File.WriteAllTextAsync(Path.Combine(path, "ledger"), notes, TestContext.Current.CancellationToken);
         }
 
         Assert.Equal(2, await CleanAsync(folder));
