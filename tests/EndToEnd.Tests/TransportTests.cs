@@ -5,22 +5,13 @@ using System.Text;
 namespace Frusta.EndToEnd.Tests;
 
 /// <summary>What is said about a request before, or in spite of, what it asks for.</summary>
-public sealed class TransportTests : IAsyncLifetime
+public sealed class TransportTests(SharedServer shared) : IClassFixture<SharedServer>
 {
     private const int MiB = 1024 * 1024;
 
-    private readonly TemporaryFolder _folder = new();
-    private ServerProcess _server = null!;
+    private readonly ServerProcess _server = shared.Server;
 
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
-
-    public async ValueTask InitializeAsync() => _server = await ServerProcess.StartAsync(_folder.Sub("data"));
-
-    public async ValueTask DisposeAsync()
-    {
-        await _server.DisposeAsync();
-        _folder.Dispose();
-    }
 
     [Theory]
     [InlineData("triggers/deep", "{{\"parameters\":[{{\"key\":\"a\",\"value\":{0}}}]}}")]
