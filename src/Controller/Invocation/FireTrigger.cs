@@ -11,7 +11,6 @@ using Frusta.Contracts.Parameters;
 using Frusta.Controller.Entities;
 using Frusta.Controller.Entitlement;
 using Frusta.Controller.Refusals;
-using Frusta.Store.Entities;
 
 namespace Frusta.Controller.Invocation;
 
@@ -152,19 +151,8 @@ public sealed class FireTrigger(
         FullyQualifiedName name,
         CancellationToken cancellationToken)
     {
-        try
-        {
-            return await read(name.DocumentId, cancellationToken) switch
-            {
-                TriggerDocument trigger => (InvokeProblem.None, await RuleLinks.CountingAsync(trigger, read, cancellationToken)),
-                null => (InvokeProblem.NotFound, null),
-                _ => (InvokeProblem.OtherCollection, null),
-            };
-        }
-        catch (CorruptEntityException)
-        {
-            return (InvokeProblem.Corrupt, null);
-        }
+        var (outcome, trigger) = await read(name.DocumentId, cancellationToken).OfKindAsync<TriggerDocument>();
+        return (InvokeAction.ProblemOf(outcome), trigger is null ? null : await RuleLinks.CountingAsync(trigger, read, cancellationToken));
     }
 
     /// <summary>Trigger parameters, over them <c>__ow_headers</c>, over these the event.</summary>

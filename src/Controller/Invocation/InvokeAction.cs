@@ -182,6 +182,14 @@ public sealed partial class InvokeAction : IDisposable
         _ => InvokeProblem.Full,
     };
 
+    internal static InvokeProblem ProblemOf(ResolveOutcome found) => found switch
+    {
+        ResolveOutcome.Found => InvokeProblem.None,
+        ResolveOutcome.NotFound => InvokeProblem.NotFound,
+        ResolveOutcome.OtherCollection => InvokeProblem.OtherCollection,
+        _ => InvokeProblem.Corrupt,
+    };
+
     /// <summary>Merges on the spot, or, what is too large for that, on a thread for such things.</summary>
     private ValueTask<(InvokeProblem Problem, PooledBuffer? Content)> PrepareAsync(InvokeRequest request, ResolveOutcome found, ResolvedAction? action) =>
         _workers.IsLarge(request.Body.Length + (action?.Parameters.SizeBytes ?? 0L))
@@ -200,9 +208,7 @@ public sealed partial class InvokeAction : IDisposable
         {
             MergeOutcome.Malformed => InvokeProblem.Malformed,
             MergeOutcome.NotAnObject => InvokeProblem.NotAnObject,
-            _ when found == ResolveOutcome.NotFound => InvokeProblem.NotFound,
-            _ when found == ResolveOutcome.OtherCollection => InvokeProblem.OtherCollection,
-            _ when found == ResolveOutcome.Corrupt => InvokeProblem.Corrupt,
+            _ when found != ResolveOutcome.Found => ProblemOf(found),
             _ when action!.Action.Exec.IsSequence => InvokeProblem.NotRunnable,
             MergeOutcome.NamesFinal => InvokeProblem.NamesFinal,
             _ when _isRetired(action.Action.Exec.Kind) => InvokeProblem.KindRetired,
