@@ -33,7 +33,7 @@ internal static class StandaloneServer
         var started = Stopwatch.GetTimestamp();
         using var process = new ProcessPart(options.Server, TimeProvider.System);
         var subjects = KnownSubjects.Read(options);
-        var room = ConnectionBound.Of(options.Server.MaxConnections);
+        var connections = ConnectionBound.Of(options.Server.MaxConnections);
         using var data = DataFolder.Open(options.Server.DataDir);
 
         await using var sandboxes = await SandboxesPart.MakeAsync(options, process, shutdown.Asked);
@@ -47,7 +47,7 @@ internal static class StandaloneServer
         var recovered = await RecoverAsync(options, controller, bus, invoker, shutdown.Asked);
 
         // A signal that comes while the doors open does not interrupt that: the server ends in order once they are open.
-        await using var doors = new ApiDoors(options.Server, sandboxes.ApiEndpoint, room, invoker.Loops, process.Loggers);
+        await using var doors = new ApiDoors(options.Server, sandboxes.ApiEndpoint, connections, invoker.Loops, process.Loggers);
         await doors.OpenAsync(controller.Api, controller.InnerApi);
         if (!shutdown.Asked.IsCancellationRequested)
         {
@@ -56,7 +56,7 @@ internal static class StandaloneServer
                 doors.Port,
                 subjects.WithStock && !options.Subjects.ContainsKey("guest"),
                 data.Path,
-                [.. room.Report, .. ReportKeys(subjects, sandboxes), .. options.Warning is { } warning ? (string[])[warning] : []],
+                [.. connections.Report, .. ReportKeys(subjects, sandboxes), .. options.Warning is { } warning ? (string[])[warning] : []],
                 sandboxes.Maker.Report,
                 invoker.Catalog.Report,
                 Describe(recovered),
