@@ -3,7 +3,7 @@ using Frusta.Invoker.Pool;
 
 namespace Frusta.Invoker;
 
-/// <summary>What the invoker counts, under OpenWhisk's names where it has one.</summary>
+/// <summary>The invoker's metrics, under OpenWhisk's names where OpenWhisk has the metric.</summary>
 internal static class InvokerMetrics
 {
     private static readonly Meter Meter = new("Frusta.Invoker");
@@ -11,7 +11,7 @@ internal static class InvokerMetrics
     private static readonly Histogram<double> InitSeconds = Meter.CreateHistogram<double>("histogram_invoker_activationInit_finish_seconds", "s");
     private static readonly Histogram<double> RunSeconds = Meter.CreateHistogram<double>("histogram_invoker_activationRun_finish_seconds", "s");
 
-    // What each warm call counts are plain numbers that are read when somebody asks.
+    // A warm call only increments plain numbers; a scrape of the metrics reads them.
     private static long _activations;
     private static long _inits;
     private static long _runs;
@@ -57,7 +57,7 @@ internal static class InvokerMetrics
 
     public static void StartFailed() => FailedStarts.Add(1);
 
-    /// <summary>Shows the pool's counts as gauges for as long as the process lives: one invoker a process.</summary>
+    /// <summary>Shows the pool's counts as gauges for as long as the process lives. Call it once: a process has one invoker.</summary>
     public static void Watch(Func<PoolCounts> count)
     {
         Gauge("gauge_containerPool_activeCount_counter", null, () => count().Running);

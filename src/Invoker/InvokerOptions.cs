@@ -25,7 +25,7 @@ public sealed class InvokerOptions
     public Dictionary<string, StemCellOptions> StemCells { get; set; } = RuntimeFamilies.All.ToDictionary(
         static family => family.Name, static family => new StemCellOptions { Count = family.StemCells }, StringComparer.Ordinal);
 
-    /// <summary>The first rule that is broken, naming key, rule and value; null when all hold.</summary>
+    /// <summary>A sentence on the first rule that is broken, with key, rule and value; null when all rules hold.</summary>
     public string? Validate()
     {
         (string Key, long Value, long Least, long Greatest)[] rules =
@@ -75,10 +75,10 @@ public sealed class PoolOptions
     /// <summary>Megabytes that all sandboxes together may take; 0 is half of what the machine or its cgroup has.</summary>
     public int Memory { get; set; }
 
-    /// <summary>Megabytes of it that are kept for idle sandboxes that use more than was seen of them, all together; 0 is a sixteenth. A busy sandbox counts its whole limit, an idle one what it uses.</summary>
+    /// <summary>Megabytes of <see cref="Memory"/> that are kept for all idle sandboxes together, in case they use more than was measured; 0 is a sixteenth. A busy sandbox counts by its limit, an idle one by the memory that it uses.</summary>
     public int ReserveMb { get; set; }
 
-    /// <summary>Sandboxes at a time; 0 is as many as there are networks and users for. Never more than that.</summary>
+    /// <summary>Sandboxes at a time; 0 is as many as the host has networks and users for. More than these there never are.</summary>
     public int Sandboxes { get; set; }
 
     /// <summary>Sandboxes that may be starting at a time. More than the machine has cores only makes each slower. 1 to 1000.</summary>
@@ -93,14 +93,14 @@ public sealed class PoolOptions
     /// <summary>Percent of the memory of the machine or its cgroup that must be available: below it idle sandboxes are ended at once. 0 to 90; 0 looks at no memory.</summary>
     public int AvailablePercent { get; set; } = 5;
 
-    /// <summary>Milliseconds after which an idle sandbox is paused: nothing in it runs until the next call. One that used more than 50 ms of the cores in a second of idleness is paused within the two seconds that it takes to see that, and ended where sandboxes cannot be paused. 0 to 86400000.</summary>
+    /// <summary>Milliseconds after which an idle sandbox is paused: nothing in it runs until the next call. An idle sandbox that uses the cores for more than 50 ms in a second is paused before that, after about two seconds, or ended where sandboxes cannot be paused. 0 to 86400000.</summary>
     public int PauseGraceMs { get; set; } = 10_000;
 
-    /// <summary>Percent of ten seconds in which something stood still for want of memory (Linux: pressure stall information), above which idle sandboxes are ended while less than a tenth of the machine's memory is available. 1 to 100.</summary>
+    /// <summary>Percent of ten seconds in which some process waited for memory (Linux: pressure stall information), above which idle sandboxes are ended while less than a tenth of the machine's memory is available. 1 to 100.</summary>
     public int MemoryPressurePercent { get; set; } = 20;
 }
 
-/// <summary>Bounds of what waits for a sandbox (section <c>Invoker:Queue</c>).</summary>
+/// <summary>Bounds of the activations that wait for a sandbox (section <c>Invoker:Queue</c>).</summary>
 public sealed class QueueOptions
 {
     /// <summary>Activations that wait for one action of one namespace. 1 to 10000000.</summary>
@@ -125,9 +125,9 @@ public sealed class QueueOptions
 /// <summary>Stem cells of one family (section <c>Invoker:StemCells:FAMILY</c>).</summary>
 public sealed class StemCellOptions
 {
-    /// <summary>How many are kept ready. 0 to 100.</summary>
+    /// <summary>Stem cells that are kept ready. 0 to 100.</summary>
     public int Count { get; set; }
 
-    /// <summary>Megabytes that one may use. A cell of nodejs serves only actions with just this limit; another one gets the limit of its action. 32 to 65536.</summary>
+    /// <summary>Megabytes that one may use. A cell of nodejs serves only actions with exactly this limit; a cell of another family gets the limit of its action. 32 to 65536.</summary>
     public int MemoryMb { get; set; } = 256;
 }

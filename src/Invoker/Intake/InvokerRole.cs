@@ -49,7 +49,7 @@ public sealed class InvokerRole : IActivationIntake, ICacheInvalidationIntake, I
     /// <summary>Name that operators see, such as <c>invoker0/0</c>.</summary>
     public string Name => $"invoker{_options.Number}/{_options.Number}";
 
-    /// <summary>Opens the intake. Stem cells come up behind.</summary>
+    /// <summary>Opens the intake. Stem cells are started in the background.</summary>
     public Task StartAsync(CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
@@ -60,7 +60,7 @@ public sealed class InvokerRole : IActivationIntake, ICacheInvalidationIntake, I
     }
 
     /// <summary>
-    /// Closes the intake, lets what runs and waits end until <see cref="InvokerOptions.DrainMs"/> have passed or the token
+    /// Closes the intake, lets activations that run or wait end until <see cref="InvokerOptions.DrainMs"/> have passed or the token
     /// is cancelled, breaks off the rest (it gets its record), and ends all sandboxes.
     /// </summary>
     public async Task StopAsync(CancellationToken cancellationToken)
@@ -94,7 +94,7 @@ public sealed class InvokerRole : IActivationIntake, ICacheInvalidationIntake, I
         return _closed ? SendOutcome.Full : _receive.Reserve(delivery, out place);
     }
 
-    /// <summary>A document was written or deleted: where it is that of an action with sandboxes, those of other revisions end.</summary>
+    /// <summary>A document was written or deleted: if it is that of an action with sandboxes, the sandboxes of its other revisions end.</summary>
     public void Invalidated(string documentId)
     {
         if (_serve.Pool.Knows(documentId))

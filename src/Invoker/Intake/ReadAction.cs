@@ -12,8 +12,8 @@ internal readonly record struct Resolution(ExecutableAction? Action, ActivationS
 internal static class ReadAction
 {
     /// <summary>
-    /// Finds the action as OpenWhisk's invoker does: one that was updated since the message was accepted runs as it is now;
-    /// nothing that was accepted is lost to an update.
+    /// Finds the action as OpenWhisk's invoker does: an action that was updated since the message was accepted runs as it is now,
+    /// so that no accepted activation is lost to an update.
     /// </summary>
     public static async ValueTask<Resolution> FindAsync(ActivationMessage message, IEntityStore store, CancellationToken cancellationToken)
     {

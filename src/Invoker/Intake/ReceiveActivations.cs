@@ -30,7 +30,7 @@ internal sealed partial class ReceiveActivations(
     ILogger logger,
     CancellationToken stopping) : IReceiveAgain
 {
-    /// <summary>An activation is given a sandbox so often whose code is gone by then, before it is given up.</summary>
+    /// <summary>How often an activation is resolved again because the code of its revision was gone when it had its sandbox; after that it is refused.</summary>
     private const int MostLooks = 10;
 
     private static readonly TimeSpan RoomLook = TimeSpan.FromMilliseconds(20);
@@ -53,7 +53,7 @@ internal sealed partial class ReceiveActivations(
         return outcome;
     }
 
-    /// <summary>Goes the same way up to the queue, and keeps a place there.</summary>
+    /// <summary>Takes the same steps as <see cref="Receive"/> up to the queue, and keeps a place there.</summary>
     public SendOutcome Reserve(IDelivery delivery, out IReservedPlace? place)
     {
         place = null;
@@ -81,7 +81,9 @@ internal sealed partial class ReceiveActivations(
         Debug.Assert(outcome == SendOutcome.Sent, "An activation with a place is not refused.");
     }
 
-    /// <summary>Takes an activation that needs no place now: it waits for one when its action is read, or is refused with a record.</summary>
+    /// <summary>
+    /// Takes an activation without a place in a queue: its action has to be read first, after which it waits for a place, or it is refused with a record.
+    /// </summary>
     public void Take(IDelivery delivery)
     {
         InvokerMetrics.ActivationReceived();
@@ -97,7 +99,7 @@ internal sealed partial class ReceiveActivations(
 
     public bool TryEnterAgain(QueuedActivation activation) => Queue(activation.Delivery, activation.Action, activation.Looks) == SendOutcome.Sent;
 
-    /// <summary>As the interface says, but not for ever, where the action is updated each time before a sandbox is found.</summary>
+    /// <summary>Resolves the activation again, at most <see cref="MostLooks"/> times: the action could be updated each time before a sandbox is found.</summary>
     public void ResolveAgain(QueuedActivation activation)
     {
         if (activation.Looks >= MostLooks)
@@ -110,7 +112,7 @@ internal sealed partial class ReceiveActivations(
         }
     }
 
-    /// <summary>The action, where it came along and is the one that the message means.</summary>
+    /// <summary>The action that came with the message; null when none came, or one of another revision than the message names.</summary>
     private static ExecutableAction? ActionOf(IDelivery delivery) =>
         delivery.Action is { } action && (delivery.Message.ActionRevision is not { } revision || string.Equals(action.Revision, revision, StringComparison.Ordinal)) ? action : null;
 
@@ -157,14 +159,14 @@ internal sealed partial class ReceiveActivations(
 
         if (isNew)
         {
-            // The news that it was replaced may have come before.
+            // The action may have been replaced before the pool knew of it, so that the news went unheard.
             retire.Look(action.Name.DocumentId);
         }
 
         return new QueuedActivation(delivery, entry, looks);
     }
 
-    /// <summary>Null when the entry was forgotten meanwhile.</summary>
+    /// <summary>Hands the activation to the slots of its action. Null when the entry was forgotten meanwhile.</summary>
     private SendOutcome? Enter(QueuedActivation activation)
     {
         var slots = activation.Entry.Slots;
@@ -197,7 +199,7 @@ internal sealed partial class ReceiveActivations(
     }
 
     /// <param name="delivery">The activation.</param>
-    /// <param name="looks">How often this was done for it before.</param>
+    /// <param name="looks">How often its action was looked up before.</param>
     /// <param name="gone">The revision whose code is not there; null when none is known.</param>
     private async Task ResolveAsync(IDelivery delivery, int looks = 0, string? gone = null)
     {
@@ -215,7 +217,7 @@ internal sealed partial class ReceiveActivations(
             }
             else
             {
-                // The bus has been told that it was taken, so that it cannot be refused any more: it waits here for room in its queue.
+                // The bus has been told that the activation was taken, so it cannot be refused any more: it waits here for room in its queue.
                 while (Queue(delivery, found.Action, looks) != SendOutcome.Sent)
                 {
                     await Task.Delay(RoomLook, clock.Time, stopping);
@@ -224,7 +226,7 @@ internal sealed partial class ReceiveActivations(
         }
         catch (OperationCanceledException)
         {
-            // The server stops: what is on disk is run after the next start.
+            // The server stops: an activation that is on disk runs after the next start, any other gets its record now.
             if (!delivery.CanWait())
             {
                 serve.HandOn(delivery, FallbackRecord.Write(delivery.Message, ActivationStatus.WhiskError, ExecutionTexts.Interrupted, clock.NowMs));
@@ -241,7 +243,10 @@ internal sealed partial class ReceiveActivations(
         }
     }
 
-    /// <summary>Ends an activation that may not run: its limits are beyond the caller's, or its kind cannot run on this host. For an image OpenWhisk's users know a text.</summary>
+    /// <summary>
+    /// Ends an activation that may not run: its action's limits are beyond the caller's, or its kind cannot run on this host. An action of an image gets the
+    /// text that OpenWhisk's users know.
+    /// </summary>
     private async Task RefuseAsync(IDelivery delivery, ExecutableAction action)
     {
         if (EffectiveLimits.Of(delivery.Message.User.Limits, limits).Refusal(action.Limits) is { } violation)

@@ -6,7 +6,7 @@ namespace Frusta.Invoker.Intake;
 /// <summary>A place that is kept for an activation while it is written to the disk.</summary>
 /// <param name="receive">Where it enters.</param>
 /// <param name="delivery">The activation.</param>
-/// <param name="activation">The activation in front of its queue; null when there is none for it: its action has to be read, or it gets a record instead of a run.</param>
+/// <param name="activation">The activation with its queue; null when no queue is known: its action has to be read, or it gets a record instead of a run.</param>
 internal sealed class ReservedPlace(ReceiveActivations receive, IDelivery delivery, QueuedActivation? activation) : IReservedPlace
 {
     public void Enter()

@@ -2,7 +2,10 @@ using System.Diagnostics;
 
 namespace Frusta.Invoker.Pool;
 
-/// <summary>What waits for a sandbox of one action, in order, counted in its namespace's share and in the ledger. Guarded by the lock of its <see cref="ActionSlots"/>.</summary>
+/// <summary>
+/// The activations that wait for a sandbox of one action, in order, counted for their namespace and in the ledger. Guarded by the lock of its
+/// <see cref="ActionSlots"/>.
+/// </summary>
 internal sealed class ActionQueue(NamespaceUse use, RoomRules rules, RoomLedger ledger, StartRule rule)
 {
     private readonly Queue<Waiting> _items = new();
@@ -11,13 +14,16 @@ internal sealed class ActionQueue(NamespaceUse use, RoomRules rules, RoomLedger 
 
     public int Count => _items.Count;
 
-    /// <summary>When the first was received; <see cref="long.MaxValue"/> when nothing waits.</summary>
+    /// <summary>When the first activation was received, in microseconds of the pool's clock; <see cref="long.MaxValue"/> when none waits.</summary>
     public long HeadReceivedUs => _items.TryPeek(out var head) ? head.ReceivedUs : long.MaxValue;
 
     /// <summary>True while a place is kept for an activation that has not arrived.</summary>
     public bool KeepsPlaces => _keptInQueue + _keptInIdleSandboxes > 0;
 
-    /// <summary>Keeps a place for an activation that will arrive, unless a bound is reached: one in the queue, else one of the idle sandboxes that nobody waits for.</summary>
+    /// <summary>
+    /// Keeps a place for an activation that will arrive: in the queue, or when that is full one of the <paramref name="idle"/> idle sandboxes, if
+    /// no activation waits for them. Else says which bound is reached.
+    /// </summary>
     public Arrival Keep(Waiting item, int idle)
     {
         var counted = TryCount(item);
@@ -36,7 +42,7 @@ internal sealed class ActionQueue(NamespaceUse use, RoomRules rules, RoomLedger 
         return counted;
     }
 
-    /// <summary>The activation does not need the place that is kept for it, if one is.</summary>
+    /// <summary>Gives back the place that is kept for the activation, if one is.</summary>
     public void GiveBack(Waiting item)
     {
         if (TakeKept(item) == KeptPlace.InQueue)
@@ -45,7 +51,7 @@ internal sealed class ActionQueue(NamespaceUse use, RoomRules rules, RoomLedger 
         }
     }
 
-    /// <summary>Takes the activation in, unless a bound is reached. One for which a place is kept is never refused.</summary>
+    /// <summary>Takes the activation in, unless a bound is reached. An activation for which a place is kept is never refused.</summary>
     public Arrival Enqueue(Waiting item, long nowUs)
     {
         switch (TakeKept(item))
@@ -79,7 +85,7 @@ internal sealed class ActionQueue(NamespaceUse use, RoomRules rules, RoomLedger 
         return item;
     }
 
-    /// <summary>Refuses what has waited for too long.</summary>
+    /// <summary>Refuses the activations that have waited for too long.</summary>
     public void Expire(long nowUs, List<PoolAction> actions)
     {
         while (nowUs - HeadReceivedUs > rules.MaxWaitUs)
@@ -88,7 +94,7 @@ internal sealed class ActionQueue(NamespaceUse use, RoomRules rules, RoomLedger 
         }
     }
 
-    /// <summary>Refuses all, since no sandbox can be started.</summary>
+    /// <summary>Refuses all activations, since no sandbox can be started.</summary>
     public void RefuseAll(long nowUs, List<PoolAction> actions)
     {
         while (_items.Count > 0)

@@ -5,7 +5,7 @@ namespace Frusta.Invoker.Pool;
 
 /// <summary>
 /// The sandboxes and the queue of one action for one namespace. Event in, answer out; no clock and no I/O. Its lock is a
-/// leaf: whoever holds it takes no other, and a warm take and return need only this one.
+/// leaf: a thread that holds it takes no other. To take a warm sandbox and to return it needs only this lock.
 /// </summary>
 internal sealed class ActionSlots
 {
@@ -50,7 +50,9 @@ internal sealed class ActionSlots
         set => _rule.ColdStartUs = value;
     }
 
-    /// <summary>Since when the room has had nothing for this action; 0 when it is not short. Guarded by the room's lock.</summary>
+    /// <summary>
+    /// Since when the room has had too little for this action, in microseconds of the pool's clock; 0 when it is not short. Guarded by the room's lock.
+    /// </summary>
     public long BlockedSinceUs { get; set; }
 
     /// <summary>Place among the <see cref="WantingActions"/>; -1 when it is none of them. Guarded by the room's lock.</summary>
@@ -59,13 +61,16 @@ internal sealed class ActionSlots
     /// <summary>Place among the actions that have sandboxes; -1 when it has none. Guarded by the room's lock.</summary>
     public int HoldingAt { get; set; } = -1;
 
-    /// <summary>Its link in <see cref="BusyActions"/>, whose it is.</summary>
+    /// <summary>The action before it in the list of <see cref="BusyActions"/>, which alone reads and writes this link.</summary>
     public ActionSlots? AddedBefore { get; set; }
 
-    /// <summary>True while one that is idle has not been measured since a run that may have changed what it uses.</summary>
+    /// <summary>True while an idle sandbox has not been measured since a run that may have changed its use of memory.</summary>
     public bool HasUnseen => _idle.Unseen > 0;
 
-    /// <summary>True once the action has another revision, or none, or the pool closes: what idles is to be ended, and what runs when nothing waits for it. Set by the room.</summary>
+    /// <summary>
+    /// True once the action has another revision, or none, or the pool closes: idle sandboxes are to be ended, and running ones as soon as no
+    /// activation waits. Set by the room.
+    /// </summary>
     public bool IsRetired
     {
         get => _retired;
@@ -81,7 +86,7 @@ internal sealed class ActionSlots
         }
     }
 
-    /// <summary>The activation for which a place was kept does not arrive.</summary>
+    /// <summary>The activation for which a place was kept will not arrive.</summary>
     public void GiveBack(Waiting item)
     {
         lock (_lock)
@@ -90,7 +95,7 @@ internal sealed class ActionSlots
         }
     }
 
-    /// <summary>Takes a warm sandbox, or queues.</summary>
+    /// <summary>Takes a warm sandbox for the activation, or queues it.</summary>
     public Arrival Arrive(Waiting item, long nowUs, out Slot? slot)
     {
         lock (_lock)
@@ -119,7 +124,7 @@ internal sealed class ActionSlots
         }
     }
 
-    /// <summary>The code is loaded and the run begins: from here on its age counts.</summary>
+    /// <summary>The code is loaded and the run begins: the age of the run counts from here.</summary>
     public void RunBegan(Slot slot, long nowUs)
     {
         lock (_lock)
@@ -135,15 +140,15 @@ internal sealed class ActionSlots
     }
 
     /// <summary>
-    /// The activation in the slot has ended. Gives the next one that waits, or null: then the slot is idle, or
-    /// (<paramref name="stop"/>) to be handed to <see cref="Room.Discard"/>. With <paramref name="ask"/> the room is to be asked: the
-    /// action wants another sandbox in place of the one that stops, or another action waits for what this one has left (<see cref="Room.Freed"/>).
+    /// The activation in the slot has ended. Gives the next activation that waits, or null: then the slot is idle, or, with <paramref name="stop"/>,
+    /// the caller has to hand it to <see cref="Room.Discard"/>. With <paramref name="ask"/> the caller has to ask the room: this action wants another
+    /// sandbox in place of the one that stops, or other actions wait for the memory of the sandbox that is idle now (<see cref="Room.Freed"/>).
     /// </summary>
     public Waiting? Return(Slot slot, bool keep, long nowUs, out bool stop, out bool ask)
     {
         lock (_lock)
         {
-            Debug.Assert(slot.Owner == this && slot.State is SlotState.Initialising or SlotState.Running, "Only what holds an activation gives it back.");
+            Debug.Assert(slot.Owner == this && slot.State is SlotState.Initialising or SlotState.Running, "Only a sandbox that holds an activation gives it back.");
             EndRun(slot, nowUs);
             _lastSeenUs = nowUs;
             stop = !keep || !slot.Initialised || _yields > 0 || (_retired && _waiting.Count == 0);
@@ -170,7 +175,7 @@ internal sealed class ActionSlots
         }
     }
 
-    /// <summary>What there is of it at this moment.</summary>
+    /// <summary>How many sandboxes and runs the action has at this moment.</summary>
     public SlotCounts Count()
     {
         lock (_lock)
@@ -182,7 +187,9 @@ internal sealed class ActionSlots
     /// <summary>Bytes of the sandboxes that hold an activation or are starting.</summary>
     public long BusyBytes => Count().Busy * LimitBytes;
 
-    /// <summary>False while it runs or waits for something; else it is to be added to <see cref="BusyActions"/> again when it does.</summary>
+    /// <summary>
+    /// False while the action runs or waits for something. True when it does neither: <see cref="Arrive"/> adds it to <see cref="BusyActions"/> again.
+    /// </summary>
     public bool TryRest()
     {
         lock (_lock)
@@ -196,9 +203,11 @@ internal sealed class ActionSlots
 
     private int Total => _idle.Count + _rule.Running + Coming;
 
-    // What follows is called by the room, under its lock.
+    // The room calls the methods that follow, under its lock.
 
-    /// <summary>What the action needs now. It stays asked for as long as it needs something.</summary>
+    /// <summary>
+    /// What the action needs now, with the bytes that its next idle sandbox needs to be busy. The room stays asked as long as the action needs something.
+    /// </summary>
     internal Need NeedOf(long nowUs, out long wakeBytes)
     {
         lock (_lock)
@@ -220,7 +229,7 @@ internal sealed class ActionSlots
         }
     }
 
-    /// <summary>Runs what waits in idle sandboxes for which the ledger has room.</summary>
+    /// <summary>Runs waiting activations in idle sandboxes, as far as the ledger has room for these to be busy.</summary>
     internal void Wake(long nowUs, List<PoolAction> actions)
     {
         lock (_lock)
@@ -244,7 +253,7 @@ internal sealed class ActionSlots
         }
     }
 
-    /// <summary>A sandbox is up: it takes the first that waits, else it is kept.</summary>
+    /// <summary>A sandbox is up: it takes the first activation that waits; when none waits it is idle.</summary>
     internal void Started(Slot slot, long nowUs, List<PoolAction> actions)
     {
         lock (_lock)
@@ -266,7 +275,7 @@ internal sealed class ActionSlots
         }
     }
 
-    /// <summary>After too many failures in a row all that wait are answered, unless another sandbox serves them.</summary>
+    /// <summary>A start failed. After too many failures in a row all waiting activations are refused, unless the action has another sandbox to serve them.</summary>
     internal void StartFailed(long nowUs, List<PoolAction> actions)
     {
         lock (_lock)
@@ -284,7 +293,7 @@ internal sealed class ActionSlots
         }
     }
 
-    /// <summary>The pool closes.</summary>
+    /// <summary>Refuses all waiting activations, since the pool closes.</summary>
     internal void RefuseWaiting(long nowUs, List<PoolAction> actions)
     {
         lock (_lock)
@@ -293,7 +302,10 @@ internal sealed class ActionSlots
         }
     }
 
-    /// <summary>The rule of the timer; true when the room is to be asked.</summary>
+    /// <summary>
+    /// Looks at everything that time alone changes: refuses activations that waited too long, and decides whether the action gets a sandbox more or one less.
+    /// True when the room is to be asked for a sandbox.
+    /// </summary>
     internal bool Tick(long nowUs, bool coreIdles, List<PoolAction> actions)
     {
         lock (_lock)
@@ -316,7 +328,7 @@ internal sealed class ActionSlots
         }
     }
 
-    /// <summary>Takes the sandboxes that were idle for too long out.</summary>
+    /// <summary>Takes out the sandboxes that were idle for too long.</summary>
     internal void Expire(long nowUs, List<Slot> expired)
     {
         lock (_lock)
@@ -325,7 +337,7 @@ internal sealed class ActionSlots
         }
     }
 
-    /// <summary>Names the idle sandboxes that are to be paused or looked at.</summary>
+    /// <summary>Asks for the idle sandboxes to be paused or looked at whose time has come.</summary>
     internal void Pause(PauseRule rule, long nowUs, List<PoolAction> actions)
     {
         lock (_lock)
@@ -334,7 +346,10 @@ internal sealed class ActionSlots
         }
     }
 
-    /// <summary>A sandbox was looked at. One that burns is paused; true when that is not possible, and it was taken out to be ended.</summary>
+    /// <summary>
+    /// A sandbox was looked at. If it uses the cores although it is idle, it is paused, or where it cannot be paused taken out. True when it was taken out:
+    /// the caller ends it.
+    /// </summary>
     internal bool Looked(Slot slot, PauseRule rule, long? cpuUs, long atUs, List<PoolAction> actions)
     {
         lock (_lock)
@@ -354,7 +369,10 @@ internal sealed class ActionSlots
         }
     }
 
-    /// <summary>A pause was carried out, or failed; whoever took the sandbox meanwhile resumes it. True when it was taken out to be ended.</summary>
+    /// <summary>
+    /// A pause was carried out, or failed. An activation that took the sandbox meanwhile resumes it. True when the pause failed and the sandbox was taken out:
+    /// the caller ends it.
+    /// </summary>
     internal bool Paused(Slot slot, bool succeeded)
     {
         lock (_lock)
@@ -369,7 +387,7 @@ internal sealed class ActionSlots
         }
     }
 
-    /// <summary>Names up to so many idle sandboxes to be measured. Gives how many.</summary>
+    /// <summary>Asks for at most so many idle sandboxes to be measured. Gives their number.</summary>
     internal int AskToMeasure(int most, bool unseenOnly, long nowUs, List<PoolAction> actions)
     {
         lock (_lock)
@@ -379,12 +397,13 @@ internal sealed class ActionSlots
     }
 
     /// <summary>
-    /// What it is worth to keep the sandbox idle for longest, or <see cref="double.MaxValue"/> when none is idle since before then: the worth of
-    /// what was ended last when it was used, and the cold starts that its runs have saved for each megabyte (docs/decisions/0013-which-sandbox-goes.md).
+    /// The worth of the sandbox that is idle for longest, or <see cref="double.MaxValue"/> when none is idle since before then. It is the worth of the
+    /// sandbox that had been ended last when this one was last used, plus the microseconds of cold starts that its runs have saved for each megabyte
+    /// (docs/decisions/0013-which-sandbox-goes.md).
     /// </summary>
-    /// <param name="idleBeforeUs">Since when it must be idle.</param>
-    /// <param name="left">How many must be left idle.</param>
-    /// <param name="evenWaited">True for one that an activation waits to be run in, too.</param>
+    /// <param name="idleBeforeUs">Before when it must have become idle, in microseconds of the pool's clock.</param>
+    /// <param name="left">How many sandboxes of this action must be left idle.</param>
+    /// <param name="evenWaited">True to look also at an action whose activations wait for their idle sandboxes.</param>
     internal double LeastWorth(long idleBeforeUs, int left, bool evenWaited)
     {
         lock (_lock)
@@ -393,7 +412,7 @@ internal sealed class ActionSlots
         }
     }
 
-    /// <summary>Takes the sandbox idle for longest out, to be ended; null when none is idle, or an activation waits for it.</summary>
+    /// <summary>Takes out the sandbox that is idle for longest, to be ended; null when none is idle, or an activation waits.</summary>
     internal Slot? TakeUnwaited()
     {
         lock (_lock)
@@ -402,7 +421,7 @@ internal sealed class ActionSlots
         }
     }
 
-    /// <summary>Takes the sandbox idle for longest out, to be ended; null when none is idle by now.</summary>
+    /// <summary>Takes out the sandbox that is idle for longest, to be ended; null when none is idle any more.</summary>
     internal Slot? EvictOldest()
     {
         lock (_lock)
@@ -411,7 +430,7 @@ internal sealed class ActionSlots
         }
     }
 
-    /// <summary>Takes the sandbox out when it is idle.</summary>
+    /// <summary>Takes the sandbox out if it is idle; true when it was.</summary>
     internal bool TakeIfIdle(Slot slot)
     {
         lock (_lock)
@@ -420,7 +439,7 @@ internal sealed class ActionSlots
         }
     }
 
-    /// <summary>Takes the sandbox out when it is idle, and was seen to grow since its last run.</summary>
+    /// <summary>Takes the sandbox out if it is idle and was seen to grow since its last run; true when it was.</summary>
     internal bool TakeIfGrown(Slot slot)
     {
         lock (_lock)
@@ -429,7 +448,10 @@ internal sealed class ActionSlots
         }
     }
 
-    /// <summary>Counts an idle sandbox by what it uses from now on; one that was taken meanwhile keeps its limit. True when it has been seen to grow while it was idle.</summary>
+    /// <summary>
+    /// Counts an idle sandbox by the bytes that it uses from now on; a sandbox that was taken meanwhile stays counted by its limit. True when it was
+    /// seen to grow while it was idle.
+    /// </summary>
     internal bool Measured(Slot slot, long bytes, long nowUs)
     {
         lock (_lock)
@@ -439,7 +461,7 @@ internal sealed class ActionSlots
         }
     }
 
-    /// <summary>Asks for one running sandbox at its next end. False when all that run are asked for already.</summary>
+    /// <summary>Asks the action to end one of its running sandboxes when the run there ends. False when all running sandboxes are asked for already.</summary>
     internal bool AskToYield()
     {
         lock (_lock)
@@ -454,7 +476,10 @@ internal sealed class ActionSlots
         }
     }
 
-    /// <summary>Closes the slots when nothing was seen of the action for the idle timeout, or nobody will call it any more. They are forgotten then.</summary>
+    /// <summary>
+    /// Closes the slots when the action has no sandbox and no activation, and was not used for the idle timeout or is retired. True when they
+    /// are closed: the room forgets them.
+    /// </summary>
     internal bool TryClose(long nowUs)
     {
         lock (_lock)
@@ -503,7 +528,7 @@ internal sealed class ActionSlots
 
     private void BeginRun(Slot slot, long nowUs)
     {
-        Debug.Assert(slot is { Initialised: true, SlackBytes: 0 }, "What runs has its code, and is counted by its limit.");
+        Debug.Assert(slot is { Initialised: true, SlackBytes: 0 }, "A running sandbox has its code, and is counted by its limit.");
         slot.State = SlotState.Running;
         slot.SinceUs = nowUs;
         slot.Uses++;

@@ -6,7 +6,7 @@ internal enum Arrival : byte
     /// <summary>A sandbox is taken for it: run it there.</summary>
     Run,
 
-    /// <summary>A sandbox is taken for it that stands still: resume that, then run it there.</summary>
+    /// <summary>A paused sandbox is taken for it: resume the sandbox, then run the activation there.</summary>
     Resume,
 
     Queued,
@@ -18,6 +18,6 @@ internal enum Arrival : byte
 
     Full,
 
-    /// <summary>These slots are being forgotten: look the key up again.</summary>
+    /// <summary>The pool forgets these slots: look the key up again.</summary>
     Closed,
 }

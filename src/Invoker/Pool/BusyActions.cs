@@ -3,17 +3,17 @@ using System.Diagnostics;
 namespace Frusta.Invoker.Pool;
 
 /// <summary>
-/// The actions that run or wait for something: ticks look at these alone, however many others idle. Any thread may add one; what else is
+/// The actions that run or wait for something: ticks look at these alone, however many others idle. Any thread may add an action; all else
 /// here is guarded by the room's lock.
 /// </summary>
 internal sealed class BusyActions
 {
     private readonly List<ActionSlots> _seen = [];
 
-    // Those added since the last look, each linked to the one added before it.
+    // The actions added since the last look, each linked to the action added before it.
     private ActionSlots? _added;
 
-    /// <summary>The action runs or waits for something from now on. To be called once, until <see cref="Look"/> has let it go.</summary>
+    /// <summary>The action runs or waits for something from now on. May be called again for the same action only after <see cref="Look"/> has dropped it.</summary>
     public void Add(ActionSlots slots)
     {
         do
@@ -23,7 +23,7 @@ internal sealed class BusyActions
         while (Interlocked.CompareExchange(ref _added, slots, slots.AddedBefore) != slots.AddedBefore);
     }
 
-    /// <summary>All of them, less those that neither run nor wait for anything any more.</summary>
+    /// <summary>Drops the actions that neither run nor wait for anything any more, and gives the others.</summary>
     public List<ActionSlots> Look()
     {
         _seen.RemoveAll(static slots => slots.TryRest());

@@ -3,18 +3,18 @@ using System.Diagnostics;
 namespace Frusta.Invoker.Pool;
 
 /// <summary>
-/// Brings about the bytes that an action needs: what is free, then what others leave idle, at last what a greater user yields. Guarded by
-/// the room's lock.
+/// Finds the memory that an action needs: free bytes first, then idle sandboxes of others, which are ended, at last a running sandbox of a greater
+/// user, which is ended when its run ends. Guarded by the room's lock.
 /// </summary>
 /// <remarks>
-/// Thousands of actions may be short of room at once. What was found for the first of a round holds for all behind it, so that each
-/// further one costs next to nothing.
+/// Thousands of actions may be short of room at once. If nothing was found for the first action of a round, nothing is searched for those behind it,
+/// so that each further action costs next to nothing.
 /// </remarks>
 /// <param name="rules">The figures.</param>
 /// <param name="ledger">Where bytes are reserved.</param>
 /// <param name="cells">The stem cells, which go last.</param>
 /// <param name="holding">The actions that have sandboxes.</param>
-/// <param name="uses">Their namespaces.</param>
+/// <param name="uses">The namespaces of these actions, by UUID.</param>
 internal sealed class Eviction(RoomRules rules, RoomLedger ledger, StemCells cells, HoldingActions holding, Dictionary<string, NamespaceUse> uses)
 {
     private const int ColdStartsToWait = 4;
@@ -22,17 +22,17 @@ internal sealed class Eviction(RoomRules rules, RoomLedger ledger, StemCells cel
     private long _stoppingBytes;
     private int _stopping;
 
-    // Started and not gone, stem cells among them.
+    // Sandboxes from the order to start them until they are gone, stem cells among them.
     private int _sandboxes;
 
-    // What this round has found.
+    // Found in this round: asking again would find no action to yield.
     private bool _nobodyYields;
     private bool _nobodyAboveItsShareYields;
 
-    /// <summary>True while the machine is short of memory: no stem cell starts, and others only after a wait in which idle ones end.</summary>
+    /// <summary>True while the machine is short of memory: no stem cell starts, and other sandboxes only after a wait in which idle ones end.</summary>
     public bool IsShort { get; set; }
 
-    /// <summary>A new round begins: what the last one found may have changed.</summary>
+    /// <summary>A new round begins: forgets the findings of the last round, which may not hold any more.</summary>
     public void BeginRound()
     {
         holding.BeginRound();
@@ -40,8 +40,8 @@ internal sealed class Eviction(RoomRules rules, RoomLedger ledger, StemCells cel
     }
 
     /// <summary>
-    /// Reserves the bytes that an idle sandbox needs to be busy. Runs of others may end meanwhile: only a wait as long as several cold starts ends idle
-    /// sandboxes of others, each of which is a cold start to come.
+    /// Reserves the bytes that an idle sandbox needs to be busy. Idle sandboxes of others are ended for it only after a wait as long as several cold starts:
+    /// each costs a cold start later, and a run of another action may end meanwhile and free the bytes.
     /// </summary>
     public bool TryReserveToWake(ActionSlots slots, long bytes, long nowUs, List<PoolAction> actions)
     {
@@ -59,18 +59,18 @@ internal sealed class Eviction(RoomRules rules, RoomLedger ledger, StemCells cel
     }
 
     /// <summary>
-    /// Reserves the bytes of one sandbox more, or does what brings them about and says no for now: idle ones are ended, then a greater user
-    /// is asked to yield.
+    /// Reserves the bytes of one more sandbox. When they are not free, gives false and sees to it that they will be: idle sandboxes are ended, then a greater
+    /// user is asked to yield.
     /// </summary>
-    /// <param name="slots">Who needs it.</param>
-    /// <param name="cell">The stem cell that becomes it, or null when it is to be started.</param>
+    /// <param name="slots">The action that needs the sandbox.</param>
+    /// <param name="cell">The stem cell that becomes the sandbox, or null when a sandbox is to be started.</param>
     /// <param name="nowUs">The pool's clock.</param>
     /// <param name="actions">Takes what is to be done.</param>
     public bool TryReserve(ActionSlots slots, Slot? cell, long nowUs, List<PoolAction> actions)
     {
         var isNew = cell is null;
         var bytes = slots.LimitBytes - (cell?.ChargedBytes ?? 0);
-        var lessSlack = cell?.SlackBytes ?? 0; // a cell that is taken is nothing idle any more that could grow
+        var lessSlack = cell?.SlackBytes ?? 0; // a cell that is taken is not idle any more, so no bytes need be kept for it to grow
         if (isNew && IsShort && !HasWaited(slots, rules.NoOvertakingAfterUs, nowUs))
         {
             return false;
@@ -92,7 +92,7 @@ internal sealed class Eviction(RoomRules rules, RoomLedger ledger, StemCells cel
         return false;
     }
 
-    /// <summary>Reserves the bytes of one more stem cell, if that costs nobody anything.</summary>
+    /// <summary>Reserves the bytes of one more stem cell, if they are free; ends nothing for it.</summary>
     public bool TryReserveCell(long bytes)
     {
         if (_sandboxes >= rules.MostSandboxes || !ledger.TryReserve(bytes))
@@ -104,7 +104,9 @@ internal sealed class Eviction(RoomRules rules, RoomLedger ledger, StemCells cel
         return true;
     }
 
-    /// <summary>Ends idle sandboxes until so many bytes will be free, those of least worth first. What is being ended counts already.</summary>
+    /// <summary>
+    /// Ends idle sandboxes, those of least worth first, until so many bytes are being freed; the bytes of sandboxes that are being ended already count.
+    /// </summary>
     public void EndIdle(long bytes, List<PoolAction> actions)
     {
         while (_stoppingBytes < bytes && (holding.TakeLeast(long.MaxValue, uses.Count, wanting: null, evenWaited: false, out _) ?? cells.TakeOther("", 0)) is { } slot)
@@ -113,10 +115,10 @@ internal sealed class Eviction(RoomRules rules, RoomLedger ledger, StemCells cel
         }
     }
 
-    /// <summary>Has a sandbox ended. Its bytes count until it is gone.</summary>
+    /// <summary>Orders a sandbox to be ended. Its bytes stay reserved until it is gone.</summary>
     public void Stop(Slot slot, List<PoolAction> actions)
     {
-        Debug.Assert(slot.State != SlotState.Gone, "What is gone is not ended again.");
+        Debug.Assert(slot.State != SlotState.Gone, "A sandbox that is gone is not ended again.");
         slot.State = SlotState.Stopping;
         holding.Forget(slot);
         _stoppingBytes += slot.ChargedBytes;
@@ -160,11 +162,14 @@ internal sealed class Eviction(RoomRules rules, RoomLedger ledger, StemCells cel
         return true;
     }
 
-    /// <summary>The last tenth of the room is not for a namespace that is above its share; but one sandbox, however large, everybody may have.</summary>
+    /// <summary>
+    /// Bytes that must stay free for other namespaces: a tenth of the room when this sandbox takes its namespace above an equal part, unless it is the
+    /// namespace's only one.
+    /// </summary>
     private long KeptFromOthers(ActionSlots slots, long bytes) =>
         uses.Count > 1 && slots.Use.SandboxBytes > 0 && slots.Use.SandboxBytes + bytes > rules.CapacityBytes / uses.Count ? rules.CapacityBytes / 10 : 0;
 
-    /// <summary>True once the action has been short of room for so long. Notes since when it is.</summary>
+    /// <summary>True once the action has been short of room for so many microseconds. Notes the time when it begins to be short.</summary>
     private static bool HasWaited(ActionSlots slots, long us, long nowUs)
     {
         if (slots.BlockedSinceUs == 0)
@@ -175,7 +180,7 @@ internal sealed class Eviction(RoomRules rules, RoomLedger ledger, StemCells cel
         return nowUs - slots.BlockedSinceUs >= us;
     }
 
-    /// <summary>Ends what others leave idle, and when that is not enough, asks a greater user to yield.</summary>
+    /// <summary>Ends idle sandboxes of others, and when these are not enough, asks a greater user to yield.</summary>
     private void BringAbout(ActionSlots slots, long bytes, int sandboxes, bool hasNone, long nowUs, List<PoolAction> actions)
     {
         var missing = bytes - (rules.CapacityBytes - ledger.Reserved) - _stoppingBytes;
@@ -195,7 +200,7 @@ internal sealed class Eviction(RoomRules rules, RoomLedger ledger, StemCells cel
 
     private bool EvictIdle(ref long missing, ref int tooMany, long idleBeforeUs, ActionSlots wanting, bool evenWaited, List<PoolAction> actions)
     {
-        // Ended even when they do not suffice: what is missing then comes from a greater user, and waits for these no longer.
+        // Idle sandboxes are ended even when they do not suffice: then only the rest has to come from a greater user.
         while ((missing > 0 || tooMany > 0) && holding.TakeLeast(idleBeforeUs, uses.Count, wanting, evenWaited, out var worth) is { } slot)
         {
             missing -= slot.ChargedBytes + (ledger.Kept() < rules.ReserveBytes ? slot.SlackBytes : 0);
@@ -215,8 +220,8 @@ internal sealed class Eviction(RoomRules rules, RoomLedger ledger, StemCells cel
     }
 
     /// <summary>
-    /// Nothing idles. Whoever has none may take from whoever has most, also from its own namespace; whoever has some, only
-    /// from a namespace above its share, and only up to its own.
+    /// Asks an action of the greatest user to end a running sandbox, when nothing idles. An action without a sandbox may take from any action, also of its
+    /// own namespace. An action with sandboxes may take only from a namespace that has more than an equal part of the room, and only until its own has that.
     /// </summary>
     private void AskGreatestToYield(ActionSlots slots, bool hasNone)
     {
@@ -235,7 +240,7 @@ internal sealed class Eviction(RoomRules rules, RoomLedger ledger, StemCells cel
             }
         }
 
-        // One at a time for each that is short: when it has yielded and this one is still short, the next is asked.
+        // One at a time for each action that is short: if it is still short after YieldAfterUs, the next is asked.
         if (greatest is not null && greatest.AskToYield())
         {
             slots.BlockedSinceUs += rules.YieldAfterUs;

@@ -1,8 +1,8 @@
 namespace Frusta.Invoker.Pool;
 
 /// <summary>
-/// What sandboxes of one family were seen to cost: time to start, and memory while they idle, so that the next one is counted by it from its
-/// first idle moment. Written under the room's lock; the bytes are read by any thread.
+/// What sandboxes of one family were seen to cost: time to start, and memory while they idle. The next sandbox is counted by that memory from its
+/// first idle moment. Written under the room's lock; any thread reads the bytes.
 /// </summary>
 internal sealed class FamilyCost(long firstColdStartUs)
 {
@@ -17,12 +17,14 @@ internal sealed class FamilyCost(long firstColdStartUs)
     /// <summary>Microseconds that a cold start takes, without loading the code.</summary>
     public long ColdStartUs { get; private set; } = firstColdStartUs;
 
-    /// <summary>Bytes that one more is expected to use while it idles: the average and twice what they differ by, which few exceed; 0 while none was seen.</summary>
+    /// <summary>
+    /// Bytes that one more sandbox is expected to use while it idles: the average plus twice the mean deviation, which few exceed; 0 while none was measured.
+    /// </summary>
     public long IdleBytes => Volatile.Read(ref _idleBytes);
 
     public void StartTook(long us) => ColdStartUs = Math.Max(LeastUs, ColdStartUs + ((us - ColdStartUs) / 4));
 
-    /// <summary>An idle sandbox of an action uses so much.</summary>
+    /// <summary>An idle sandbox of an action was measured to use so many bytes.</summary>
     public void Idles(long bytes)
     {
         if (!_actionSeen)
@@ -35,7 +37,7 @@ internal sealed class FamilyCost(long firstColdStartUs)
         Volatile.Write(ref _idleBytes, (long)(_averageBytes + (2 * _deviationBytes)));
     }
 
-    /// <summary>A stem cell uses so much. It says something only as long as nothing with code in it was seen.</summary>
+    /// <summary>A stem cell was measured to use so many bytes. They count only as long as no sandbox with code was measured.</summary>
     public void CellIdles(long bytes)
     {
         if (!_actionSeen)

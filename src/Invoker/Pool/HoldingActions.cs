@@ -2,14 +2,14 @@ using System.Diagnostics;
 
 namespace Frusta.Invoker.Pool;
 
-/// <summary>The actions that have sandboxes, and which of these is worth least. Guarded by the room's lock.</summary>
+/// <summary>The actions that have sandboxes. Finds the idle sandbox that is worth least, and those that are to be measured. Guarded by the room's lock.</summary>
 /// <param name="rules">The figures.</param>
 internal sealed class HoldingActions(RoomRules rules)
 {
     private readonly List<ActionSlots> _all = [];
     private readonly List<Slot> _grown = [];
 
-    // Any number but 0. The order that follows from it is the same in each process, so that a simulation can be played again.
+    // The state of the random numbers; any number but 0. They are the same in each process, so that a simulation can be played again.
     private ulong _next = 0x9E3779B97F4A7C15;
     private long _nothingIdleBeforeUs;
     private long _limitBytes;
@@ -44,7 +44,7 @@ internal sealed class HoldingActions(RoomRules rules)
         }
     }
 
-    /// <summary>The sandbox was seen to grow while it was idle: it is the first that goes, unless it runs before.</summary>
+    /// <summary>The sandbox was seen to grow while it was idle: it is ended first, unless it runs before.</summary>
     public void Grew(Slot slot)
     {
         if (slot.GrownAt < 0)
@@ -54,7 +54,7 @@ internal sealed class HoldingActions(RoomRules rules)
         }
     }
 
-    /// <summary>The sandbox is none of those that grew, any more: it is being ended, or was asked about.</summary>
+    /// <summary>Takes the sandbox from the list of those that grew, if it is there.</summary>
     public void Forget(Slot slot)
     {
         if (slot.GrownAt >= 0)
@@ -67,18 +67,18 @@ internal sealed class HoldingActions(RoomRules rules)
         }
     }
 
-    /// <summary>What was found not to be there may be there again.</summary>
+    /// <summary>Forgets that no idle sandbox was found: there may be some again.</summary>
     public void BeginRound() => _nothingIdleBeforeUs = 0;
 
     /// <summary>
-    /// Takes out an idle sandbox to be ended: one that grew, else the one of least worth among some actions; first of those whose namespace has
-    /// more sandboxes than others. Null when there is none.
+    /// Takes out an idle sandbox to be ended: one that grew, else the one of least worth among a sample of the actions, where those go first whose
+    /// namespace has more than an equal part of all sandboxes. Null when there is none.
     /// </summary>
-    /// <param name="idleBeforeUs">Since when it must be idle.</param>
-    /// <param name="namespaces">Namespaces that the pool knows.</param>
-    /// <param name="wanting">Whose the one that is taken may not be; null for nobody.</param>
-    /// <param name="evenWaited">True to take also what an activation waits to be run in, and all but one of <paramref name="wanting"/>.</param>
-    /// <param name="worth">What it was worth.</param>
+    /// <param name="idleBeforeUs">Before when it must have become idle, in microseconds of the pool's clock.</param>
+    /// <param name="namespaces">How many namespaces the pool knows.</param>
+    /// <param name="wanting">The action for which it is ended, whose own sandboxes stay; null when there is none.</param>
+    /// <param name="evenWaited">True to take also sandboxes of actions whose activations wait, and all but one of <paramref name="wanting"/>.</param>
+    /// <param name="worth">Its worth; 0 when it grew.</param>
     public Slot? TakeLeast(long idleBeforeUs, int namespaces, ActionSlots? wanting, bool evenWaited, out double worth)
     {
         worth = 0;
@@ -105,7 +105,10 @@ internal sealed class HoldingActions(RoomRules rules)
         return least?.EvictOldest();
     }
 
-    /// <summary>Names idle sandboxes to be measured: first, and for at most three quarters of it, those that had a long run, then the others in turn.</summary>
+    /// <summary>
+    /// Asks for idle sandboxes to be measured, at most <see cref="RoomRules.MeasuresAtOnce"/>: first those that had a long run, for at most three quarters of
+    /// that number, then the others in turn.
+    /// </summary>
     public void AskToMeasure(long nowUs, List<PoolAction> actions)
     {
         var left = rules.MeasuresAtOnce;
@@ -117,7 +120,7 @@ internal sealed class HoldingActions(RoomRules rules)
 
         for (var i = 0; i < _all.Count && left > 0; i++)
         {
-            // One that has more of them than are left is the first at the next look.
+            // An action with more sandboxes than may be measured now is the first at the next look.
             _measureAt %= _all.Count;
             left -= _all[_measureAt].AskToMeasure(left, unseenOnly: false, nowUs, actions);
             _measureAt += left > 0 ? 1 : 0;

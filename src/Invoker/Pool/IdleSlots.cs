@@ -3,8 +3,8 @@ using System.Diagnostics;
 namespace Frusta.Invoker.Pool;
 
 /// <summary>
-/// The sandboxes of one action that wait for a run, the one idle for longest first. A busy one counts its limit in the ledger, an idle one
-/// what it was seen to use, or else what sandboxes of its action, or else of its family, were. Guarded by the lock of its <see cref="ActionSlots"/>.
+/// The idle sandboxes of one action, the one that is idle for longest first. The ledger counts a busy sandbox by its limit, and an idle one by the memory
+/// that it was measured to use; before that by the memory of its action's sandboxes, else of its family's. Guarded by the lock of its <see cref="ActionSlots"/>.
 /// </summary>
 internal sealed class IdleSlots(RoomRules rules, RoomLedger ledger, FamilyCost family)
 {
@@ -14,10 +14,10 @@ internal sealed class IdleSlots(RoomRules rules, RoomLedger ledger, FamilyCost f
 
     public int Count => _slots.Count;
 
-    /// <summary>Those that have not been measured since a run that may have changed what they use. Any thread may read it.</summary>
+    /// <summary>How many have not been measured since a run that may have changed their use of memory. Any thread may read it.</summary>
     public int Unseen => Volatile.Read(ref _unseen);
 
-    /// <summary>Since when the first of them is idle; <see cref="long.MaxValue"/> when none is.</summary>
+    /// <summary>Since when the first of them is idle, in microseconds of the pool's clock; <see cref="long.MaxValue"/> when none is.</summary>
     public long OldestUs => _slots.Count > 0 ? _slots[0].SinceUs : long.MaxValue;
 
     /// <summary>Bytes that the ledger must have for the next one to be taken.</summary>
@@ -33,7 +33,10 @@ internal sealed class IdleSlots(RoomRules rules, RoomLedger ledger, FamilyCost f
         ledger.CountIdle(slot, Expected(slot));
     }
 
-    /// <summary>Takes the last one used: its pages are warm, and the first ones grow old enough to be ended. Null when none is idle, or there is no room for it to be busy.</summary>
+    /// <summary>
+    /// Takes the sandbox that was used last: its pages are warm, and the others grow old enough to be ended. Null when none is idle, or there is no room for
+    /// it to be busy.
+    /// </summary>
     public Slot? TryTake()
     {
         if (_slots.Count == 0)
@@ -53,13 +56,13 @@ internal sealed class IdleSlots(RoomRules rules, RoomLedger ledger, FamilyCost f
         return last;
     }
 
-    /// <summary>The one idle for longest, when it is idle since before then.</summary>
+    /// <summary>The sandbox that is idle for longest; null when it became idle after that time, or none is idle.</summary>
     public Slot? Oldest(long idleBeforeUs) => OldestUs < idleBeforeUs ? _slots[0] : null;
 
-    /// <summary>Takes the one idle for longest out, to be ended; null when none is idle.</summary>
+    /// <summary>Takes out the sandbox that is idle for longest, to be ended; null when none is idle.</summary>
     public Slot? RemoveOldest() => _slots.Count > 0 ? RemoveAt(0) : null;
 
-    /// <summary>Takes this one out, to be ended; false when it is not idle.</summary>
+    /// <summary>Takes the sandbox out, to be ended; false when it is not idle.</summary>
     public bool Remove(Slot slot)
     {
         var at = _slots.IndexOf(slot);
@@ -71,7 +74,7 @@ internal sealed class IdleSlots(RoomRules rules, RoomLedger ledger, FamilyCost f
         return at >= 0;
     }
 
-    /// <summary>Takes out those that were idle for too long.</summary>
+    /// <summary>Takes out the sandboxes that were idle for too long.</summary>
     public void Expire(long nowUs, List<Slot> expired)
     {
         while (_slots.Count > 0 && nowUs - OldestUs > rules.IdleTimeoutUs)
@@ -80,7 +83,7 @@ internal sealed class IdleSlots(RoomRules rules, RoomLedger ledger, FamilyCost f
         }
     }
 
-    /// <summary>Names up to so many that were not measured of late, or not since their last long run. Gives how many.</summary>
+    /// <summary>Asks for at most so many sandboxes to be measured that were not measured of late, or not since their last long run. Gives their number.</summary>
     public int AskToMeasure(int most, bool unseenOnly, long nowUs, List<PoolAction> actions)
     {
         var asked = 0;
@@ -98,7 +101,7 @@ internal sealed class IdleSlots(RoomRules rules, RoomLedger ledger, FamilyCost f
         return asked;
     }
 
-    /// <summary>Names those that are to be paused or looked at.</summary>
+    /// <summary>Asks for the sandboxes to be paused or looked at whose time has come.</summary>
     public void Pause(PauseRule rule, long nowUs, List<PoolAction> actions)
     {
         foreach (var slot in _slots)
@@ -107,10 +110,10 @@ internal sealed class IdleSlots(RoomRules rules, RoomLedger ledger, FamilyCost f
         }
     }
 
-    /// <summary>Counts an idle sandbox by what it uses from now on; one that was taken meanwhile keeps its limit. True when it has been seen to grow while it was idle.</summary>
+    /// <summary>Counts an idle sandbox by the bytes that it uses from now on. True when it was seen to grow while it was idle.</summary>
     public bool Measured(Slot slot, long bytes, long nowUs)
     {
-        Debug.Assert(_slots.Contains(slot), "Only what idles is counted by what it uses.");
+        Debug.Assert(_slots.Contains(slot), "Only an idle sandbox is counted by its use.");
         _unseen -= slot.IsSeen ? 0 : 1;
         slot.IsSeen = true;
         slot.MeasuredUs = nowUs;
@@ -126,7 +129,7 @@ internal sealed class IdleSlots(RoomRules rules, RoomLedger ledger, FamilyCost f
         return slot.HasGrown;
     }
 
-    /// <summary>One that stands still does not grow: once it was measured after its grace nothing more is to be seen.</summary>
+    /// <summary>A paused sandbox does not grow: once it was measured after its grace, it is not measured again.</summary>
     private bool IsTimeToMeasure(Slot slot, long nowUs) =>
         nowUs - slot.MeasuredUs >= rules.MeasureEveryUs && (slot.Pause.State == PauseState.Awake || slot.MeasuredUs - slot.SinceUs < rules.PauseGraceUs + rules.MeasureEveryUs);
 

@@ -5,7 +5,7 @@ namespace Frusta.Invoker.Pool;
 /// <summary>A cgroup that this process is in, and that bounds memory.</summary>
 internal sealed class MemoryGroup
 {
-    // Version 1 has this much, less what is lost to whole pages, where nothing is bounded.
+    // Version 1 of cgroups says "no limit" by a number of about 2^63; no machine has as much as this.
     private const long NoLimit = 1L << 60;
 
     private readonly string _folder;
@@ -13,9 +13,9 @@ internal sealed class MemoryGroup
 
     private MemoryGroup(string folder, bool isUnified) => (_folder, _isUnified) = (folder, isUnified);
 
-    /// <summary>Those around this process that have a limit now, the innermost first.</summary>
-    /// <param name="kernel">Where the kernel tells of processes.</param>
-    /// <param name="cgroups">Where the hierarchies are mounted.</param>
+    /// <summary>The groups around this process that have a limit now, the innermost first.</summary>
+    /// <param name="kernel">The folder of the kernel's files on processes: <c>/proc</c>.</param>
+    /// <param name="cgroups">The folder where the hierarchies of cgroups are mounted.</param>
     public static List<MemoryGroup> Around(string kernel, string cgroups)
     {
         var found = new List<MemoryGroup>();
@@ -46,7 +46,7 @@ internal sealed class MemoryGroup
         return found;
     }
 
-    /// <summary>Bytes that are left and the limit; null where there is none. Page cache that the kernel could drop at once is left.</summary>
+    /// <summary>Bytes that are left, and the limit in bytes; null where there is no limit. Page cache that the kernel could drop at once counts as left.</summary>
     public (long Available, long All)? Read()
     {
         var limit = ReadNumber(_isUnified ? "memory.max" : "memory.limit_in_bytes");

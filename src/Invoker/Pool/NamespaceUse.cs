@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace Frusta.Invoker.Pool;
 
-/// <summary>What one namespace has in the queues, and what it has had of the room.</summary>
+/// <summary>How much one namespace has in the queues, and how much of the room it has and has had.</summary>
 internal sealed class NamespaceUse(string uuid)
 {
     private long _queuedBytes;
@@ -10,10 +10,10 @@ internal sealed class NamespaceUse(string uuid)
 
     public string Uuid { get; } = uuid;
 
-    /// <summary>Limits of all its sandboxes, in bytes. Guarded by the room's lock, as all that follows.</summary>
+    /// <summary>Limits of all its sandboxes, in bytes. Guarded by the room's lock, as the next two.</summary>
     public long SandboxBytes { get; set; }
 
-    /// <summary>Memory times time that its activations have held: who has had least is served first.</summary>
+    /// <summary>Memory times time that its activations have held, in bytes times microseconds: the namespace that has had least is served first.</summary>
     public double Used { get; set; }
 
     /// <summary>Actions of this namespace that the pool knows.</summary>
@@ -34,7 +34,7 @@ internal sealed class NamespaceUse(string uuid)
         return false;
     }
 
-    /// <summary>Counts it whatever the bounds say.</summary>
+    /// <summary>Counts an activation of so many bytes, even beyond the bounds.</summary>
     public void Queue(int bytes)
     {
         Interlocked.Increment(ref _queued);

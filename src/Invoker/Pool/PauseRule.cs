@@ -1,7 +1,7 @@
 namespace Frusta.Invoker.Pool;
 
 /// <summary>
-/// Which idle sandboxes are to stand still: all after a grace, and before that those that use the cores though nobody called them
+/// Decides which idle sandboxes are paused: all after a grace, and before that those that use the cores although they run no activation
 /// (docs/decisions/0011-idle-sandboxes-stand-still.md). Called under the room's lock and that of the slots; no clock.
 /// </summary>
 internal sealed class PauseRule(RoomRules rules)
@@ -12,7 +12,7 @@ internal sealed class PauseRule(RoomRules rules)
     private int _awake;
     private int _asked;
 
-    /// <summary>A sweep over all sandboxes begins. Where there are more than may be looked at in one, they take turns.</summary>
+    /// <summary>A sweep over all sandboxes begins. Where there are more sandboxes than one sweep may look at, they take turns.</summary>
     public void BeginSweep()
     {
         _sweep++;
@@ -20,7 +20,7 @@ internal sealed class PauseRule(RoomRules rules)
         _awake = _asked = 0;
     }
 
-    /// <summary>Has an idle sandbox paused or looked at, where it is time. One that has had no code yet uses nothing.</summary>
+    /// <summary>Asks for an idle sandbox to be paused or looked at, if its time has come. A sandbox without code is left alone: it uses no core.</summary>
     public void Sweep(Slot slot, long nowUs, List<PoolAction> actions)
     {
         var pause = slot.Pause;
@@ -48,11 +48,11 @@ internal sealed class PauseRule(RoomRules rules)
         }
     }
 
-    /// <summary>What a look has shown.</summary>
+    /// <summary>Takes the result of a look.</summary>
     /// <param name="slot">The sandbox.</param>
-    /// <param name="cpuUs">Microseconds of the cores that it has used since its start, or null when that cannot be measured.</param>
-    /// <param name="atUs">When that was.</param>
-    /// <returns>True when it uses the cores although it has been idle since the look before.</returns>
+    /// <param name="cpuUs">Microseconds of the cores that it has used since its start, or null when they cannot be measured.</param>
+    /// <param name="atUs">When the look was, in microseconds of the pool's clock.</param>
+    /// <returns>True when it has used the cores although it has been idle since the look before.</returns>
     public bool Burns(Slot slot, long? cpuUs, long atUs)
     {
         var pause = slot.Pause;
@@ -67,7 +67,7 @@ internal sealed class PauseRule(RoomRules rules)
         return burns;
     }
 
-    /// <summary>Has it paused.</summary>
+    /// <summary>Asks for the sandbox to be paused.</summary>
     public static void Begin(Slot slot, List<PoolAction> actions)
     {
         slot.Pause.State = PauseState.Pausing;

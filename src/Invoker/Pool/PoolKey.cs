@@ -2,13 +2,13 @@ using Frusta.Contracts.Names;
 
 namespace Frusta.Invoker.Pool;
 
-/// <summary>What shares sandboxes: two namespaces never do, and two revisions of an action never do.</summary>
+/// <summary>Activations with the same key share sandboxes: those of two namespaces never do, nor those of two revisions of an action.</summary>
 /// <param name="NamespaceUuid">Namespace of the caller.</param>
 /// <param name="Action">The action at its real place.</param>
 /// <param name="Revision">Revision of the action's document.</param>
 internal readonly record struct PoolKey(string NamespaceUuid, FullyQualifiedName Action, string Revision)
 {
-    // Written out: the generated ones go through EqualityComparer for each member, and this runs once an activation.
+    // Written out: the generated methods go through EqualityComparer for each member, and these run once an activation.
     public bool Equals(PoolKey other) =>
         string.Equals(Revision, other.Revision, StringComparison.Ordinal) &&
         string.Equals(NamespaceUuid, other.NamespaceUuid, StringComparison.Ordinal) &&

@@ -3,8 +3,8 @@ using System.Diagnostics;
 namespace Frusta.Invoker.Pool;
 
 /// <summary>
-/// The owner of the room: who starts, who is ended, who waits. One lock, taken only when an action finds no warm sandbox.
-/// Event in, actions out; no clock, no I/O, nothing random, so that a seed replays a whole day of it.
+/// The owner of the room: decides which sandboxes start, which are ended, and which actions wait. One lock, taken only when an action finds no warm
+/// sandbox. Event in, actions out; no clock, no I/O, nothing random, so that a simulation replays a whole day of it from a seed.
 /// </summary>
 internal sealed class Room
 {
@@ -39,7 +39,7 @@ internal sealed class Room
 
     public RoomLedger Ledger { get; }
 
-    /// <summary>True while stem cells are to be refilled by one of the next ticks.</summary>
+    /// <summary>True while one of the next ticks is to start stem cells in place of those that were taken.</summary>
     public bool RefillHeldBack => _refillHeldBack;
 
     /// <summary>Makes the slots of a key that the pool does not know yet.</summary>
@@ -61,7 +61,7 @@ internal sealed class Room
         }
     }
 
-    /// <summary>The action has something waiting that its own sandboxes do not serve soon enough.</summary>
+    /// <summary>The action has activations waiting that its own sandboxes do not serve soon enough.</summary>
     public void Ask(ActionSlots slots, long nowUs, List<PoolAction> actions)
     {
         lock (_lock)
@@ -70,7 +70,7 @@ internal sealed class Room
             _eviction.BeginRound();
             if (!_wanting.WaitsBefore(slots, nowUs - _rules.NoOvertakingAfterUs))
             {
-                // For nobody else has anything changed.
+                // Nothing has changed for the other actions, so only this one is looked at.
                 Give(slots, nowUs, actions);
             }
 
@@ -78,7 +78,7 @@ internal sealed class Room
         }
     }
 
-    /// <summary>A sandbox has become idle while somebody waited: its room may be what that one needs.</summary>
+    /// <summary>A sandbox has become idle while an action waited for room: that action may now have the memory it needs.</summary>
     public void Freed(long nowUs, List<PoolAction> actions)
     {
         lock (_lock)
@@ -88,7 +88,7 @@ internal sealed class Room
     }
 
     /// <summary>A sandbox is up, or a stem cell is specialised.</summary>
-    /// <param name="slot">The slot that a start was wanted for.</param>
+    /// <param name="slot">The slot of the sandbox.</param>
     /// <param name="tookUs">Microseconds that the start took; 0 for a stem cell.</param>
     /// <param name="nowUs">The pool's clock.</param>
     /// <param name="actions">Takes what is to be done.</param>
@@ -124,7 +124,7 @@ internal sealed class Room
         }
     }
 
-    /// <summary>A sandbox did not come up. <paramref name="wasCell"/> when it was a stem cell being specialised.</summary>
+    /// <summary>A sandbox did not come up, or with <paramref name="wasCell"/> a stem cell could not be specialised.</summary>
     public void StartFailed(Slot slot, bool wasCell, long nowUs, List<PoolAction> actions)
     {
         lock (_lock)
@@ -162,7 +162,7 @@ internal sealed class Room
         }
     }
 
-    /// <summary>A sandbox has ended: what it had is free.</summary>
+    /// <summary>A sandbox has ended: its memory is free.</summary>
     public void Stopped(Slot slot, long nowUs, List<PoolAction> actions)
     {
         lock (_lock)
@@ -177,7 +177,7 @@ internal sealed class Room
         }
     }
 
-    /// <summary>The sandbox's process ended by itself. One that idles is taken out; one that runs is seen by its run.</summary>
+    /// <summary>The sandbox's process ended by itself. If the sandbox idles it is taken out; if it runs an activation, that run sees it.</summary>
     public void Died(Slot slot, long nowUs, List<PoolAction> actions)
     {
         lock (_lock)
@@ -190,7 +190,9 @@ internal sealed class Room
         }
     }
 
-    /// <summary>What an idle sandbox uses. When it has grown beyond the room, others end.</summary>
+    /// <summary>
+    /// An idle sandbox was measured to use so many bytes; 0 when it could not be measured. When all sandboxes together take more than the room, idle ones end.
+    /// </summary>
     public void Measured(Slot slot, long bytes, long nowUs, List<PoolAction> actions)
     {
         lock (_lock)
@@ -221,7 +223,7 @@ internal sealed class Room
         }
     }
 
-    /// <summary>What an idle sandbox has used of the cores by a time, in microseconds; null when that cannot be measured.</summary>
+    /// <summary>An idle sandbox has used the cores for so many microseconds by that time; null when that cannot be measured.</summary>
     public void Looked(Slot slot, long? cpuUs, long atUs, List<PoolAction> actions)
     {
         lock (_lock)
@@ -234,7 +236,7 @@ internal sealed class Room
         }
     }
 
-    /// <summary>An idle sandbox stands still, or could not be paused: then it is ended.</summary>
+    /// <summary>An idle sandbox is paused, or could not be paused: then it is ended.</summary>
     public void Paused(Slot slot, bool succeeded, long nowUs, List<PoolAction> actions)
     {
         lock (_lock)
@@ -247,7 +249,10 @@ internal sealed class Room
         }
     }
 
-    /// <summary>Whether the action is still what is called: if not, what idles of it ends now, and what runs when nothing waits for it.</summary>
+    /// <summary>
+    /// This revision of the action is <paramref name="retired"/>, or clients call it again. Of a retired one idle sandboxes end now, and running ones when no
+    /// activation waits.
+    /// </summary>
     public void Retire(ActionSlots slots, bool retired, long nowUs, List<PoolAction> actions)
     {
         lock (_lock)
@@ -260,7 +265,7 @@ internal sealed class Room
 
     /// <summary>Looks at everything that time alone changes.</summary>
     /// <param name="nowUs">The pool's clock.</param>
-    /// <param name="lateUs">Microseconds that this tick comes late: so long the machine holds things up.</param>
+    /// <param name="lateUs">Microseconds that this tick comes late, which shows how long the busy machine holds up any thread.</param>
     /// <param name="coreIdles">True when the machine has a core to spare.</param>
     /// <param name="actions">Takes what is to be done.</param>
     public void Tick(long nowUs, long lateUs, bool coreIdles, List<PoolAction> actions)
@@ -293,8 +298,8 @@ internal sealed class Room
 
     /// <summary>The look at memory, about ten times a second: idle sandboxes end while the machine has too little, and some are measured.</summary>
     /// <param name="nowUs">The pool's clock.</param>
-    /// <param name="missingBytes">Bytes that the machine should have free and has not; 0 when it has.</param>
-    /// <param name="measure">False to measure none this time.</param>
+    /// <param name="missingBytes">Bytes by which the machine has less memory available than it should; 0 when it has enough.</param>
+    /// <param name="measure">False to measure no sandbox this time.</param>
     /// <param name="actions">Takes what is to be done.</param>
     public void Look(long nowUs, long missingBytes, bool measure, List<PoolAction> actions)
     {
@@ -315,7 +320,10 @@ internal sealed class Room
         }
     }
 
-    /// <summary>The slower look, about once a second: idle sandboxes that are to be paused or ended, keys to be forgotten.</summary>
+    /// <summary>
+    /// The slower look, about once a second: pauses and ends idle sandboxes whose time has come, and forgets actions. Their keys are added to
+    /// <paramref name="forgotten"/>.
+    /// </summary>
     public void Sweep(long nowUs, List<PoolAction> actions, List<PoolKey> forgotten)
     {
         lock (_lock)
@@ -348,7 +356,10 @@ internal sealed class Room
         }
     }
 
-    /// <summary>From now on nothing starts for its own sake, what waits is refused, and all that idles is ended: now, or when its start or its run has ended.</summary>
+    /// <summary>
+    /// The pool closes: no stem cell starts any more, waiting activations are refused, and each sandbox is ended: an idle one now, others when their start or
+    /// run has ended.
+    /// </summary>
     public void Close(long nowUs, List<PoolAction> actions)
     {
         lock (_lock)
@@ -363,7 +374,7 @@ internal sealed class Room
         }
     }
 
-    /// <summary>What operators see.</summary>
+    /// <summary>The counts that operators see.</summary>
     public PoolCounts Count()
     {
         lock (_lock)
@@ -391,15 +402,15 @@ internal sealed class Room
         {
             Ledger.TellThatSomebodyWaits(true);
 
-            // Who was away has not saved up: it stands beside the one that has had least.
+            // A namespace that was away does not come first for that: it stands beside the one that has had least.
             slots.Use.Used = Math.Max(slots.Use.Used, slots.Use.SandboxBytes == 0 ? LeastUsed() : 0);
         }
     }
 
-    /// <summary>Gives what there is to each in turn, until nobody wants or nothing is left.</summary>
+    /// <summary>Gives sandboxes and room to each wanting action in turn, until no action wants more or no room is left.</summary>
     /// <param name="nowUs">The pool's clock.</param>
     /// <param name="actions">Takes what is to be done.</param>
-    /// <param name="untilNoneWakes">True to stop at the first whose sandbox cannot be busy for want of room: those behind seldom need less.</param>
+    /// <param name="untilNoneWakes">True to stop at the first action whose idle sandbox cannot be busy for want of room: those behind seldom need less.</param>
     private void Decide(long nowUs, List<PoolAction> actions, bool untilNoneWakes = false)
     {
         if (_wanting.Count > 0)
@@ -418,7 +429,7 @@ internal sealed class Room
         Settle(nowUs, actions);
     }
 
-    /// <summary>What is left to do once it is known who waits.</summary>
+    /// <summary>Tells the ledger when no action waits any more, and refills the stem cells.</summary>
     private void Settle(long nowUs, List<PoolAction> actions)
     {
         if (Ledger.SomebodyWaits && _wanting.Count == 0)
@@ -428,10 +439,10 @@ internal sealed class Room
 
         RefillStemCells(nowUs, actions);
         Debug.Assert(_starting <= _rules.StartsAtOnce, "More start at a time than may.");
-        Debug.Assert(Ledger.SomebodyWaits || _wanting.Count == 0, "An action wants something and nobody is told.");
+        Debug.Assert(Ledger.SomebodyWaits || _wanting.Count == 0, "An action wants something, and the ledger does not say so.");
     }
 
-    /// <summary>Gives the action what it needs; or says what there is not enough for.</summary>
+    /// <summary>Gives the action all that it needs, and null; or the need for which there is not enough room.</summary>
     private Need? Give(ActionSlots slots, long nowUs, List<PoolAction> actions)
     {
         while (slots.NeedOf(nowUs, out var wakeBytes) is var need and not Need.Nothing)

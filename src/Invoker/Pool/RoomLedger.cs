@@ -3,8 +3,8 @@ using System.Diagnostics;
 namespace Frusta.Invoker.Pool;
 
 /// <summary>
-/// What is taken of the room and of the queues, as counters that any thread may move without a lock: an action that wakes
-/// one of its own idle sandboxes needs nobody else.
+/// Counts how much of the room and of the queues is taken, in counters that any thread may move without a lock: so an action wakes
+/// one of its own idle sandboxes without the room's lock.
 /// </summary>
 internal sealed class RoomLedger(RoomRules rules)
 {
@@ -21,16 +21,16 @@ internal sealed class RoomLedger(RoomRules rules)
     /// <summary>The actions that run or wait for something.</summary>
     public BusyActions Busy { get; } = new();
 
-    /// <summary>Whether the machine was seen to have a core to spare.</summary>
+    /// <summary>True when the machine had a core to spare at the last tick.</summary>
     public bool CoreIdles => _coreIdles;
 
-    /// <summary>Microseconds by which ticks have lately come late: the greatest counts, and fades away in some twenty ticks.</summary>
+    /// <summary>The most microseconds by which ticks have lately come late. It fades away in some twenty ticks.</summary>
     public long LateUs => Volatile.Read(ref _lateUs);
 
     /// <summary>Runs of all actions, under way at the last tick, that wait for nothing but a core.</summary>
     public int ShortRuns => _shortRuns;
 
-    /// <summary>What a tick brings: how late it comes, whether the machine has a core to spare, and how many short runs are under way.</summary>
+    /// <summary>Takes what a tick has found: how late it comes, whether the machine has a core to spare, and how many short runs are under way.</summary>
     public void Ticked(long lateUs, bool coreIdles, int shortRuns)
     {
         Volatile.Write(ref _lateUs, Math.Max(lateUs, LateUs - (LateUs / 16)));
@@ -44,13 +44,16 @@ internal sealed class RoomLedger(RoomRules rules)
 
     public long QueuedBytes => Volatile.Read(ref _queuedBytes);
 
-    /// <summary>Bytes that idle sandboxes may come to use beside those that are counted for them, up to the bound of the reserve.</summary>
+    /// <summary>Bytes kept for idle sandboxes that grow: the difference between their limits and the bytes counted for them, up to the bound of the reserve.</summary>
     public long Kept(long lessSlack = 0) => Math.Min(rules.ReserveBytes, Math.Max(0, Volatile.Read(ref _slack) - lessSlack));
 
-    /// <summary>True while an action wants something of the room: a sandbox that becomes idle then may be what it waits for.</summary>
+    /// <summary>True while an action wants something of the room: the end of a run may then free the memory for it.</summary>
     public bool SomebodyWaits => Volatile.Read(ref _somebodyWaits) != 0;
 
-    /// <summary>Worth of the sandbox that was ended last for want of room: what is used now is worth more by what its use would cost as a cold start.</summary>
+    /// <summary>
+    /// Worth of the sandbox that was ended last for want of room. The worth of a sandbox that is used now begins at this, so that old uses count less and
+    /// less.
+    /// </summary>
     public double WorthOfLastEnded
     {
         get => Volatile.Read(ref _worthOfLastEnded);
@@ -58,8 +61,8 @@ internal sealed class RoomLedger(RoomRules rules)
     }
 
     /// <summary>
-    /// Says whether an action waits. This is written before the bytes that are reserved are read; who releases bytes does so before reading this. So
-    /// either the bytes are seen or the wait is.
+    /// Says whether an action waits. The room writes this before it reads the reserved bytes; a thread that releases bytes does so before it reads this. So
+    /// either the room sees the bytes, or the thread sees that an action waits.
     /// </summary>
     public void TellThatSomebodyWaits(bool waits) => Interlocked.Exchange(ref _somebodyWaits, waits ? 1 : 0);
 
@@ -68,7 +71,7 @@ internal sealed class RoomLedger(RoomRules rules)
     {
         var more = Math.Min(bytes, slot.LimitBytes) - slot.ChargedBytes;
         slot.ChargedBytes += more;
-        Debug.Assert(slot.ChargedBytes >= 0 && slot.SlackBytes >= 0, "A sandbox is counted by nothing to its limit.");
+        Debug.Assert(slot.ChargedBytes >= 0 && slot.SlackBytes >= 0, "A sandbox is counted by at least 0 bytes and at most its limit.");
         var slack = Interlocked.Add(ref _slack, -more);
         var reserved = Interlocked.Add(ref _reserved, more);
         Debug.Assert(slack >= 0 && reserved >= 0);
@@ -92,16 +95,16 @@ internal sealed class RoomLedger(RoomRules rules)
         return true;
     }
 
-    /// <summary>The sandbox idles no more; what it is counted by does not change.</summary>
+    /// <summary>The sandbox idles no more: no bytes are kept for it to grow. The bytes counted for it do not change.</summary>
     public void IdleEnds(Slot slot)
     {
         var slack = Interlocked.Add(ref _slack, -slot.SlackBytes);
-        Debug.Assert(slack >= 0, "What an idle sandbox may come to use was taken back twice.");
+        Debug.Assert(slack >= 0, "The slack of an idle sandbox was taken back twice.");
     }
 
-    /// <summary>Takes bytes of the room, apart from what is kept for idle sandboxes that grow.</summary>
+    /// <summary>Takes bytes of the room, but none of those that are kept for idle sandboxes that grow; false when too few are left.</summary>
     /// <param name="bytes">How many.</param>
-    /// <param name="lessSlack">Bytes among them that an idle sandbox could have come to use, which idles no more then.</param>
+    /// <param name="lessSlack">Slack of the idle sandbox that takes them: it will not idle any more, so nothing is kept for it.</param>
     public bool TryReserve(long bytes, long lessSlack = 0)
     {
         var seen = Volatile.Read(ref _reserved);
@@ -138,7 +141,7 @@ internal sealed class RoomLedger(RoomRules rules)
         return false;
     }
 
-    /// <summary>Counts it whatever the bounds say.</summary>
+    /// <summary>Counts an activation of so many bytes, even beyond the bounds.</summary>
     public void Queue(int bytes)
     {
         Interlocked.Increment(ref _queued);

@@ -1,6 +1,6 @@
 namespace Frusta.Invoker.Pool;
 
-/// <summary>Where a sandbox stands. The order is the order of its life.</summary>
+/// <summary>The states of a sandbox, in the order of its life.</summary>
 internal enum SlotState : byte
 {
     /// <summary>Its process is being started; it serves nothing yet.</summary>
@@ -29,13 +29,13 @@ internal sealed class Slot(int number, string family, long limitBytes)
     /// <summary>Which interpreter runs in it; a stem cell serves every kind of its family.</summary>
     public string Family { get; } = family;
 
-    /// <summary>Bytes that it may use; set anew when a stem cell is specialised.</summary>
+    /// <summary>Bytes that it may use; changes when a stem cell is specialised.</summary>
     public long LimitBytes { get; set; } = limitBytes;
 
     /// <summary>Bytes that the room counts for it now.</summary>
     public long ChargedBytes { get; set; } = limitBytes;
 
-    /// <summary>Bytes that the room does not count while it is idle, though it may come to use them.</summary>
+    /// <summary>Bytes of its limit that the room does not count while it is idle, though it may come to use them.</summary>
     public long SlackBytes => LimitBytes - ChargedBytes;
 
     /// <summary>Bytes that it was seen to use while idle; 0 when never measured.</summary>
@@ -44,7 +44,7 @@ internal sealed class Slot(int number, string family, long limitBytes)
     /// <summary>When it was measured last, in microseconds of the pool's clock.</summary>
     public long MeasuredUs { get; set; }
 
-    /// <summary>False until it was measured after its last run that was long enough to change what it uses.</summary>
+    /// <summary>False until it was measured after its last run that was long enough to change its use of memory.</summary>
     public bool IsSeen { get; set; }
 
     /// <summary>Bytes that it was seen to use when it was first measured after its last run; 0 before that.</summary>
@@ -59,7 +59,7 @@ internal sealed class Slot(int number, string family, long limitBytes)
     /// <summary>Runs that it has begun.</summary>
     public int Uses { get; set; }
 
-    /// <summary>The clock of evictions when its last run began.</summary>
+    /// <summary><see cref="RoomLedger.WorthOfLastEnded"/> when its last run began.</summary>
     public double WorthThen { get; set; }
 
     /// <summary>The action that it belongs to; null for a stem cell.</summary>
@@ -76,14 +76,15 @@ internal sealed class Slot(int number, string family, long limitBytes)
     /// <summary>Whether it stands still while it is idle.</summary>
     public SlotPause Pause { get; } = new();
 
-    /// <summary>Microseconds of the pool's clock: when it became idle, or began to run.</summary>
+    /// <summary>When it became idle, or began to initialise or to run, in microseconds of the pool's clock.</summary>
     public long SinceUs { get; set; }
 
-    /// <summary>Neighbours in the owner's list of running slots, oldest run first.</summary>
+    /// <summary>The neighbour with the next older run in the owner's list of running slots.</summary>
     public Slot? Earlier { get; set; }
 
+    /// <summary>The neighbour with the next younger run.</summary>
     public Slot? Later { get; set; }
 
-    /// <summary>What the slot stands for outside of the pool; set before it is first handed out.</summary>
+    /// <summary>The running sandbox itself, which the pool never looks into; set before the slot is first handed out.</summary>
     public object? Content { get; set; }
 }

@@ -13,7 +13,10 @@ internal enum PauseState : byte
     Paused,
 }
 
-/// <summary>What is known of a sandbox between two of its runs. Guarded by the lock of its owner, except that the state may be read by whoever carries a pause out.</summary>
+/// <summary>
+/// The pause of an idle sandbox, and the last look at its use of the cores. Guarded by the lock of its owner, but the thread that carries a pause out may read
+/// the state.
+/// </summary>
 internal sealed class SlotPause
 {
     private volatile PauseState _state;
@@ -30,7 +33,7 @@ internal sealed class SlotPause
     /// <summary>True while a look that was asked for is under way.</summary>
     public bool LookAsked { get; set; }
 
-    /// <summary>Since when it was idle as that look was asked for: a run in between makes it worthless.</summary>
+    /// <summary>Since when it was idle when that look was asked for: if a run came between, the look is worthless.</summary>
     public long AskedInUs { get; set; }
 
     /// <summary>Since when it was idle at the last look.</summary>
@@ -42,7 +45,7 @@ internal sealed class SlotPause
     /// <summary>Microseconds of the cores that it had used by then.</summary>
     public long SeenCpuUs { get; set; }
 
-    /// <summary>It is given an activation. True when it must be resumed before.</summary>
+    /// <summary>Marks it as awake, since it is given an activation. True when it must be resumed first.</summary>
     public bool Wake()
     {
         var wasAwake = _state == PauseState.Awake;

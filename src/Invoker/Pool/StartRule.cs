@@ -3,12 +3,12 @@ using System.Diagnostics;
 namespace Frusta.Invoker.Pool;
 
 /// <summary>
-/// When an action is given another sandbox and when one is taken from it, by what its runs have shown
+/// Decides when an action is given another sandbox and when one is taken from it, by how long its runs took
 /// (docs/decisions/0004-when-to-start-another.md). Guarded by the lock of the slots that own it; no clock.
 /// </summary>
 internal sealed class StartRule(RoomRules rules, RoomLedger ledger, int maxInstances)
 {
-    // The first run of a process is many times slower than those that follow; until there were some, only the age of what runs counts.
+    // The first run of a process is many times slower than those that follow; until so many runs have ended, only the age of runs under way counts.
     private const int FirstRuns = 32;
 
     private Slot? _oldestRun;
@@ -30,10 +30,10 @@ internal sealed class StartRule(RoomRules rules, RoomLedger ledger, int maxInsta
     /// <summary>Sandboxes in which a run is under way.</summary>
     public int Running { get; private set; }
 
-    /// <summary>Those of them that wait for nothing but a core, as far as this action's runs are known.</summary>
+    /// <summary>Running sandboxes whose runs wait for nothing but a core: all of them when the shortest run of the action was short, else none.</summary>
     public int ShortRuns => _runs > 0 && _leastUs < rules.ShortRunUs ? Running : 0;
 
-    /// <summary>Loading the code took that long.</summary>
+    /// <summary>Loading the code took so many microseconds.</summary>
     public void Initialised(long tookUs) => _initUs = _initUs == 0 ? tookUs : _initUs + ((tookUs - _initUs) / 4);
 
     /// <summary>The slot's run begins, at <see cref="Slot.SinceUs"/>.</summary>
@@ -68,18 +68,18 @@ internal sealed class StartRule(RoomRules rules, RoomLedger ledger, int maxInsta
         _averageUs = _runs == 1 || (_runs <= FirstRuns && took < _averageUs) ? took : _averageUs + ((took - _averageUs) / 8);
     }
 
-    /// <summary>A sandbox is being started, so that what was asked for is done.</summary>
+    /// <summary>A sandbox is being started, so the wish of <see cref="LookAtQueue"/> for one more is met.</summary>
     public void StartBegan() => _oneMore = false;
 
-    /// <summary>There is one sandbox more, or will be one less.</summary>
+    /// <summary>The action has one sandbox more, or will have one less.</summary>
     public void NumberChanged(long nowUs) => _changedUs = nowUs;
 
-    /// <summary>Nothing waits, or waited until now.</summary>
+    /// <summary>No activation has waited until now.</summary>
     public void QueueEmptyUntil(long nowUs) => _queueBusySinceUs = nowUs;
 
     /// <summary>
-    /// A queue that was never empty for long calls for one sandbox more: one hands over once a run, and every core waits for that; so each core
-    /// may have one, unless the runs of other actions keep the cores.
+    /// Asks for one more sandbox when the queue has not been empty for long. Between two runs in a sandbox its core has to wait; so an action may have a
+    /// sandbox for each core, unless the runs of other actions keep the cores busy.
     /// </summary>
     public void LookAtQueue(int waiting, int coming, bool coreIdles, long nowUs)
     {
@@ -91,21 +91,21 @@ internal sealed class StartRule(RoomRules rules, RoomLedger ledger, int maxInsta
     }
 
     /// <summary>
-    /// What a stall of the machine started goes again: with all cores busy, more sandboxes than cores only take the cores from each other while
-    /// runs are too short to wait for anything.
+    /// True when the action has a sandbox too many, for example one started while the machine stalled: all cores are busy, it runs more sandboxes than there
+    /// are cores, and its runs are so short that they wait for nothing else, so that these sandboxes only take the cores from each other.
     /// </summary>
     public bool HasSurplus(bool coreIdles, long nowUs) =>
         !coreIdles && Running > rules.Cores && _runs >= FirstRuns && _averageUs < rules.ShortRunUs && nowUs - _changedUs > rules.SurplusAfterUs;
 
     /// <summary>
-    /// Waiting is dearer than a start: what waits, shared by those that serve it or soon will, takes longer than a cold
-    /// start. The estimate is the average, or the age of the oldest run when that is more: it catches an action that has
-    /// just become slow, and one that nobody has seen end yet. An age that a busy machine may give any run says nothing.
+    /// True when waiting costs more than a start: the waiting activations, shared by the sandboxes that serve them or soon will, take longer than a cold
+    /// start. A run is estimated to take the average, or the age of the oldest run when that is more: so an action counts as slow that has just become
+    /// so, or whose first run has not ended yet. An age that any run may reach on a busy machine says nothing.
     /// </summary>
     /// <param name="waiting">Activations that wait.</param>
-    /// <param name="idle">Sandboxes that only wait to be counted by their limit again.</param>
+    /// <param name="idle">Idle sandboxes, which cannot be busy for want of room.</param>
     /// <param name="coming">Sandboxes that are starting or loading the code.</param>
-    /// <param name="nowUs">The time.</param>
+    /// <param name="nowUs">The pool's clock.</param>
     public bool WantsMore(int waiting, int idle, int coming, long nowUs)
     {
         if (waiting == 0)
@@ -128,9 +128,9 @@ internal sealed class StartRule(RoomRules rules, RoomLedger ledger, int maxInsta
     }
 
     /// <summary>
-    /// With every core busy each sandbox more makes all runs longer, which would call for still more. So it is then the shortest
-    /// run ever seen that counts, and of an age only the part that a run would have had on cores of its own. Runs too short
-    /// to have waited for anything gain nothing from more sandboxes than cores.
+    /// Microseconds that a run is estimated to take. With every core busy, each further sandbox makes all runs longer, which would call for still more. So
+    /// then the shortest run counts instead of the average, and of an age only the part that the run would have had on a core of its own. Runs too short to
+    /// have waited for anything gain nothing from more sandboxes than cores.
     /// </summary>
     private double EstimateUs(int coming, long nowUs)
     {
@@ -142,12 +142,12 @@ internal sealed class StartRule(RoomRules rules, RoomLedger ledger, int maxInsta
     /// <summary>Microseconds that a run may last longer than others only because the machine is busy.</summary>
     private double HeldUpUs => (rules.HeldUpUs * PerCore) + (ledger.LateUs * 4);
 
-    /// <summary>Runs that share a core: this action's, and with every core busy the short ones of all; at least 1.</summary>
+    /// <summary>Runs that share a core: those of this action, or with every core busy the short runs of all actions if these are more; at least 1.</summary>
     private double PerCore => Math.Max(1.0, (double)Math.Max(Running, ledger.CoreIdles ? 0 : ledger.ShortRuns) / rules.Cores);
 
     /// <summary>
-    /// Microseconds that the oldest run has lasted, as far as that says something: of an action whose runs are known, one that
-    /// lasts calls for one sandbox at a time.
+    /// Microseconds that the oldest run has lasted; 0 when a busy machine may be the reason, or when the runs of the action are known and a sandbox is coming
+    /// already: a long run calls for one sandbox at a time.
     /// </summary>
     private long AgeUs(int coming, long nowUs)
     {

@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace Frusta.Invoker.Pool;
 
-/// <summary>Sandboxes started ahead, of no action yet. Guarded by the room's lock.</summary>
+/// <summary>The stem cells: sandboxes that were started ahead and have no action yet. Guarded by the room's lock.</summary>
 internal sealed class StemCells
 {
     private const long FirstPauseUs = 1_000_000;
@@ -65,7 +65,7 @@ internal sealed class StemCells
         return true;
     }
 
-    /// <summary>Takes a cell out that does not serve such an action, to be ended for want of room.</summary>
+    /// <summary>Takes out a cell that cannot serve an action of this family with this limit, to be ended; null when there is none.</summary>
     public Slot? TakeOther(string family, long limitBytes)
     {
         foreach (var other in _families)
@@ -80,7 +80,7 @@ internal sealed class StemCells
         return null;
     }
 
-    /// <summary>A family that has less than it should, and whose last start did not just fail.</summary>
+    /// <summary>A family that has fewer cells than it should, and is not in the pause after a failed start; null when there is none.</summary>
     public StemCellRule? Missing(long nowUs)
     {
         foreach (var family in _families)
@@ -115,7 +115,7 @@ internal sealed class StemCells
         family.PauseUs = Math.Min(family.PauseUs * 2, LongestPauseUs);
     }
 
-    /// <summary>Names those that were not measured of late.</summary>
+    /// <summary>Asks for the cells to be measured that were not measured of late.</summary>
     public void AskToMeasure(long nowUs, List<PoolAction> actions)
     {
         foreach (var family in _families)
@@ -131,7 +131,7 @@ internal sealed class StemCells
         }
     }
 
-    /// <summary>Counts a ready cell by what it uses.</summary>
+    /// <summary>Counts a ready cell by the bytes that it uses.</summary>
     public void Measured(Slot cell, long bytes, long nowUs)
     {
         cell.MeasureAsked = false;

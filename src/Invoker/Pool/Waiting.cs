@@ -18,9 +18,9 @@ internal enum KeptPlace : byte
 {
     None,
 
-    /// <summary>One in the queues, counted there already.</summary>
+    /// <summary>A place in the queue, where the activation is counted already.</summary>
     InQueue,
 
-    /// <summary>An idle sandbox, since the queues are full. Where that is taken by the time the activation arrives, it is queued beyond the bound.</summary>
+    /// <summary>An idle sandbox, since the queues are full. If that sandbox is taken when the activation arrives, the activation is queued beyond the bound.</summary>
     InIdleSandbox,
 }

@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace Frusta.Invoker.Pool;
 
-/// <summary>The actions that need something of the room, and whose turn it is. Guarded by the room's lock.</summary>
+/// <summary>The actions that need something of the room, and the order in which they get it. Guarded by the room's lock.</summary>
 internal sealed class WantingActions
 {
     private readonly List<ActionSlots> _all = [];
@@ -36,7 +36,7 @@ internal sealed class WantingActions
         }
     }
 
-    /// <summary>All of them now, the one first whose namespace has had least, and within a namespace who has waited for longest.</summary>
+    /// <summary>All of them, first those whose namespace has had least, and within a namespace first the action whose activation has waited for longest.</summary>
     public IReadOnlyList<Turn> InTurn()
     {
         _turns.Clear();
@@ -49,7 +49,7 @@ internal sealed class WantingActions
         return _turns;
     }
 
-    /// <summary>True when somebody whose turn comes before has been short of room since before then.</summary>
+    /// <summary>True when another action, whose turn comes before this one's, has been short of room since before that time.</summary>
     public bool WaitsBefore(ActionSlots slots, long blockedBeforeUs)
     {
         foreach (var other in _all)
@@ -63,10 +63,10 @@ internal sealed class WantingActions
         return false;
     }
 
-    /// <summary>What decides whose turn comes first.</summary>
+    /// <summary>An action with the figures that decide its turn.</summary>
     /// <param name="Slots">The action.</param>
-    /// <param name="Used">What its namespace has had.</param>
-    /// <param name="HeadReceivedUs">Since when its first activation waits.</param>
+    /// <param name="Used">Memory times time that its namespace has had.</param>
+    /// <param name="HeadReceivedUs">Since when its first activation waits, in microseconds of the pool's clock.</param>
     public readonly record struct Turn(ActionSlots Slots, double Used, long HeadReceivedUs)
     {
         public Turn(ActionSlots slots)

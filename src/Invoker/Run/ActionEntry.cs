@@ -6,7 +6,7 @@ using Frusta.Invoker.Pool;
 
 namespace Frusta.Invoker.Run;
 
-/// <summary>One action for one namespace: its place in the pool, and what all its runs say alike.</summary>
+/// <summary>One action for one namespace: its place in the pool, and the bytes that are the same in all its run requests and records.</summary>
 internal sealed class ActionEntry(ExecutableAction action, string namespaceName, ActionSlots slots)
 {
     public ExecutableAction Action { get; } = action;

@@ -7,14 +7,14 @@ using Frusta.Runtimes;
 
 namespace Frusta.Invoker.Run;
 
-/// <summary>What an answer means. The result is appended to the buffer, checked and compact.</summary>
+/// <summary>Decides how an activation ended, from the runtime's answer. Appends the result to the buffer, checked and compact.</summary>
 internal static class ClassifyAnswer
 {
     /// <summary>Classifies the answer to a run.</summary>
     /// <param name="answer">The answer.</param>
     /// <param name="timeoutMs">The action's time limit, when it was hit; else null.</param>
-    /// <param name="memoryExhausted">Something in the sandbox was ended for want of memory.</param>
-    /// <param name="bounds">Bytes that a result may have, and that are shown of a larger one.</param>
+    /// <param name="memoryExhausted">True when the kernel ended a process in the sandbox for want of memory.</param>
+    /// <param name="bounds">How large a result may be, and how much of a larger one is shown.</param>
     /// <param name="result">Takes the result.</param>
     public static Verdict OfRun(in RuntimeAnswer answer, int? timeoutMs, bool memoryExhausted, ResultBounds bounds, PooledBuffer result)
     {
@@ -51,7 +51,7 @@ internal static class ClassifyAnswer
         }
     }
 
-    /// <summary>Classifies the answer to an init that failed: every one but an answer that is ok in time.</summary>
+    /// <summary>Classifies the answer to an init that failed, which is any but an answer in time that says ok.</summary>
     public static Verdict OfInit(in RuntimeAnswer answer, int? timeoutMs, bool memoryExhausted, ResultBounds bounds, PooledBuffer result)
     {
         if (timeoutMs is { } limit)
@@ -90,7 +90,10 @@ internal static class ClassifyAnswer
         result.Write("}"u8);
     }
 
-    /// <summary>A closed channel may carry the words that a proxy in front of the process would have said; want of memory is said before them.</summary>
+    /// <summary>
+    /// A closed channel may come with a body: the text that a proxy in front of the process would have answered. When memory was exhausted, that error is
+    /// reported instead.
+    /// </summary>
     private static bool HasBody(in RuntimeAnswer answer, bool memoryExhausted) => answer.Kind switch
     {
         RuntimeAnswerKind.Answered or RuntimeAnswerKind.TooLarge => true,
@@ -112,5 +115,5 @@ internal static class ClassifyAnswer
     }
 }
 
-/// <summary>Bytes that a result may have, and that are shown of one that has more.</summary>
+/// <summary>Bytes that a result may have, and bytes of a larger one that the error shows.</summary>
 internal readonly record struct ResultBounds(long LimitBytes, long ShownBytes);

@@ -9,7 +9,7 @@ internal static class FallbackRecord
 {
     private const string UnknownKind = "unknown";
 
-    /// <summary>For one whose action could not be fetched or may not run: its annotations are only path, kind <c>unknown</c> and causedBy.</summary>
+    /// <summary>The record of an activation whose action could not be read or may not run: its annotations are only path, kind <c>unknown</c> and causedBy.</summary>
     public static FinishedActivation Write(ActivationMessage message, ActivationStatus status, string error, long nowMs)
     {
         using var result = PooledBuffer.Rent();
@@ -32,7 +32,7 @@ internal static class FallbackRecord
         return Finish(message, record);
     }
 
-    /// <summary>For one whose action is known, but for which no sandbox came up.</summary>
+    /// <summary>The record of an activation whose action is known, but which did not run.</summary>
     public static FinishedActivation Write(ActivationMessage message, ExecutableAction action, ActivationStatus status, string error, long nowMs)
     {
         using var result = PooledBuffer.Rent();

@@ -8,7 +8,7 @@ using Frusta.Contracts.Messages;
 
 namespace Frusta.Invoker.Run;
 
-/// <summary>Composes what <c>/init</c> takes.</summary>
+/// <summary>Composes the body of <c>/init</c>.</summary>
 internal static class InitRequest
 {
     private static readonly JsonWriterOptions Compact = new() { Encoder = LeastEscaping.Instance, SkipValidation = true };
@@ -41,7 +41,7 @@ internal static class InitRequest
         return buffer;
     }
 
-    /// <summary>Written last, they win over init parameters of the same name.</summary>
+    /// <summary>Writes the variables of the system. They come last, so that they win over init parameters of the same name.</summary>
     private static void WriteSystemVariables(Utf8JsonWriter writer, ActivationMessage message, ExecutableAction action, long deadlineMs)
     {
         writer.WriteString("__OW_NAMESPACE"u8, message.User.NamespaceName);
@@ -56,7 +56,7 @@ internal static class InitRequest
         }
     }
 
-    /// <summary>An array of arguments (a sequence's step) has no names, so nothing of it goes to the environment.</summary>
+    /// <summary>Writes the parameters that go to the environment. Arguments in an array (of a sequence's step) have no names, so none of them does.</summary>
     private static void WriteInitArguments(Utf8JsonWriter writer, ActivationMessage message)
     {
         if (message.InitArguments.Count == 0 || message.Content.Length == 0 || message.Content.Span[0] != (byte)'{')

@@ -4,7 +4,7 @@ using Frusta.Runtimes;
 
 namespace Frusta.Invoker.Run;
 
-/// <summary>A sandbox that is up, with its place in the pool and the deadline of what runs in it.</summary>
+/// <summary>A sandbox that is up, with its place in the pool and the deadline of the init or run in it.</summary>
 internal sealed class LiveSandbox(Slot slot, RunnableSandbox runnable, bool stemCell)
 {
     private readonly Lock _pauseLock = new();
@@ -21,7 +21,7 @@ internal sealed class LiveSandbox(Slot slot, RunnableSandbox runnable, bool stem
     /// <summary>True once nothing can run in it any more.</summary>
     public bool IsDead => _lost || Runnable.IsDead || Runnable.Sandbox.Exited.IsCompleted;
 
-    /// <summary>Has it stand still, unless it was given an activation since the pool wanted that. Whoever gives it one afterwards waits here until that is done.</summary>
+    /// <summary>Pauses it, unless it was given an activation since the pool asked for the pause. <see cref="Resume"/> waits until this is done.</summary>
     public void Pause()
     {
         lock (_pauseLock)
@@ -33,7 +33,7 @@ internal sealed class LiveSandbox(Slot slot, RunnableSandbox runnable, bool stem
         }
     }
 
-    /// <summary>Lets it go on. To be called when it was given an activation, and before that is sent.</summary>
+    /// <summary>Resumes it. Call this after it was given an activation and before the activation is sent to it.</summary>
     public void Resume()
     {
         lock (_pauseLock)
@@ -42,7 +42,7 @@ internal sealed class LiveSandbox(Slot slot, RunnableSandbox runnable, bool stem
         }
     }
 
-    /// <summary>It could not be resumed: nothing runs in it any more.</summary>
+    /// <summary>Marks it as dead, since it could not be resumed.</summary>
     public void Lose() => _lost = true;
 
     public void SetDeadline(long us)
@@ -54,13 +54,13 @@ internal sealed class LiveSandbox(Slot slot, RunnableSandbox runnable, bool stem
     /// <summary>True when a deadline is set.</summary>
     public bool IsTimed => Volatile.Read(ref _deadlineUs) != 0;
 
-    /// <summary>Takes the deadline away when it has passed. Whoever takes it decides how the run ends.</summary>
+    /// <summary>Clears the deadline if it has passed; true when it did. The caller then ends the run as timed out.</summary>
     public bool TryExpire(long nowUs)
     {
         var seen = Volatile.Read(ref _deadlineUs);
         return seen != 0 && nowUs >= seen && Interlocked.CompareExchange(ref _deadlineUs, 0, seen) == seen;
     }
 
-    /// <summary>Takes the deadline away; false when it has passed already.</summary>
+    /// <summary>Clears the deadline; false when <see cref="TryExpire"/> has done so before.</summary>
     public bool ClearDeadline() => Interlocked.Exchange(ref _deadlineUs, 0) != 0;
 }

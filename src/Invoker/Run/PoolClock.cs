@@ -7,7 +7,7 @@ internal sealed class PoolClock(TimeProvider time)
 
     public TimeProvider Time { get; } = time;
 
-    /// <summary>Never zero, which means never.</summary>
+    /// <summary>Microseconds since the clock was made. Never 0: for the pool and for deadlines a time of 0 means "never".</summary>
     public long NowUs => (Time.GetElapsedTime(_origin).Ticks / TimeSpan.TicksPerMicrosecond) + 1;
 
     public long NowMs => Time.GetUtcNow().ToUnixTimeMilliseconds();

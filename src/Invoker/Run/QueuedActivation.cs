@@ -8,7 +8,7 @@ namespace Frusta.Invoker.Run;
 /// <summary>An activation with its resolved action, from its arrival to its record.</summary>
 /// <param name="delivery">The activation.</param>
 /// <param name="entry">Its action.</param>
-/// <param name="looks">How often the action was looked up again, because it had changed.</param>
+/// <param name="looks">How often the action was looked up again because it had changed.</param>
 internal sealed class QueuedActivation(IDelivery delivery, ActionEntry entry, int looks) : Waiting
 {
     public IDelivery Delivery { get; } = delivery;

@@ -10,9 +10,9 @@ using Microsoft.Extensions.Logging;
 
 namespace Frusta.Invoker.Run;
 
-/// <summary>What became of a run.</summary>
+/// <summary>How the run of an activation ended, or why it did not begin.</summary>
 /// <param name="Finished">The record; null when nothing has begun, for the reason in <paramref name="NotBegun"/>.</param>
-/// <param name="KeepSandbox">True when the sandbox may serve the next one.</param>
+/// <param name="KeepSandbox">True when the sandbox may serve the next activation.</param>
 /// <param name="NotBegun">Why nothing has begun.</param>
 internal readonly record struct RunEnd(FinishedActivation? Finished, bool KeepSandbox, NotBegun NotBegun = NotBegun.SandboxDead);
 
@@ -24,7 +24,7 @@ internal enum NotBegun : byte
     /// <summary>The action was updated or deleted since the activation came.</summary>
     CodeGone,
 
-    /// <summary>The server stops, and will run it after its next start.</summary>
+    /// <summary>The server stops, and will run the activation after its next start.</summary>
     LeftForNextStart,
 }
 
@@ -33,7 +33,7 @@ internal enum NotBegun : byte
 /// The activation has its sandbox: a warm one, a specialised stem cell, or a new one.
 /// <list type="number">
 /// <item>read the code, when the sandbox is not initialised;</item>
-/// <item>promise: from now on a crash does not run it again;</item>
+/// <item>promise: from now on the activation does not run again after a crash;</item>
 /// <item>initialise, when the sandbox is not: the code goes to the runtime;</item>
 /// <item>run: the arguments go into the frame as the bytes that came;</item>
 /// <item>judge: the answer, the clock and the kernel say how it ended;</item>
@@ -44,13 +44,13 @@ internal enum NotBegun : byte
 /// </remarks>
 internal sealed partial class RunActivation(IEntityStore store, LimitsOptions limits, PoolClock clock, RunTimer timer, ILogger logger)
 {
-    // To ask the kernel what it ended costs as much as a short run; to fill the memory takes longer than this.
+    // To ask the kernel which processes it killed costs as much as a short run, and a run shorter than this has no time to fill the memory.
     private static readonly TimeSpan FillsMemory = TimeSpan.FromMilliseconds(10);
 
-    // Longer arguments and code go into their frame on a thread for which nobody else waits.
+    // Longer arguments and code are copied into their frame on a thread of the pool, since other sandboxes wait for an event loop.
     private const int LongBytes = 64 * 1024;
 
-    /// <summary>True once the server breaks off what still runs.</summary>
+    /// <summary>True once the server breaks off the runs that have not ended.</summary>
     public bool Interrupting { get; set; }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
@@ -127,7 +127,7 @@ internal sealed partial class RunActivation(IEntityStore store, LimitsOptions li
             InvokerMetrics.RunEnded(took);
             times = times with { RunMs = (long)took.TotalMilliseconds };
 
-            // 5 Judge. The kernel counts what it kills for want of memory before it kills it.
+            // 5 Judge. The kernel counts a process that it kills for want of memory before it kills it, so that the count is true by now.
             var timeout = Timeout(activation, took, inTime);
             var exhausted = timeout is null && answer.Kind == RuntimeAnswerKind.Closed && live.Runnable.Sandbox.MemoryExhausted;
             var verdict = Interrupting && answer.Kind == RuntimeAnswerKind.Closed
@@ -156,7 +156,7 @@ internal sealed partial class RunActivation(IEntityStore store, LimitsOptions li
         }
     }
 
-    /// <summary>Hands the code over; a verdict means that it failed.</summary>
+    /// <summary>Hands the code to the runtime. Gives a verdict when that failed, and the milliseconds that it took.</summary>
     private async ValueTask<(Verdict? Failure, long TookMs)> InitialiseAsync(LiveSandbox live, QueuedActivation activation, byte[]? code, PooledBuffer result)
     {
         var timeoutMs = activation.Action.Limits.TimeoutMs;
@@ -190,10 +190,10 @@ internal sealed partial class RunActivation(IEntityStore store, LimitsOptions li
         return (verdict, tookMs);
     }
 
-    /// <summary>True for so many bytes on a thread for which others wait.</summary>
+    /// <summary>True when so many bytes are too long for this thread, since it is an event loop.</summary>
     private static bool IsLongHere(long bytes) => bytes > LongBytes && !Thread.CurrentThread.IsThreadPoolThread;
 
-    /// <summary>The action's limit in milliseconds when it was hit: the clock decides, whatever the answer.</summary>
+    /// <summary>The action's limit in milliseconds if it was exceeded, else null: the clock decides, whatever the answer.</summary>
     private static int? Timeout(QueuedActivation activation, TimeSpan took, bool inTime)
     {
         var limit = activation.Action.Limits.TimeoutMs;
@@ -213,7 +213,7 @@ internal sealed partial class RunActivation(IEntityStore store, LimitsOptions li
         return new Verdict(ActivationStatus.WhiskError);
     }
 
-    /// <summary>Long output is read, and recorded, by a thread for which nobody else waits.</summary>
+    /// <summary>Reads the output. When it is long, moves to a thread of the pool, where it is read and recorded without holding up an event loop.</summary>
     private static async ValueTask ReadOutputAsync(LiveSandbox live)
     {
         if (!live.Runnable.TryReadOutput())
@@ -266,6 +266,6 @@ internal sealed partial class RunActivation(IEntityStore store, LimitsOptions li
     [LoggerMessage(7003, LogLevel.Debug, "Activation {Id}: ended as {Status}, {InitMilliseconds} ms to initialise and {Milliseconds} ms to run")]
     private partial void LogRan(ActivationId id, ActivationStatus status, long initMilliseconds, long milliseconds);
 
-    [LoggerMessage(7001, LogLevel.Error, "Activation {Id} in {Sandbox} could not be carried out.")]
+    [LoggerMessage(7001, LogLevel.Error, "Activation {Id} failed in sandbox {Sandbox} by an error of the server; it gets a record that says its sandbox exited.")]
     private partial void LogRunFailed(Exception exception, string id, string sandbox);
 }

@@ -5,12 +5,12 @@ using Frusta.Contracts.Messages;
 
 namespace Frusta.Invoker.Run;
 
-/// <summary>Composes what <c>/run</c> takes, as bytes: the arguments are spliced in as they came.</summary>
+/// <summary>Composes the body of <c>/run</c> as bytes: the arguments are spliced in as they came.</summary>
 internal static class RunRequest
 {
     private const int Envelope = 512;
 
-    // More names than this are looked up in a set: an action can have thousands, and its calls as many members.
+    // More names than this are looked up in a set: an action can have thousands of them, and a call as many arguments.
     private const int FewNames = 8;
 
     public static PooledBuffer Compose(ActivationMessage message, ActionEntry entry, long deadlineMs)

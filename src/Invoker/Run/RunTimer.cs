@@ -4,7 +4,7 @@ using Frusta.Runtimes;
 namespace Frusta.Invoker.Run;
 
 /// <summary>
-/// The one timer of all deadlines: it looks every ten milliseconds, and only while something runs or waits. A run sets and
+/// The one timer of all deadlines. It ticks every ten milliseconds, and only while an activation runs or waits. A run sets and
 /// clears its deadline with one write each, instead of making a timer.
 /// </summary>
 internal sealed class RunTimer : IDisposable
@@ -23,7 +23,7 @@ internal sealed class RunTimer : IDisposable
     private long _dueUs;
 
     /// <param name="clock">The clock.</param>
-    /// <param name="tick">Called at each tick with the microseconds that it comes late; false when nothing waits.</param>
+    /// <param name="tick">Called at each tick with the microseconds that the tick comes late; gives false when nothing waits.</param>
     public RunTimer(PoolClock clock, Func<long, bool> tick)
     {
         _clock = clock;
@@ -60,14 +60,17 @@ internal sealed class RunTimer : IDisposable
         }
     }
 
-    /// <summary>Ends what runs in the sandbox when it takes longer.</summary>
+    /// <summary>Sets the deadline of the init or run that begins in the sandbox; if it takes longer, the timer ends it.</summary>
     public void Limit(LiveSandbox live, int milliseconds)
     {
         live.SetDeadline(_clock.NowUs + (milliseconds * 1000L));
         EnsureTicking();
     }
 
-    /// <summary>Called whenever something has begun to run or to wait; what says so is written with a fence before.</summary>
+    /// <summary>
+    /// Starts the ticks if they stand still. To be called whenever an activation has begun to run or to wait, after its deadline or the count of the queue was
+    /// written with a full fence: so a tick that is about to stop sees that write.
+    /// </summary>
     public void EnsureTicking()
     {
         if (Volatile.Read(ref _ticking) == 0 && Interlocked.Exchange(ref _ticking, 1) == 0)
@@ -77,7 +80,7 @@ internal sealed class RunTimer : IDisposable
         }
     }
 
-    /// <summary>Breaks off everything that runs.</summary>
+    /// <summary>Breaks off all inits and runs.</summary>
     public void AbortAll()
     {
         lock (_lock)
@@ -98,7 +101,7 @@ internal sealed class RunTimer : IDisposable
     {
         if (Interlocked.Exchange(ref _inTick, 1) == 1)
         {
-            return; // the tick before still works
+            return; // the tick before this one is still at work
         }
 
         var now = _clock.NowUs;
@@ -114,7 +117,7 @@ internal sealed class RunTimer : IDisposable
             Interlocked.Exchange(ref _ticking, 0);
             if (IsAnyTimed() || _tick(0))
             {
-                EnsureTicking(); // it began between the look and the stop
+                EnsureTicking(); // an activation began between the last look and the stop
             }
         }
     }
@@ -136,7 +139,7 @@ internal sealed class RunTimer : IDisposable
             }
         }
 
-        // Outside of the lock: the end of the run goes on in this call.
+        // Outside of the lock: Abort runs the rest of the activation in this call.
         if (expired is not null)
         {
             foreach (var live in expired)

@@ -4,10 +4,10 @@ namespace Frusta.Invoker.Run;
 
 /// <summary>How an init or a run ended; its result stands in a buffer beside it.</summary>
 /// <param name="Status">The status.</param>
-/// <param name="Size">What the record says of the response's length; null when no body was read.</param>
-/// <param name="TimedOut">The time limit was hit.</param>
+/// <param name="Size">Length of the response as the record gives it; null when no body was read.</param>
+/// <param name="TimedOut">True when the time limit was exceeded.</param>
 /// <param name="LastWords">A line that ends the standard error of the activation, or null.</param>
-/// <param name="BreaksSandbox">The sandbox is gone, or no answer of it can be trusted any more.</param>
+/// <param name="BreaksSandbox">True when the sandbox is gone, or its answers cannot be trusted any more.</param>
 internal readonly record struct Verdict(ActivationStatus Status, long? Size = null, bool TimedOut = false, string? LastWords = null, bool BreaksSandbox = false)
 {
     /// <summary>After a developer or platform error the sandbox is not used again.</summary>

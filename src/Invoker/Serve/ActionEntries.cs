@@ -4,7 +4,7 @@ using Frusta.Invoker.Run;
 
 namespace Frusta.Invoker.Serve;
 
-/// <summary>The actions that the pool knows: by key, which each call asks for, and by document, of which each revision and each namespace has its own.</summary>
+/// <summary>The actions that the pool knows: by key, for each call; and by document, which has an entry for each revision and each calling namespace.</summary>
 internal sealed class ActionEntries
 {
     private readonly ConcurrentDictionary<PoolKey, ActionEntry> _byKey = new();
@@ -15,7 +15,7 @@ internal sealed class ActionEntries
 
     public ActionEntry? Find(PoolKey key) => _byKey.TryGetValue(key, out var entry) ? entry : null;
 
-    /// <summary>The entry of the key, made when there is none; true when it was.</summary>
+    /// <summary>The entry of the key. It is made when there is none; <c>IsNew</c> says so.</summary>
     public (ActionEntry Entry, bool IsNew) GetOrAdd(PoolKey key, Func<ActionEntry> make)
     {
         lock (_lock)
@@ -48,7 +48,7 @@ internal sealed class ActionEntries
         }
     }
 
-    /// <summary>Whether there is something of the document.</summary>
+    /// <summary>Whether there is an entry of the document.</summary>
     public bool Knows(string documentId)
     {
         lock (_lock)
@@ -57,7 +57,7 @@ internal sealed class ActionEntries
         }
     }
 
-    /// <summary>All of the document now.</summary>
+    /// <summary>All entries of the document at this moment.</summary>
     public IReadOnlyList<ActionEntry> Of(string documentId)
     {
         lock (_lock)

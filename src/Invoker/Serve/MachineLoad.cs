@@ -3,7 +3,7 @@ using Frusta.Invoker.Pool;
 
 namespace Frusta.Invoker.Serve;
 
-/// <summary>What the kernel says of this machine: memory, idle cores, shortage. Where it says nothing, nothing is assumed.</summary>
+/// <summary>The kernel's figures of this machine: memory, idle cores, shortage. Where the kernel gives none, no core counts as idle and no memory as missing.</summary>
 internal sealed class MachineLoad(TimeProvider time, string kernel = "/proc", string cgroups = "/sys/fs/cgroup")
 {
     private static readonly TimeSpan CoresEvery = TimeSpan.FromMilliseconds(250);
@@ -11,7 +11,7 @@ internal sealed class MachineLoad(TimeProvider time, string kernel = "/proc", st
     private static readonly TimeSpan PressureEvery = TimeSpan.FromSeconds(1);
     private const double TicksPerSecond = 100;
 
-    // Of all memory. Below it the kernel soon takes back what is in use, and the pressure is the machine's own.
+    // Of all memory. When less is available, the kernel soon takes back pages that are in use, and pressure comes from the machine, not from one sandbox.
     private const double ShortShare = 0.1;
     private readonly List<MemoryGroup> _groups = MemoryGroup.Around(kernel, cgroups);
     private long _coresAt;
@@ -39,12 +39,12 @@ internal sealed class MachineLoad(TimeProvider time, string kernel = "/proc", st
     }
 
     /// <summary>
-    /// Bytes that are to be freed, since less than so many percent of the memory of the machine, or of a cgroup that this process is in, are
-    /// available. At least one while things stand still for want of memory for longer than the pressure says, and less than a tenth is available:
-    /// what stands still while there is more is at a limit of its own, such as one sandbox that thrashes, and to end others would not help it.
+    /// Bytes that are to be freed, since less than so many percent of the memory of the machine, or of a cgroup around this process, are available. At least
+    /// one byte while processes wait for memory for more of the time than <paramref name="pressurePercent"/> and less than a tenth is available. While more is
+    /// available, such a process is at a limit of its own, such as a sandbox that thrashes: to end other sandboxes would not help it.
     /// </summary>
-    /// <param name="availablePercent">Percent that are to be available.</param>
-    /// <param name="pressurePercent">Percent of ten seconds in which something may stand still.</param>
+    /// <param name="availablePercent">Percent that are to be available; 0 to free nothing.</param>
+    /// <param name="pressurePercent">Percent of ten seconds in which a process may wait for memory.</param>
     public long MissingBytes(int availablePercent, int pressurePercent)
     {
         var (available, all) = ReadMemory();
@@ -68,7 +68,7 @@ internal sealed class MachineLoad(TimeProvider time, string kernel = "/proc", st
         return _pressurePercent;
     }
 
-    /// <summary>Bytes that are available and that there are: of the machine, or of the cgroup that has less left.</summary>
+    /// <summary>Bytes that are available and bytes in all: of the machine, or of the cgroup that has least left.</summary>
     private (long Available, long All) ReadMemory()
     {
         // "MemTotal:       16384000 kB", then free, then available

@@ -7,19 +7,19 @@ using Microsoft.Extensions.Logging;
 
 namespace Frusta.Invoker.Serve;
 
-/// <summary>Serves and refuses what the pool hands out.</summary>
+/// <summary>Serves and refuses the activations that the pool hands out.</summary>
 internal interface IPoolClient
 {
     /// <summary>The sandbox is this activation's until <see cref="ActionSlots.Return"/>.</summary>
     void Serve(Slot slot, QueuedActivation activation);
 
-    /// <summary>The activation will not run, for a reason that is the platform's.</summary>
+    /// <summary>Ends an activation that will not run, for a reason on the platform's side.</summary>
     void Refuse(QueuedActivation activation, string error);
 }
 
 /// <summary>
-/// Carries out what the pool decides, by those who can: <see cref="StartSandboxes"/>, <see cref="SandboxPauses"/> and the client. The pool itself has
-/// neither clock nor threads; <see cref="PoolLooks"/> has it look at itself in time.
+/// Carries out the decisions of the pool with <see cref="StartSandboxes"/>, <see cref="SandboxPauses"/> and the client. The pool itself has
+/// neither clock nor threads; <see cref="PoolLooks"/> tells it when time has passed.
 /// </summary>
 internal sealed class PoolDriver : IDisposable
 {
@@ -47,7 +47,7 @@ internal sealed class PoolDriver : IDisposable
         _pauses = new SandboxPauses(_events, client, logger);
     }
 
-    /// <summary>The timer of all deadlines, which the pool's ticks are on too.</summary>
+    /// <summary>The timer of all deadlines, which also ticks for the pool.</summary>
     public RunTimer Timer { get; }
 
     /// <summary>False when the last starts have all failed.</summary>
@@ -56,10 +56,10 @@ internal sealed class PoolDriver : IDisposable
     /// <summary>What the pool holds now.</summary>
     public PoolCounts Count() => _room.Count();
 
-    /// <summary>Begins to look at the pool now and then. Stem cells come up behind.</summary>
+    /// <summary>Begins to look at the pool now and then. Stem cells are started in the background.</summary>
     public void Start() => _looks.Start();
 
-    /// <summary>Nothing starts from here on, and what idles is ended.</summary>
+    /// <summary>From here on no sandbox starts, and idle sandboxes are ended.</summary>
     public async Task CloseAsync()
     {
         await _stopping.CancelAsync();
@@ -80,10 +80,10 @@ internal sealed class PoolDriver : IDisposable
         return _entries.Find(key) ?? Add(key, action, namespaceName, out isNew);
     }
 
-    /// <summary>Whether there is something of an action with this document.</summary>
+    /// <summary>Whether the pool knows an action with this document.</summary>
     public bool Knows(string documentId) => _entries.Knows(documentId);
 
-    /// <summary>Only this revision of the action is called from now on, or none: the sandboxes of all others end.</summary>
+    /// <summary>Ends the sandboxes of all revisions of the action but this one; null means that the action is deleted, and all end.</summary>
     public void Retire(string documentId, string? revision)
     {
         foreach (var entry in _entries.Of(documentId))
@@ -96,7 +96,7 @@ internal sealed class PoolDriver : IDisposable
         }
     }
 
-    /// <summary>Runs the activation in a sandbox that stands still.</summary>
+    /// <summary>Resumes the paused sandbox and runs the activation in it.</summary>
     public void Resume(Slot slot, QueuedActivation activation) => _pauses.Resume(slot, activation);
 
     /// <summary>The action needs something of the room.</summary>
@@ -136,7 +136,7 @@ internal sealed class PoolDriver : IDisposable
         return entry;
     }
 
-    /// <summary>Carries out what the pool wants. What follows from that is appended to the same list.</summary>
+    /// <summary>Carries out what the pool wants. Further actions that follow at once are appended to the same list.</summary>
     private void Execute(List<PoolAction> actions)
     {
         for (var i = 0; i < actions.Count; i++)

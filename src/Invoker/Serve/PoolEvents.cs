@@ -3,13 +3,13 @@ using Frusta.Invoker.Run;
 
 namespace Frusta.Invoker.Serve;
 
-/// <summary>Tells the pool what has happened, and has carried out what it then wants. Safe on any thread: the room has a lock of its own.</summary>
+/// <summary>Tells the pool of an event, and has the actions carried out that it then wants. Safe on any thread: the room has a lock of its own.</summary>
 /// <param name="room">The pool.</param>
-/// <param name="clock">Says when it happened.</param>
-/// <param name="execute">Carries out what follows.</param>
+/// <param name="clock">Gives the time of the event.</param>
+/// <param name="execute">Carries out the actions that the pool wants.</param>
 internal sealed class PoolEvents(Room room, PoolClock clock, Action<List<PoolAction>> execute)
 {
-    /// <summary>The event, with the room, the time in microseconds, and a list for what follows.</summary>
+    /// <summary>Calls the event's method of the room, with the time in microseconds and a list that takes the actions, and has these carried out.</summary>
     public void Tell(Action<Room, long, List<PoolAction>> happened)
     {
         var actions = new List<PoolAction>();

@@ -4,15 +4,15 @@ using Frusta.Invoker.Run;
 namespace Frusta.Invoker.Serve;
 
 /// <summary>
-/// Has the pool look at itself now and then: what waits, every ten milliseconds while anything does (<see cref="Tick"/>); what idles and what memory the
-/// machine has left, ten times a second; what is to be forgotten, every second.
+/// Has the pool look at itself now and then: at waiting activations every ten milliseconds while there are any (<see cref="Tick"/>); at the machine's memory
+/// and that of idle sandboxes ten times a second; at sandboxes to be paused or ended and actions to be forgotten every second.
 /// </summary>
 internal sealed class PoolLooks : IAsyncDisposable
 {
     private static readonly TimeSpan SweepEvery = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(100);
 
-    // A look that measures is followed by a pause so many times as long as it took, however dear measuring is on this host.
+    // After a look that measures, nothing is measured for so many times as long as it took: so measuring takes little time however slow it is on this host.
     private const int MeasuringPause = 20;
 
     private readonly PoolOptions _options;
@@ -27,10 +27,10 @@ internal sealed class PoolLooks : IAsyncDisposable
     private int _looking;
     private long _measureAgainUs;
 
-    /// <param name="options">From which shortage of memory on idle sandboxes are ended.</param>
-    /// <param name="room">The pool, for whether anything waits.</param>
-    /// <param name="entries">The actions, from which those that the pool forgets are taken.</param>
-    /// <param name="events">Tells the pool.</param>
+    /// <param name="options">How short of memory the machine must be for idle sandboxes to be ended.</param>
+    /// <param name="room">The pool, which says whether an activation waits.</param>
+    /// <param name="entries">The actions; those that the pool forgets are removed from it.</param>
+    /// <param name="events">Tells the pool of each look.</param>
     /// <param name="clock">The clock.</param>
     public PoolLooks(PoolOptions options, Room room, ActionEntries entries, PoolEvents events, PoolClock clock)
     {
@@ -38,7 +38,7 @@ internal sealed class PoolLooks : IAsyncDisposable
         _machine = new MachineLoad(clock.Time);
     }
 
-    /// <summary>Begins to look. Stem cells come up behind the first sweep.</summary>
+    /// <summary>Begins to look. The first sweep has the stem cells started.</summary>
     public void Start()
     {
         _sweep = _clock.Time.CreateTimer(static looks => ((PoolLooks)looks!).Sweep(), this, TimeSpan.Zero, SweepEvery);
@@ -82,7 +82,7 @@ internal sealed class PoolLooks : IAsyncDisposable
         var forgotten = new List<PoolKey>();
         _events.Tell((room, now, actions) =>
         {
-            // What is closed is forgotten before anything else is done: until then a call for it comes here in vain.
+            // Closed slots are forgotten before the pool's actions are carried out: until then a call for their action finds them closed and has to try again.
             room.Sweep(now, actions, forgotten);
             forgotten.ForEach(_entries.Remove);
         });

@@ -3,7 +3,7 @@ using Frusta.Runtimes;
 
 namespace Frusta.Invoker.Serve;
 
-/// <summary>The rules of the pool, from the options and from what the host can hold.</summary>
+/// <summary>Makes the rules of the pool, from the options and the number of sandboxes that the host can hold.</summary>
 internal static class PoolRules
 {
     public static RoomRules Of(InvokerOptions options, ISandboxFactory factory)

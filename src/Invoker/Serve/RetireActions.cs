@@ -5,10 +5,10 @@ using Microsoft.Extensions.Logging;
 namespace Frusta.Invoker.Serve;
 
 /// <summary>
-/// Has the sandboxes of an action end when it was replaced or deleted. It is told which document to look at and reads there what holds now: so it does not
-/// matter in which order it hears of two writes, or whether a call with an older revision came after the news.
+/// Ends the sandboxes of an action when it was replaced or deleted. The news names only the document; the revision that holds is read from the store. So the
+/// order in which two writes are heard of does not matter, nor whether a call with an older revision comes after the news.
 /// </summary>
-/// <remarks>Documents wait to be looked at once each, however often they change: as many as the pool knows at most.</remarks>
+/// <remarks>A document waits at most once to be looked at, however often it changes: so no more wait than the pool knows.</remarks>
 internal sealed partial class RetireActions(IEntityStore store, PoolDriver pool, ILogger logger, CancellationToken stopping)
 {
     private readonly Lock _lock = new();
@@ -46,7 +46,7 @@ internal sealed partial class RetireActions(IEntityStore store, PoolDriver pool,
             }
             catch (Exception exception)
             {
-                // They are ended when they have been idle for long enough.
+                // Without this look the sandboxes end when they have been idle for the idle timeout.
                 LogLookFailed(exception, documentId);
             }
         }
@@ -67,6 +67,6 @@ internal sealed partial class RetireActions(IEntityStore store, PoolDriver pool,
         }
     }
 
-    [LoggerMessage(7020, LogLevel.Warning, "Whether {Action} has changed could not be read; sandboxes of what it was end when they have been idle for long.")]
+    [LoggerMessage(7020, LogLevel.Warning, "Action {Action} could not be read to see whether it has changed; sandboxes of its older revisions end only after Invoker:Pool:IdleTimeoutMs.")]
     private partial void LogLookFailed(Exception exception, string action);
 }

@@ -5,8 +5,8 @@ using Microsoft.Extensions.Logging;
 namespace Frusta.Invoker.Serve;
 
 /// <summary>
-/// Pauses, resumes and looks at sandboxes for the pool. How long that takes is up to the number of tasks in a sandbox, so that no event loop does it:
-/// one thread looks after those that idle, and as many as there are cores resume those that were called.
+/// Pauses, resumes and looks at sandboxes for the pool. The time for that grows with the number of tasks in a sandbox, so no event loop does it: one thread
+/// of the pool pauses and looks, and at most as many threads as there are cores resume sandboxes that were given an activation.
 /// </summary>
 internal sealed partial class SandboxPauses
 {
@@ -16,8 +16,8 @@ internal sealed partial class SandboxPauses
     private readonly WorkQueue<PoolAction> _idle;
     private readonly WorkQueue<PoolAction> _called;
 
-    /// <param name="events">Tells the pool what came of it.</param>
-    /// <param name="client">Serves what waits for a sandbox to be resumed.</param>
+    /// <param name="events">Tells the pool how it ended.</param>
+    /// <param name="client">Serves the activation once its sandbox is resumed.</param>
     /// <param name="logger">Where failures go.</param>
     public SandboxPauses(PoolEvents events, IPoolClient client, ILogger logger)
     {
@@ -29,7 +29,7 @@ internal sealed partial class SandboxPauses
     /// <summary>Carries out what the pool wants of an idle sandbox: <see cref="PoolActionKind.Pause"/> or <see cref="PoolActionKind.Look"/>.</summary>
     public void Add(PoolAction wanted) => _idle.Add(wanted);
 
-    /// <summary>Lets the sandbox go on and then runs the activation in it.</summary>
+    /// <summary>Resumes the sandbox and then runs the activation in it.</summary>
     public void Resume(Slot slot, QueuedActivation activation) => _called.Add(new PoolAction(PoolActionKind.Resume, slot, activation));
 
     private void LookAfter(PoolAction wanted)
@@ -54,7 +54,7 @@ internal sealed partial class SandboxPauses
         var live = (LiveSandbox)wanted.Slot!.Content!;
         if (!Try(live, static sandbox => sandbox.Resume(), LogResumeFailed))
         {
-            // It is taken for dead then: it is ended, and the activation runs in another one.
+            // The sandbox counts as dead now: it is ended, and the activation runs in another sandbox.
             live.Lose();
         }
 
@@ -81,6 +81,6 @@ internal sealed partial class SandboxPauses
     [LoggerMessage(7017, LogLevel.Warning, "Sandbox {Sandbox} could not be resumed; it is ended, and the activation runs in another one.")]
     private partial void LogResumeFailed(Exception exception, string sandbox);
 
-    [LoggerMessage(7018, LogLevel.Warning, "What sandbox {Sandbox} uses of the cores could not be measured.")]
+    [LoggerMessage(7018, LogLevel.Warning, "The CPU time of sandbox {Sandbox} could not be measured; if it uses the cores while it is idle, it is paused only after Invoker:Pool:PauseGraceMs.")]
     private partial void LogLookFailed(Exception exception, string sandbox);
 }

@@ -16,10 +16,10 @@ namespace Frusta.Invoker.Serve;
 /// <summary>Takes back an activation that its sandbox did not begin.</summary>
 internal interface IReceiveAgain
 {
-    /// <summary>The sandbox was dead: the activation needs another one. False when there is no room to wait for it.</summary>
+    /// <summary>The sandbox was dead: the activation needs another one. False when the queues are full, so that it cannot wait for one.</summary>
     bool TryEnterAgain(QueuedActivation activation);
 
-    /// <summary>The code of that revision is not kept any more: the activation runs the action as it is now.</summary>
+    /// <summary>The store has no code of that revision any more: the activation runs the action as it is now.</summary>
     void ResolveAgain(QueuedActivation activation);
 }
 
@@ -28,8 +28,8 @@ internal interface IReceiveAgain
 /// <see cref="RunActivation"/> how an activation ends.
 /// </summary>
 /// <remarks>
-/// 1 run the activation   2 give the sandbox back, and put the next run on it   3 hand on the record: so a client that calls again at once finds the sandbox
-/// free   4 tell the pool of a sandbox that ends or of room that others wait for.
+/// 1 run the activation   2 give the sandbox back, and begin the next run in it   3 hand on the record: after step 2, so that a client that calls again at
+/// once finds the sandbox free   4 tell the pool of a sandbox to be ended, or of an idle one while other actions wait for room.
 /// </remarks>
 internal sealed partial class ServeActivations : IPoolClient, IDisposable
 {
@@ -52,18 +52,21 @@ internal sealed partial class ServeActivations : IPoolClient, IDisposable
         _run = new RunActivation(store, limits, clock, Pool.Timer, logger);
     }
 
-    /// <summary>Where sandboxes are found.</summary>
+    /// <summary>Finds sandboxes for activations.</summary>
     public PoolDriver Pool { get; }
 
-    /// <summary>Where activations go that were not begun. To be set before the first one comes.</summary>
+    /// <summary>Takes the activations that were not begun. To be set before the first activation comes.</summary>
     public IReceiveAgain Again { get; set; } = null!;
 
-    /// <summary>From now on runs that end are broken off, and what waits is left to the next start where it may be.</summary>
+    /// <summary>The server stops: a sandbox that closes has been broken off, and waiting activations that are on disk are left to the next start.</summary>
     public void Interrupt() => _run.Interrupting = true;
 
     public void Dispose() => Pool.Dispose();
 
-    /// <summary>Begins to serve on this thread: the first bytes leave before this returns. Only a deep nesting of calls is broken up.</summary>
+    /// <summary>
+    /// Begins to serve on this thread: for a warm sandbox the first bytes leave before this returns. Only a deep nesting of calls goes on in a thread of the
+    /// pool.
+    /// </summary>
     public void Serve(Slot slot, QueuedActivation activation)
     {
         if (_nesting >= DeepestNesting)
@@ -77,7 +80,7 @@ internal sealed partial class ServeActivations : IPoolClient, IDisposable
         _nesting--;
     }
 
-    /// <summary>The pool has no sandbox for the activation, for a reason that is the platform's.</summary>
+    /// <summary>Ends an activation for which the pool has no sandbox, for a reason on the platform's side.</summary>
     public void Refuse(QueuedActivation activation, string error)
     {
         if (!_run.Interrupting)
@@ -115,12 +118,12 @@ internal sealed partial class ServeActivations : IPoolClient, IDisposable
         }
     }
 
-    /// <summary>Serves the activation, and then all that wait for the same action, one after the other.</summary>
+    /// <summary>Serves the activation, and then those that wait for the same action, one after the other, until none waits or the sandbox ends.</summary>
     private async Task ServeAsync(Slot slot, QueuedActivation activation)
     {
         var live = (LiveSandbox)slot.Content!;
         var slots = activation.Entry.Slots;
-        Debug.Assert(live.Slot == slot && slot.Owner == slots, "An activation has a sandbox of its own action.");
+        Debug.Assert(live.Slot == slot && slot.Owner == slots, "An activation is given a sandbox of its own action.");
 
         // 1 Run.
         var running = _run.RunAsync(live, activation);

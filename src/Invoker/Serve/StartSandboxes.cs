@@ -9,13 +9,13 @@ namespace Frusta.Invoker.Serve;
 
 /// <summary>Starts the sandboxes that the pool wants, gives a stem cell to an action, and ends sandboxes.</summary>
 /// <remarks>
-/// A start has <see cref="InvokerOptions.StartTimeoutMs"/>. The pool hears how it ended, and decides whether another is tried and how many run at a time;
-/// this class only counts the failures in a row, for the health of the invoker.
+/// A start may take <see cref="InvokerOptions.StartTimeoutMs"/>. The pool is told how it ended, and decides whether another start is tried and how many run
+/// at a time; this class only counts the failures in a row, for the health of the invoker.
 /// </remarks>
 /// <param name="options">How long a start may take, and how many may fail before the invoker is unhealthy.</param>
 /// <param name="factory">Makes sandboxes with a runtime in them.</param>
-/// <param name="entries">The actions, which say whether theirs reach other hosts.</param>
-/// <param name="events">Tells the pool what came of it.</param>
+/// <param name="entries">The actions, which say whether their sandboxes may reach other hosts.</param>
+/// <param name="events">Tells the pool how it ended.</param>
 /// <param name="clock">The clock.</param>
 /// <param name="timer">Knows all sandboxes that are up.</param>
 /// <param name="logger">Where failures go.</param>
@@ -36,10 +36,10 @@ internal sealed partial class StartSandboxes(
     /// <summary>False when the last starts have all failed.</summary>
     public bool Succeed => Volatile.Read(ref _failed) < options.Pool.StartTries;
 
-    /// <summary>Starts a sandbox for the slot: of its owner, or a stem cell where it has none. Never throws.</summary>
+    /// <summary>Starts a sandbox for the slot: one of the slot's owner, or a stem cell where the slot has none. Never throws.</summary>
     public async Task StartAsync(Slot slot)
     {
-        // Behind the path: whoever asked goes on.
+        // The caller goes on at once: it may be an event loop with an activation to serve.
         await Task.Yield();
         Debug.Assert(slot.Content is null);
         var began = clock.NowUs;
@@ -70,7 +70,9 @@ internal sealed partial class StartSandboxes(
         _ = WatchExitAsync(live);
     }
 
-    /// <summary>Gives the stem cell in the slot the memory and the network of the action that owns the slot now; where that fails the cell is ended.</summary>
+    /// <summary>
+    /// Gives the stem cell in the slot the memory and the network of the action that owns the slot now. If that fails, ends the cell and gives false.
+    /// </summary>
     public bool TrySpecialise(Slot slot)
     {
         var live = (LiveSandbox)slot.Content!;
@@ -113,7 +115,7 @@ internal sealed partial class StartSandboxes(
         }
     }
 
-    /// <summary>Takes the network from the sandbox of an action that is to have none. A stem cell's goes when it is specialised.</summary>
+    /// <summary>Takes the network from the sandbox if its action may not have one. A stem cell keeps its network until it is specialised.</summary>
     private void Confine(RunnableSandbox runnable, Slot slot)
     {
         if (slot.Owner is { } owner && !entries[owner.Key].Action.AllowNetwork)
@@ -159,11 +161,11 @@ internal sealed partial class StartSandboxes(
         }
     }
 
-    /// <summary>For a sandbox that ended too soon its words say all there is; where our code stood says nothing.</summary>
+    /// <summary>The reason holds what the sandbox wrote before it ended too soon; a stack trace of the server would add nothing.</summary>
     [LoggerMessage(7010, LogLevel.Warning, "{Reason}")]
     private partial void LogStartFailed(string reason);
 
-    [LoggerMessage(7019, LogLevel.Warning, "A sandbox for {Family} did not come up.")]
+    [LoggerMessage(7019, LogLevel.Warning, "A sandbox for {Family} did not come up, by an error of the server.")]
     private partial void LogStartBroke(Exception exception, string family);
 
     [LoggerMessage(7011, LogLevel.Debug, "Sandbox {Sandbox} is up after {Milliseconds} ms.")]
@@ -172,6 +174,6 @@ internal sealed partial class StartSandboxes(
     [LoggerMessage(7012, LogLevel.Debug, "Sandbox {Sandbox} has ended with {ExitCode}.")]
     private partial void LogExited(string sandbox, int exitCode);
 
-    [LoggerMessage(7013, LogLevel.Error, "Sandbox {Sandbox} could not be ended.")]
+    [LoggerMessage(7013, LogLevel.Error, "Sandbox {Sandbox} could not be ended; its processes may still be there.")]
     private partial void LogStopFailed(Exception exception, string sandbox);
 }

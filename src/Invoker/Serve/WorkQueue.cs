@@ -2,9 +2,9 @@ using System.Diagnostics;
 
 namespace Frusta.Invoker.Serve;
 
-/// <summary>Work of a kind that may take long, done in order by a bounded number of threads of the pool, which has some left for everything else.</summary>
+/// <summary>Work that may take long, begun in order by a bounded number of threads of the pool, so that the pool has threads left for everything else.</summary>
 /// <param name="atOnce">How many threads.</param>
-/// <param name="work">Does one piece, and throws nothing.</param>
+/// <param name="work">Does one piece of work; must not throw.</param>
 internal sealed class WorkQueue<T>(int atOnce, Action<T> work)
 {
     private readonly Lock _lock = new();
