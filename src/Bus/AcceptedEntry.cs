@@ -6,7 +6,7 @@ using Frusta.Contracts.Names;
 
 namespace Frusta.Bus;
 
-/// <summary>What an entry of the accepted log says.</summary>
+/// <summary>The types of entries in the accepted log, each with its payload; numbers in brackets are bytes.</summary>
 internal enum EntryType : byte
 {
     /// <summary>Id (16), retries (4) that are left, the message as JSON.</summary>
@@ -18,7 +18,7 @@ internal enum EntryType : byte
     /// <summary>Id (16) of an accepted activation that ended without a record.</summary>
     Done = 3,
 
-    /// <summary>The trigger's record, then each message in the form of <see cref="Accepted"/> behind its length.</summary>
+    /// <summary>The trigger's record, then each message: its length (4), and the payload of <see cref="Accepted"/>.</summary>
     Fire = 4,
 }
 
@@ -44,7 +44,7 @@ internal static class AcceptedEntry
         ActivationMessageCodec.Write(message, destination);
     }
 
-    /// <summary>Makes it the entry of one that has started: it may start once less; not at all again when it is not to be retried.</summary>
+    /// <summary>Makes it the entry of an activation that has started: it may start once less after a crash, and if it is not to be retried, not again.</summary>
     internal static void TakeRetry(Span<byte> accepted) => BinaryPrimitives.WriteInt32LittleEndian(accepted[16..], ReadRetries(accepted) - 1);
 
     internal static int ReadRetries(ReadOnlySpan<byte> accepted) => BinaryPrimitives.ReadInt32LittleEndian(accepted[16..]);
@@ -61,7 +61,7 @@ internal static class AcceptedEntry
         }
     }
 
-    /// <summary>Reads the trigger's record of a fire; <paramref name="rest"/> is what <see cref="TryReadNext"/> reads.</summary>
+    /// <summary>Reads the trigger's record of a fire; <see cref="TryReadNext"/> reads the messages in <paramref name="rest"/>.</summary>
     internal static FinishedActivation ReadRecord(ReadOnlySpan<byte> fire, out ReadOnlySpan<byte> rest)
     {
         var id = ActivationId.FromBytes(fire);

@@ -6,11 +6,10 @@ using Frusta.Journal;
 
 namespace Frusta.Bus;
 
-/// <summary>The log of accepted and started activations, and which of its segments still matter.</summary>
+/// <summary>The log of accepted and started activations. It knows which of its segments a restart would need, and gives the others back.</summary>
 /// <remarks>
-/// A segment is given back when none of its entries belongs to a pending activation and every record that made them done
-/// is on disk. One with <see cref="EntryType.Done"/> entries waits until it is the oldest: what it ends may stand in any
-/// segment before it.
+/// A segment is given back when none of its entries belongs to a pending activation and the records of all its activations are on disk. A segment with
+/// <see cref="EntryType.Done"/> entries waits until it is the oldest: the activations that these end may stand in any segment before it.
 /// </remarks>
 internal sealed class AcceptedLog
 {
@@ -37,10 +36,10 @@ internal sealed class AcceptedLog
 
     internal SegmentedLog Log => _log;
 
-    /// <summary>Called when a segment is full and on disk. It must be quick. Set it before the first append.</summary>
+    /// <summary>Called when a segment is full and on disk. The callee must be quick. Set it before the first append.</summary>
     internal Action? Grew { get; set; }
 
-    /// <summary>Appends an entry and holds its segment so many times; false when the log refuses.</summary>
+    /// <summary>Appends an entry and holds its segment <paramref name="holds"/> times; false when the log refuses the entry.</summary>
     internal bool TryAppend(EntryType type, ReadOnlySpan<byte> head, ReadOnlySpan<byte> body, int holds, out LogPosition position)
     {
         lock (_gate)
@@ -57,7 +56,7 @@ internal sealed class AcceptedLog
         }
     }
 
-    /// <summary>Says that it has started, and how often before: earlier entries that said so may be given up.</summary>
+    /// <summary>Appends that the activation has started. The entry also counts its earlier starts, since the entries of these may be given back.</summary>
     internal bool TryAppendStarted(PendingActivation pending, out LogPosition position)
     {
         Span<byte> entry = stackalloc byte[24];
@@ -74,7 +73,7 @@ internal sealed class AcceptedLog
         return TryAppend(EntryType.Done, entry, [], holds: 0, out _);
     }
 
-    /// <summary>Completes when everything up to the position is on disk; false when the log could not bring it there, and has said why.</summary>
+    /// <summary>Completes when everything up to the position is on disk; false when the log could not write it, which it has logged.</summary>
     internal async ValueTask<bool> TrySyncAsync(LogPosition position)
     {
         try
@@ -97,7 +96,7 @@ internal sealed class AcceptedLog
         }
     }
 
-    /// <summary>Notes that a segment read at the start has entries that end others.</summary>
+    /// <summary>Notes that a segment read at the start has <see cref="EntryType.Done"/> entries.</summary>
     internal void NoteDone(long segment)
     {
         lock (_gate)
@@ -119,7 +118,7 @@ internal sealed class AcceptedLog
         }
     }
 
-    /// <summary>Gives back what nobody holds; called once at the end of the recovery, which reads every segment and so keeps all until then.</summary>
+    /// <summary>Gives back the segments that no entry holds. Called once, at the end of the recovery: it reads every segment, so none is given back before.</summary>
     internal Task ReleaseUnheldAsync()
     {
         lock (_gate)
@@ -130,7 +129,7 @@ internal sealed class AcceptedLog
         }
     }
 
-    /// <summary>The first full segment behind the given one that an entry holds; 0 when there is none.</summary>
+    /// <summary>The first full segment after the given one that an entry holds; 0 when there is none.</summary>
     internal long NextHeld(long segment)
     {
         lock (_gate)
@@ -175,7 +174,7 @@ internal sealed class AcceptedLog
         return use;
     }
 
-    /// <summary>Once a segment: one release at a time, the next one takes what came meanwhile.</summary>
+    /// <summary>Gives segments back in the background, one pass at a time; segments that come during a pass are given back by the next one.</summary>
     private void ReleaseLater()
     {
         if (_isRecovering)
@@ -211,7 +210,7 @@ internal sealed class AcceptedLog
             }
             catch (LogRefusedException)
             {
-                return; // Nothing is given back any more: the next start needs it.
+                return; // No segment is given back any more: the next start needs them, since records are missing on disk.
             }
 
             lock (_gate)
@@ -228,7 +227,7 @@ internal sealed class AcceptedLog
 
                 if (!_releaseAgain)
                 {
-                    // Completed under the lock as far as the next caller can see: it starts another.
+                    // Set under the lock, so that the next caller sees that no pass is under way and starts one.
                     _releasing = Task.CompletedTask;
                     return;
                 }

@@ -2,7 +2,7 @@ using System.Diagnostics.Metrics;
 
 namespace Frusta.Bus;
 
-/// <summary>The bus's instruments. They read counts that are kept anyway: a measurement costs a call nothing.</summary>
+/// <summary>The metrics of the bus. They read counts that the bus keeps anyway, so they cost a call nothing.</summary>
 public static class BusMetrics
 {
     private static readonly Meter Meter = new("Frusta.Bus");
@@ -22,6 +22,6 @@ public static class BusMetrics
 
     private static BusCounts Counts => Volatile.Read(ref _bus)?.Snapshot() ?? default;
 
-    /// <summary>Shows the counts of this bus from now on; there is one in a process.</summary>
+    /// <summary>Shows the counts of this bus from now on; a process has one bus.</summary>
     internal static void Observe(EmbeddedBus bus) => Volatile.Write(ref _bus, bus);
 }

@@ -2,7 +2,7 @@ using Frusta.Journal;
 
 namespace Frusta.Bus;
 
-/// <summary>How much the embedded bus holds, and how it keeps what it accepted (section <c>Bus</c>).</summary>
+/// <summary>How much the embedded bus holds, and how it keeps accepted activations on disk (section <c>Bus</c>).</summary>
 public sealed class BusOptions
 {
     /// <summary>Name of the section.</summary>
@@ -17,10 +17,12 @@ public sealed class BusOptions
     /// <summary>Percent of both bounds that one namespace may take. 1 to 100.</summary>
     public int NamespaceSharePercent { get; set; } = 50;
 
-    /// <summary>Bytes. Greatest message. 1024 to 100 MiB.</summary>
+    /// <summary>Bytes that a message may have. 1024 to 100 MiB.</summary>
     public int MaxMessageBytes { get; set; } = 64 * 1024 * 1024;
 
-    /// <summary>Seconds. What was accepted longer ago than this when the server starts gets a record and is not run. 1 to 31536000.</summary>
+    /// <summary>
+    /// Seconds. When the server starts, an activation that came longer ago than this is not run; it gets a record that says it was interrupted. 1 to 31536000.
+    /// </summary>
     public int MaxAgeSeconds { get; set; } = 24 * 3600;
 
     /// <summary>Bytes of one segment of the log of accepted activations. 1 MiB to 1 GiB.</summary>
@@ -29,7 +31,7 @@ public sealed class BusOptions
     /// <summary>Bytes that the log of accepted activations may take on the disk. At least three segments and twice <see cref="MaxPendingBytes"/>.</summary>
     public long MaxLogBytes { get; set; } = 1024L * 1024 * 1024;
 
-    /// <summary>Milliseconds from an append that nobody waits for until its sync begins. 1 to 10000.</summary>
+    /// <summary>Milliseconds from an append for which no call waits until its sync to the disk begins. 1 to 10000.</summary>
     public int FlushIntervalMs { get; set; } = 100;
 
     /// <summary>The options of the log of accepted activations in the given folder.</summary>
@@ -42,7 +44,7 @@ public sealed class BusOptions
         Released = ReleasedSegments.Recycle,
     };
 
-    /// <summary>The first rule that is broken, naming key, rule and value; null when all hold.</summary>
+    /// <summary>A sentence on the first rule that is broken, with key, rule and value; null when all rules hold.</summary>
     public string? Validate()
     {
         const long Mebibyte = 1024 * 1024;

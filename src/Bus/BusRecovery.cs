@@ -8,12 +8,12 @@ using Microsoft.Extensions.Logging;
 
 namespace Frusta.Bus;
 
-/// <summary>Settles what the log of an earlier process says: done, run again, or a record of an interruption.</summary>
-/// <remarks>Each step is decided by what is on disk alone, so that it may die anywhere and be done again.</remarks>
+/// <summary>Settles the activations in the log of an earlier process: each is done already, runs again, or gets a record that says it was interrupted.</summary>
+/// <remarks>Each step depends only on the files on disk, so the process may die at any point, and the next start recovers again.</remarks>
 internal sealed partial class BusRecovery(
     PendingActivations pending, ParkedDeliveries parked, AcceptedLog log, IFinishedActivations finished, TimeProvider clock, TimeSpan maxAge, ILogger logger)
 {
-    private const int MostRetries = ushort.MaxValue - 1; // what an entry can count
+    private const int MostRetries = ushort.MaxValue - 1; // the most starts that an entry can count
 
     private static readonly byte[] Interruption = System.Text.Encoding.UTF8.GetBytes($$"""{"error":"{{ExecutionTexts.Interrupted}}"}""");
 
@@ -87,7 +87,7 @@ internal sealed partial class BusRecovery(
         }
     }
 
-    /// <summary>The messages of an entry, and the trigger's record when it is a fire.</summary>
+    /// <summary>Adds the messages of an entry to the list; gives the trigger's record when the entry is a fire, else null.</summary>
     private FinishedActivation? ReadEntry(EntryType type, PooledBuffer entry, List<(ActivationMessage Message, int Retries)> messages)
     {
         if (type == EntryType.Fire)
@@ -193,7 +193,7 @@ internal sealed partial class BusRecovery(
         message.Release();
     }
 
-    /// <summary>What is known of an accepted activation without a record.</summary>
+    /// <summary>The starts of an accepted activation that an earlier process left.</summary>
     private sealed class Left
     {
         internal int Starts { get; set; }
@@ -201,6 +201,7 @@ internal sealed partial class BusRecovery(
         internal long StartedMs { get; set; }
     }
 
-    [LoggerMessage(3010, LogLevel.Warning, "Activation {Id} of {Action} did not survive the end of an earlier process.")]
+    [LoggerMessage(3010, LogLevel.Warning,
+        "Activation {Id} of {Action} was interrupted by the end of an earlier server process, or is too old to be run; its record says that it was interrupted.")]
     private static partial void LogInterrupted(ILogger logger, string id, string action);
 }

@@ -5,9 +5,9 @@ namespace Frusta.Bus;
 
 /// <summary>Keeps an activation that is pending for long from holding a whole segment of the log all that time.</summary>
 /// <remarks>
-/// Once the log is more than half full, what its oldest segments still hold is appended once more: *accepted*, and *started* where it has.
-/// Until the copies are on disk both are there, and a recovery takes the first it finds. At most half of the log can be pending at a time
-/// (<see cref="BusOptions.MaxLogBytes"/>), so that each pass gives back more than it writes.
+/// Once the log is more than half full, the entries of activations that are pending in its oldest segments are appended once more: *accepted*, and
+/// *started* if the activation has. Until the copies are on disk the old entries stay, and a recovery takes the first it finds. At most half of the log
+/// can be pending at a time (<see cref="BusOptions.MaxLogBytes"/>), so that each pass gives back more than it writes.
 /// </remarks>
 internal sealed class Compaction
 {
@@ -17,8 +17,8 @@ internal sealed class Compaction
     private readonly Lock _gate = new();
     private Task _pass = Task.CompletedTask;
 
-    /// <param name="log">It calls from now on whenever a segment is full.</param>
-    /// <param name="pending">Whose entries may stand in the log.</param>
+    /// <param name="log">The log; from now on it calls <see cref="Consider"/> whenever a segment is full.</param>
+    /// <param name="pending">The pending activations, whose entries the log holds.</param>
     /// <param name="options">How large the log may become.</param>
     internal Compaction(AcceptedLog log, PendingTable pending, BusOptions options)
     {
@@ -39,7 +39,7 @@ internal sealed class Compaction
         }
     }
 
-    /// <summary>Begins a pass if there is need of one. Quick.</summary>
+    /// <summary>Begins a pass in the background if the log is crowded. Never waits.</summary>
     internal void Consider()
     {
         lock (_gate)
@@ -51,7 +51,7 @@ internal sealed class Compaction
         }
     }
 
-    /// <summary>Goes over the segments that there are now, the oldest first, while there are too many.</summary>
+    /// <summary>Goes over the segments that the log has now, the oldest first, as long as the log is crowded.</summary>
     private async Task PassAsync()
     {
         var end = _log.Log.ActiveSegment;
@@ -59,7 +59,7 @@ internal sealed class Compaction
         {
             if (!await TryMoveAsync(segment))
             {
-                return; // The log takes nothing more; it has said why.
+                return; // The log takes nothing more; it has logged why.
             }
 
             await _log.SettledAsync();
@@ -77,14 +77,14 @@ internal sealed class Compaction
 
         if (!await _log.TrySyncAsync(_log.Log.End))
         {
-            return false; // The copies may not be there: the old ones stay.
+            return false; // The copies may not be on disk: the old entries stay.
         }
 
         old.ForEach(_log.Drop);
         return isWritten;
     }
 
-    /// <summary>Appends what is known of one activation again. The start comes behind its acceptance, as a recovery expects it.</summary>
+    /// <summary>Appends the entries of one activation again: *started* behind *accepted*, as a recovery expects it. False when the log refuses.</summary>
     private bool TryMove(PendingActivation pending, long segment, List<long> old)
     {
         lock (pending)
@@ -108,7 +108,7 @@ internal sealed class Compaction
             }
 
             Debug.Assert(started == default || started.IsBehind(accepted), "A recovery expects a start behind its acceptance.");
-            Debug.Assert(accepted.Segment > segment, "A copy stands behind what it is a copy of.");
+            Debug.Assert(accepted.Segment > segment, "A copy stands behind its original.");
             old.Add(pending.AcceptedSegment);
             if (pending.StartedSegment != 0)
             {

@@ -6,12 +6,12 @@ using Microsoft.Extensions.Logging;
 
 namespace Frusta.Bus;
 
-/// <summary>The bus of one process: a call to the invoker, and a journal for what a client holds an id of.</summary>
+/// <summary>The bus of one process: it calls the invoker, and writes to a journal the activations that were promised to a client.</summary>
 /// <remarks>
-/// A blocking call costs no entry here: nothing is promised until its record is written. A 202 is on disk before it is
-/// answered, and is delivered after that, so that nothing runs whose acceptance could still be denied; its place in the invoker is reserved before, so
-/// that an overload is refused without waiting for the disk. From the first *started* entry on it is not run again. Its entries are given up once its
-/// record is on disk.
+/// A blocking call has no entry in the journal: nothing is promised until its record is written. An activation that gets a 202 is written to the disk
+/// before the answer, and delivered after that, so that none runs that could still be refused. Its place in the invoker is reserved before, so that an
+/// overload is refused without waiting for the disk. From its first *started* entry on it is not run again, unless its action asks for that. Its entries
+/// are given up once its record is on disk.
 /// </remarks>
 public sealed partial class EmbeddedBus : IBus
 {
@@ -26,11 +26,11 @@ public sealed partial class EmbeddedBus : IBus
     private readonly ParkedDeliveries _parked;
 
     /// <param name="acceptedLog">See <see cref="BusOptions.AcceptedLog"/>; the caller closes it after <see cref="StopAsync"/>.</param>
-    /// <param name="finished">Where records go.</param>
+    /// <param name="finished">Takes the records.</param>
     /// <param name="intake">The invoker.</param>
-    /// <param name="clock">For ages and start times.</param>
-    /// <param name="options">Bounds.</param>
-    /// <param name="logger">For the operator.</param>
+    /// <param name="clock">Gives ages and start times.</param>
+    /// <param name="options">The bounds.</param>
+    /// <param name="logger">Takes the lines for the operator.</param>
     public EmbeddedBus(
         SegmentedLog acceptedLog,
         IFinishedActivations finished,
@@ -55,8 +55,8 @@ public sealed partial class EmbeddedBus : IBus
     public BusCounts Snapshot() => _pending.Snapshot();
 
     /// <summary>
-    /// Settles what an earlier process left. To be called once, after the activation store is open and before anything is
-    /// sent. It may be interrupted at any point and is then simply done again.
+    /// Settles the activations that an earlier process left. To be called once, after the activation store is open and before any activation is
+    /// sent. If it is interrupted at any point, the next start does it again.
     /// </summary>
     /// <exception cref="LogDamagedException">An entry is not readable; the message says what to do.</exception>
     public async ValueTask<RecoverySummary> RecoverAsync(CancellationToken cancellationToken)
@@ -105,7 +105,7 @@ public sealed partial class EmbeddedBus : IBus
             }
         }
 
-        // It has its record already. The client is about to hold the id, so the record must be on disk too.
+        // The activation has its record already. The client is about to get its id, so the record must be on disk.
         return await TrySyncRecordsAsync() ? SendOutcome.Sent : SendOutcome.Full;
     }
 
@@ -136,7 +136,7 @@ public sealed partial class EmbeddedBus : IBus
             }
         }
 
-        // Each pending activation holds the segment once, the trigger's record once until it is written.
+        // Each pending activation holds the segment once, and the trigger's record holds it once until that is written.
         deliveries.ForEach(pending => pending.AcceptedIn(position.Segment));
         if (!await _log.TrySyncAsync(position))
         {
@@ -156,8 +156,8 @@ public sealed partial class EmbeddedBus : IBus
     }
 
     /// <summary>
-    /// Takes nothing more, waits until nothing is pending or the time is over, and brings everything to the disk. What was
-    /// accepted and has not started stays in the log and runs after the next start.
+    /// Takes no more activations, waits until none is pending or the time is over, and writes everything to the disk. Accepted activations that have not
+    /// started stay in the log and run after the next start.
     /// </summary>
     public async ValueTask StopAsync(TimeSpan deadline)
     {
@@ -219,16 +219,18 @@ public sealed partial class EmbeddedBus : IBus
         }
         catch (LogRefusedException)
         {
-            return false; // The log has said why.
+            return false; // The store has logged why.
         }
     }
 
     [LoggerMessage(3004, LogLevel.Debug, "Activation {Id}: accepted, on disk")]
     private static partial void LogAccepted(ILogger logger, ActivationId id);
 
-    [LoggerMessage(3000, LogLevel.Information, "Recovered: {Done} done, {DeliveredAgain} delivered again, {Interrupted} interrupted, {TooOld} too old, {Triggers} triggers recorded.")]
+    [LoggerMessage(3000, LogLevel.Information,
+        "Recovered the activations of an earlier server process: {Done} had a record, {DeliveredAgain} run now, {Interrupted} were interrupted, {TooOld} are too old to be run; {Triggers} fired triggers got their record.")]
     private static partial void LogRecovered(ILogger logger, int done, int deliveredAgain, int interrupted, int tooOld, int triggers);
 
-    [LoggerMessage(3001, LogLevel.Warning, "The time to stop is over; {Pending} activations are left to the next start.")]
+    [LoggerMessage(3001, LogLevel.Warning,
+        "{Pending} activations have not ended in the time to stop: those that are on disk and have not started run after the next start, all others are broken off.")]
     private static partial void LogLeft(ILogger logger, long pending);
 }

@@ -4,19 +4,19 @@ using Frusta.Contracts.Names;
 
 namespace Frusta.Bus;
 
-/// <summary>The way from controllers to invokers. What it has accepted is delivered, whatever process dies when.</summary>
+/// <summary>The way from controllers to invokers. An activation that it has accepted ends with a record, even if a process dies on the way.</summary>
 public interface IBus
 {
     /// <summary>
     /// Sends one activation. With <paramref name="acceptFirst"/> (a 202) it is on disk before this completes; without (a
-    /// blocking call) nothing is promised until its record is written. On any outcome but <see cref="SendOutcome.Sent"/>
-    /// the message was not taken and still belongs to the caller; on that one it belongs to the bus.
+    /// blocking call) nothing is promised until its record is written. On <see cref="SendOutcome.Sent"/> the message belongs to the bus; on any
+    /// other outcome it was not taken and still belongs to the caller.
     /// </summary>
     ValueTask<SendOutcome> SendAsync(OutgoingActivation activation, bool acceptFirst, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Makes a blocking call, already sent, durable because its client's wait ended and the client gets a 202. Completes when it is on disk.
-    /// On any outcome but <see cref="SendOutcome.Sent"/> nobody may be told the id, although the activation may run.
+    /// Makes a blocking call durable that was sent before: its client's wait is over, and it is to get a 202. Completes when the activation is on disk.
+    /// On any outcome but <see cref="SendOutcome.Sent"/> the client must not be told the id, although the activation may run.
     /// </summary>
     ValueTask<SendOutcome> AcceptSentAsync(ActivationId id, CancellationToken cancellationToken);
 
@@ -27,12 +27,12 @@ public interface IBus
     ValueTask<SendOutcome> FireAsync(FinishedActivation triggerRecord, IReadOnlyList<OutgoingActivation> activations, CancellationToken cancellationToken);
 }
 
-/// <summary>What became of a message.</summary>
+/// <summary>Whether a message was taken, or which bound refused it.</summary>
 public enum SendOutcome
 {
     Sent,
 
-    /// <summary>A bound of the whole platform is reached, or the disk refused: 503 with Retry-After.</summary>
+    /// <summary>A bound of the whole server is reached, or the disk takes nothing more: 503 with Retry-After.</summary>
     Full,
 
     /// <summary>The bound of this namespace is reached: 429.</summary>
@@ -42,7 +42,7 @@ public enum SendOutcome
     TooLarge,
 }
 
-/// <summary>One activation at the invoker: the message, and the promises that go with it.</summary>
+/// <summary>One activation on its way through the invoker: its message, and what the invoker has to report of it.</summary>
 public interface IDelivery
 {
     ActivationMessage Message { get; }
@@ -51,19 +51,18 @@ public interface IDelivery
     ExecutableAction? Action { get; }
 
     /// <summary>
-    /// Called before the first byte goes to a sandbox: from here on it is never run again after a crash, unless the action asks for it.
-    /// False when that could not be written down: then it must not run, and gets a record that says so.
+    /// Called before the first byte goes to a sandbox: from here on the activation does not run again after a crash, unless its action asks for that.
+    /// False when the start could not be written down: then it must not run, and the invoker gives it a record that says so.
     /// </summary>
     bool TryStart();
 
     /// <summary>
-    /// True when it is on disk and has not started, so that it runs after the next start of this process if nothing more is done with it now. For the
-    /// end of a process only.
+    /// True when the activation is on disk and has not started: if the invoker drops it now, it runs after the next start. For the end of a process only.
     /// </summary>
     bool CanWait();
 
     /// <summary>
-    /// Writes the record to the journal, then tells who waits. Called exactly once, as the last thing; it takes over the
+    /// Writes the record to the journal, then tells the client that waits. Called exactly once, as the last call; it takes over the
     /// record and releases the message.
     /// </summary>
     void Finished(FinishedActivation finished);
@@ -77,7 +76,7 @@ public interface IActivationIntake
 
     /// <summary>
     /// Keeps a place for a delivery that is about to be written to the disk, or refuses it at once because a bound is reached. Never waits. The caller
-    /// uses the place once, in either way.
+    /// either enters the place or gives it back, once.
     /// </summary>
     SendOutcome Reserve(IDelivery delivery, out IReservedPlace? place);
 }
@@ -85,9 +84,9 @@ public interface IActivationIntake
 /// <summary>A place in the invoker for a delivery that is not on disk yet.</summary>
 public interface IReservedPlace
 {
-    /// <summary>The delivery is on disk: it is taken, and cannot be refused any more. Never waits.</summary>
+    /// <summary>The delivery is on disk: the invoker takes it, and cannot refuse it any more. Never waits.</summary>
     void Enter();
 
-    /// <summary>The delivery does not come.</summary>
+    /// <summary>The delivery does not come: its place is free.</summary>
     void GiveBack();
 }

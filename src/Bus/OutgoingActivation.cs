@@ -3,22 +3,25 @@ using Frusta.Contracts.Messages;
 
 namespace Frusta.Bus;
 
-/// <summary>An activation that a controller hands to the bus: the message, which travels, and its companions, which stay in this process.</summary>
-/// <param name="Message">What the invoker gets, in this process or in another.</param>
-/// <param name="Reply">Told of the activation's end; null where nobody asks for it.</param>
+/// <summary>An activation that a controller hands to the bus: its message, which may travel to another process, and further members, which stay in this one.</summary>
+/// <param name="Message">The message that the invoker gets, in this process or in another.</param>
+/// <param name="Reply">Is told of the activation's end; null when no client waits for it.</param>
 /// <param name="Action">
-/// The action as the controller resolved it, so that an invoker in this process need not read it; good for the message's
-/// <see cref="ActivationMessage.ActionRevision"/> only. Null where it is not at hand.
+/// The action as the controller resolved it, so that an invoker in this process need not read it. It holds for the message's
+/// <see cref="ActivationMessage.ActionRevision"/> only. Null when the controller has not read it.
 /// </param>
 /// <param name="Retries">How often the activation may start again when a process dies after its start: the action's annotation <c>retries</c>, 0 where it has none.</param>
 public readonly record struct OutgoingActivation(ActivationMessage Message, IActivationReply? Reply = null, ExecutableAction? Action = null, int Retries = 0);
 
-/// <summary>Hears how an activation ended.</summary>
+/// <summary>Is told how an activation ended.</summary>
 public interface IActivationReply
 {
     /// <summary>Called once, after the record is in the journal. The record is the callee's to read only during the call, unless it retains its buffer.</summary>
     void Complete(FinishedActivation finished);
 
-    /// <summary>Called instead, once, when the activation has ended and the journal did not take its record: nobody may be told its id.</summary>
+    /// <summary>
+    /// Called once instead of <see cref="Complete"/> when the activation has ended and the journal did not take its record: its client must not be told its
+    /// id.
+    /// </summary>
     void Refuse();
 }

@@ -1,7 +1,7 @@
 namespace Frusta.Bus;
 
-/// <summary>Accepted activations that the invoker had no room for: offered again, in order, until it takes them.</summary>
-/// <remarks>Bounded by what the bus admits. Only recovered activations and those of a fire come here: others are refused at once.</remarks>
+/// <summary>Accepted activations for which the invoker had no room. They are offered again, in order, until it takes them.</summary>
+/// <remarks>The bounds of the bus bound their number. Only recovered activations and those of a fire come here: others are refused at once.</remarks>
 internal sealed class ParkedDeliveries(IActivationIntake intake, TimeProvider clock)
 {
     private static readonly TimeSpan OfferInterval = TimeSpan.FromMilliseconds(20);
@@ -27,7 +27,7 @@ internal sealed class ParkedDeliveries(IActivationIntake intake, TimeProvider cl
         }
     }
 
-    /// <summary>Offers nothing more: what is parked stays in the log for the next start.</summary>
+    /// <summary>Offers no more: parked activations stay in the log for the next start.</summary>
     internal void Stop()
     {
         lock (_gate)

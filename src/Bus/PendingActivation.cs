@@ -4,24 +4,24 @@ using Frusta.Contracts.Names;
 
 namespace Frusta.Bus;
 
-/// <summary>One activation between acceptance and record: what the invoker gets, and where its entries stand in the log.</summary>
+/// <summary>One activation from the bus taking it in to its record: its message, and where its entries stand in the log.</summary>
 internal sealed class PendingActivation(PendingActivations owner, OutgoingActivation activation) : IDelivery
 {
     public ActivationMessage Message { get; } = activation.Message;
 
     public ExecutableAction? Action { get; } = activation.Action;
 
-    /// <summary>Null once the process that was asked has died.</summary>
+    /// <summary>Null when no client in this process waits: for a 202, a trigger's rule, or an activation of an earlier process.</summary>
     internal IActivationReply? Reply { get; } = activation.Reply;
 
-    /// <summary>Kept apart from the message, which is given back at the end.</summary>
+    /// <summary>A copy of the message's id, since the message is released at the end.</summary>
     internal ActivationId Id { get; } = activation.Message.Id;
 
     internal string NamespaceUuid { get; } = activation.Message.User.NamespaceUuid;
 
     internal int SizeBytes { get; } = activation.Message.SizeBytes;
 
-    /// <summary>How often it may start again after a start that a crash interrupted: as its action wants, less those of before its acceptance was written.</summary>
+    /// <summary>How often it may start again after starts that a crash interrupted, as its action's annotation <c>retries</c> says, or its entry in the log.</summary>
     internal int Retries { get; } = activation.Retries;
 
     // The rest is guarded by the lock on this object.
@@ -39,10 +39,10 @@ internal sealed class PendingActivation(PendingActivations owner, OutgoingActiva
 
     internal bool IsFinished { get; set; }
 
-    /// <summary>It has ended, and the journal did not take its record. It stays pending.</summary>
+    /// <summary>True when it has ended and the journal did not take its record. It stays pending.</summary>
     internal bool IsRefused { get; set; }
 
-    /// <summary>Notes where its accepted entry stands.</summary>
+    /// <summary>Notes the segment of its accepted entry.</summary>
     internal void AcceptedIn(long segment)
     {
         lock (this)
@@ -51,7 +51,7 @@ internal sealed class PendingActivation(PendingActivations owner, OutgoingActiva
         }
     }
 
-    /// <summary>Holds the message once more, so that it can be read without the lock; false when the activation has ended, and the message may be gone.</summary>
+    /// <summary>Retains the message once more, so that it can be read without the lock; false when the activation has ended and the message may be gone.</summary>
     internal bool TryHoldMessage()
     {
         lock (this)

@@ -6,8 +6,8 @@ using Microsoft.Extensions.Logging;
 namespace Frusta.Bus;
 
 /// <summary>
-/// The activations from the bus taking them in to their records: who is pending, within which bounds, and which entries of the log belong to it. The ways on which an
-/// activation comes here and gets to the invoker are <see cref="EmbeddedBus"/>'s.
+/// The activations that are pending, from the bus taking them in to their records: it keeps them within the bounds, and writes their entries in the log.
+/// <see cref="EmbeddedBus"/> decides how an activation comes here and how it gets to the invoker.
 /// </summary>
 internal sealed partial class PendingActivations(
     AcceptedLog log, IFinishedActivations finished, TimeProvider clock, BusOptions options, ILogger logger)
@@ -70,7 +70,7 @@ internal sealed partial class PendingActivations(
         return SendOutcome.Sent;
     }
 
-    /// <summary>Takes over an activation of an earlier process, whatever the bounds say; null when its id is pending already.</summary>
+    /// <summary>Takes over an activation of an earlier process, even beyond the bounds; null when its id is pending already.</summary>
     internal PendingActivation? TakeInAgain(ActivationMessage message, int retries, int earlierStarts, long acceptedSegment)
     {
         var pending = new PendingActivation(this, new OutgoingActivation(message, Retries: retries)) { AcceptedSegment = acceptedSegment, EarlierStarts = earlierStarts };
@@ -109,8 +109,9 @@ internal sealed partial class PendingActivations(
     }
 
     /// <summary>
-    /// Appends the accepted entry of a blocking call, which says too whether it runs: all or nothing, or it could run again after a crash although
-    /// its client was refused. The position is empty when the call is over already, and that of the end when another caller was here before.
+    /// Appends the accepted entry of a blocking call that was sent before; false when the log, or the journal its record, was refused. If the call has
+    /// started, the same entry says so: with two entries a crash between them could run it twice. The position is empty when the call has ended already,
+    /// and the log's end when another caller has appended the entry before.
     /// </summary>
     internal bool TryAcceptSent(PendingActivation pending, out LogPosition position)
     {
@@ -187,7 +188,7 @@ internal sealed partial class PendingActivations(
         }
         else
         {
-            // Its entries stay held: after the next start it gets a record, if only that of an interruption.
+            // Its entries stay in the log: at the next start it gets a record, if only one that says it was interrupted.
             pending.Reply?.Refuse();
             Interlocked.Increment(ref _refusedCount);
         }
@@ -196,7 +197,9 @@ internal sealed partial class PendingActivations(
         record.Record.Dispose();
     }
 
-    /// <summary>Gives a message that was not delivered back to its sender. An accepted entry of it is ended: nobody holds its id.</summary>
+    /// <summary>
+    /// Gives the message of an activation that was not delivered back to its sender. Ends its accepted entry, if it has one, since no client holds its id.
+    /// </summary>
     internal void Withdraw(PendingActivation pending)
     {
         long acceptedSegment;
@@ -215,12 +218,12 @@ internal sealed partial class PendingActivations(
         Leave(pending);
     }
 
-    /// <summary>Gives a record to the store; false when that refuses it.</summary>
+    /// <summary>Gives a record to the store; false when the store refuses it.</summary>
     internal bool TryRecord(FinishedActivation record)
     {
         try
         {
-            // False is a second record of one id: the first one counts, and it is there.
+            // Append gives false for a second record of an id: the first one counts, and the store has it.
             finished.Append(record);
             return true;
         }
@@ -231,7 +234,7 @@ internal sealed partial class PendingActivations(
         }
     }
 
-    /// <summary>Takes nothing more in.</summary>
+    /// <summary>Takes no more activations in.</summary>
     internal void Close()
     {
         Volatile.Write(ref _isClosed, true);
@@ -241,7 +244,7 @@ internal sealed partial class PendingActivations(
         }
     }
 
-    /// <summary>Completes once it is closed and nothing is pending; false when the time is over before that.</summary>
+    /// <summary>Completes with true once no activation is pending after <see cref="Close"/>, or with false when the time is over before.</summary>
     internal async ValueTask<bool> EmptiedAsync(TimeSpan deadline)
     {
         try
@@ -286,7 +289,7 @@ internal sealed partial class PendingActivations(
         }
     }
 
-    /// <summary>Any pending blocking call may have to be written when its wait ends: the log has the room for it ready.</summary>
+    /// <summary>Has the log make room ready for all pending messages: each blocking call may have to be written when its wait ends.</summary>
     private void KeepRoomAhead()
     {
         var segments = _bounds.Bytes / options.SegmentBytes;
@@ -299,9 +302,11 @@ internal sealed partial class PendingActivations(
     [LoggerMessage(3005, LogLevel.Debug, "Activation {Id}: ended, and its record is in the journal: {IsStored}")]
     private static partial void LogFinished(ILogger logger, ActivationId id, bool isStored);
 
-    [LoggerMessage(3002, LogLevel.Error, "The start of activation {Id} could not be written, so that after a crash it could run twice: it is not run.")]
+    [LoggerMessage(3002, LogLevel.Error,
+        "The start of activation {Id} could not be written to the log of accepted activations. It is not run, since after a crash it could run twice; its record says that it was interrupted.")]
     private static partial void LogStartRefused(ILogger logger, string id);
 
-    [LoggerMessage(3003, LogLevel.Error, "The record of activation {Id} could not be written.")]
+    [LoggerMessage(3003, LogLevel.Error,
+        "The record of activation {Id} could not be written to the journal of records, and a client that waits for it is answered with an error.")]
     private static partial void LogRecordRefused(ILogger logger, Exception exception, string id);
 }

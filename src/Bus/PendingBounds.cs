@@ -3,7 +3,7 @@ using System.Diagnostics;
 
 namespace Frusta.Bus;
 
-/// <summary>Counts what is pending, in all and in each namespace, and says no before a bound is passed.</summary>
+/// <summary>Counts pending activations and their bytes, in all and in each namespace, and refuses one that would pass a bound.</summary>
 internal sealed class PendingBounds(BusOptions options)
 {
     /// <summary>Namespaces without pending activations are forgotten when more than this many are known.</summary>
@@ -19,7 +19,7 @@ internal sealed class PendingBounds(BusOptions options)
 
     internal long Bytes => Interlocked.Read(ref _bytes);
 
-    /// <summary>Takes room, or says which bound is reached. What was accepted before a restart is taken in any case.</summary>
+    /// <summary>Counts activations in, or says which bound is reached. With <paramref name="force"/>, for those accepted before a restart, no bound holds.</summary>
     internal SendOutcome Enter(string namespaceUuid, int items, long bytes, bool force = false)
     {
         if ((Interlocked.Add(ref _items, items) > options.MaxPendingItems
@@ -59,7 +59,7 @@ internal sealed class PendingBounds(BusOptions options)
     internal void Leave(string namespaceUuid, int items, long bytes)
     {
         var isKnown = _shares.TryGetValue(namespaceUuid, out var share);
-        Debug.Assert(isKnown, "A namespace with something pending is not forgotten.");
+        Debug.Assert(isKnown, "A namespace with pending activations is not forgotten.");
         if (share is not null)
         {
             lock (share)
@@ -76,7 +76,7 @@ internal sealed class PendingBounds(BusOptions options)
         }
 
         var (itemsLeft, bytesLeft) = (Interlocked.Add(ref _items, -items), Interlocked.Add(ref _bytes, -bytes));
-        Debug.Assert(itemsLeft >= 0 && bytesLeft >= 0, "What leaves was counted when it entered.");
+        Debug.Assert(itemsLeft >= 0 && bytesLeft >= 0, "An activation that leaves was counted when it entered.");
     }
 
     private sealed class Share

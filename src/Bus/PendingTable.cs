@@ -2,7 +2,7 @@ using Frusta.Contracts.Names;
 
 namespace Frusta.Bus;
 
-/// <summary>The pending activations by id, in stripes, so that no two calls usually meet at a lock.</summary>
+/// <summary>The pending activations by id, in stripes with a lock each, so that two calls seldom meet at the same lock.</summary>
 internal sealed class PendingTable
 {
     private readonly Dictionary<ActivationId, PendingActivation>[] _stripes = new Dictionary<ActivationId, PendingActivation>[64];
@@ -43,7 +43,7 @@ internal sealed class PendingTable
         }
     }
 
-    /// <summary>Those whose accepted entry stands in the segment, as far as can be said while they change.</summary>
+    /// <summary>The activations whose accepted entry stands in the segment. They may change meanwhile, so the caller checks each again under its lock.</summary>
     internal List<PendingActivation> AcceptedIn(long segment)
     {
         var found = new List<PendingActivation>();
@@ -58,6 +58,6 @@ internal sealed class PendingTable
         return found;
     }
 
-    // The low end of an id is random.
+    // The low bits of an id are random.
     private Dictionary<ActivationId, PendingActivation> StripeOf(ActivationId id) => _stripes[(int)(id.Low & 63)];
 }

@@ -67,6 +67,7 @@ internal sealed partial class RetireActions(IEntityStore store, PoolDriver pool,
         }
     }
 
-    [LoggerMessage(7020, LogLevel.Warning, "Action {Action} could not be read to see whether it has changed; sandboxes of its older revisions end only after Invoker:Pool:IdleTimeoutMs.")]
+    [LoggerMessage(7020, LogLevel.Warning,
+        "Action {Action} could not be read to see whether it has changed; sandboxes of its older revisions end only after Invoker:Pool:IdleTimeoutMs.")]
     private partial void LogLookFailed(Exception exception, string action);
 }

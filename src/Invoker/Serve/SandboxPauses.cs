@@ -81,6 +81,7 @@ internal sealed partial class SandboxPauses
     [LoggerMessage(7017, LogLevel.Warning, "Sandbox {Sandbox} could not be resumed; it is ended, and the activation runs in another one.")]
     private partial void LogResumeFailed(Exception exception, string sandbox);
 
-    [LoggerMessage(7018, LogLevel.Warning, "The CPU time of sandbox {Sandbox} could not be measured; if it uses the cores while it is idle, it is paused only after Invoker:Pool:PauseGraceMs.")]
+    [LoggerMessage(7018, LogLevel.Warning,
+        "The CPU time of sandbox {Sandbox} could not be measured; if it uses the cores while it is idle, it is paused only after Invoker:Pool:PauseGraceMs.")]
     private partial void LogLookFailed(Exception exception, string sandbox);
 }

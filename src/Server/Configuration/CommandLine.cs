@@ -2,9 +2,9 @@ using System.CommandLine;
 
 namespace Frusta.Server.Configuration;
 
-/// <summary>What was typed: a few short flags, and any option of the table by its full name.</summary>
+/// <summary>The command line: a few short flags, and any option of docs/reference/options.md by its full name.</summary>
 /// <param name="ConfigFile">File named by <c>--config</c>, or null for <c>frusta.json</c> where there is one.</param>
-/// <param name="Values">Option keys (<c>Section:Key</c>) and what they were set to.</param>
+/// <param name="Values">The options that were given: keys (<c>Section:Key</c>) and values.</param>
 public sealed record CommandLine(string? ConfigFile, IReadOnlyDictionary<string, string?> Values)
 {
     private static readonly Argument<string[]> Settings = new("--Section:Key=VALUE")
@@ -18,12 +18,12 @@ public sealed record CommandLine(string? ConfigFile, IReadOnlyDictionary<string,
     private static readonly Option<string?> DataDir = new("--data-dir") { Description = "Folder of everything that survives a restart (default ./.frusta)", HelpName = "FOLDER" };
     private static readonly Option<string?> Config = new("--config") { Description = "Configuration file (default frusta.json, where there is one)", HelpName = "FILE" };
 
-    /// <summary>Reads the arguments, or answers <c>--help</c>, <c>--version</c> and mistakes itself.</summary>
-    /// <param name="arguments">Without the program's name.</param>
-    /// <param name="output">Where help and version are written.</param>
-    /// <param name="errors">Where mistakes are named.</param>
-    /// <param name="exitCode">What to exit with when null is returned.</param>
-    /// <returns>Null when there is nothing more to do.</returns>
+    /// <summary>Reads the arguments. Answers <c>--help</c>, <c>--version</c> and mistakes itself.</summary>
+    /// <param name="arguments">The arguments without the program's name.</param>
+    /// <param name="output">Takes help and version.</param>
+    /// <param name="errors">Takes messages on mistakes.</param>
+    /// <param name="exitCode">The process' exit code when null is returned: 0, or 2 for a mistake.</param>
+    /// <returns>The command line; null when it was answered and the process is to exit.</returns>
     public static CommandLine? Parse(string[] arguments, TextWriter output, TextWriter errors, out int exitCode)
     {
         var root = Describe();
@@ -77,7 +77,7 @@ public sealed record CommandLine(string? ConfigFile, IReadOnlyDictionary<string,
     {
         foreach (var token in tokens)
         {
-            // Of a token that is refused only the name is repeated: what stands behind it may be a secret.
+            // The message on a refused token repeats only its name, since its value may be a secret.
             var equals = token.IndexOf('=', StringComparison.Ordinal);
             var name = equals < 0 ? token : token[..equals];
             var key = name.TrimStart('-');
@@ -89,7 +89,7 @@ public sealed record CommandLine(string? ConfigFile, IReadOnlyDictionary<string,
 
             if (!token.StartsWith("--", StringComparison.Ordinal) || equals < 0 || !key.Contains(':', StringComparison.Ordinal))
             {
-                return $"'{name}' is neither a command nor an option that Frusta knows.";
+                return $"'{name}' is neither a command nor an option of the form --Section:Key=VALUE.";
             }
 
             values[key] = token[(equals + 1)..];

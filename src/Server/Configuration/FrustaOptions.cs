@@ -36,7 +36,7 @@ public sealed class FrustaOptions
     [Secret]
     public Dictionary<string, string> Subjects { get; } = new(StringComparer.Ordinal);
 
-    /// <summary>What the operator should hear about where the options came from; null when there is nothing.</summary>
+    /// <summary>A warning to the operator about the configuration file; null when there is none.</summary>
     public string? Warning { get; private set; }
 
     /// <summary>The sections in the order of the table of options.</summary>
@@ -52,6 +52,7 @@ public sealed class FrustaOptions
         (StoreOptions.Section, Store),
     ];
 
+    /// <summary>Reads and checks all options, and removes those that are secrets from this process' environment.</summary>
     /// <exception cref="StartRefusedException">A file that cannot be read, an unknown option, or a value out of its bounds; the message names it.</exception>
     public static FrustaOptions Load(CommandLine commandLine)
     {
@@ -65,7 +66,7 @@ public sealed class FrustaOptions
         return broken is null ? options : throw new StartRefusedException(broken);
     }
 
-    /// <summary>The rule that is broken when one option has a value, and all others what they have by default; null when none is.</summary>
+    /// <summary>The sentence on the rule that is broken when one option has this value and all others have their defaults; null when none is broken.</summary>
     internal static string? Broken(string key, string value)
     {
         var options = new FrustaOptions();
@@ -140,7 +141,7 @@ public sealed class FrustaOptions
             if (!known.Contains(section.Key, StringComparer.OrdinalIgnoreCase))
             {
                 throw new StartRefusedException(
-                    $"'{section.Key}' is no section of options. The sections are {string.Join(", ", known)}; docs/reference/options.md has them all.");
+                    $"'{section.Key}' is not a section of options. The sections are {string.Join(", ", known)}; docs/reference/options.md lists their options.");
             }
         }
     }

@@ -8,23 +8,23 @@ using Microsoft.Extensions.Configuration;
 namespace Frusta.Server.Configuration;
 
 /// <summary>
-/// Sets options from what was configured, and refuses by name whatever it cannot set. The framework's binder passes over more than an operator
-/// would forgive: one value for a list, something below a value, an entry that nobody reads.
+/// Sets options from the configuration, and refuses each entry that it cannot set, by name. The framework's binder is not used, since it passes over
+/// mistakes in silence: one value for a list, keys below a value, an entry that is no option.
 /// </summary>
 internal sealed class OptionReader(IConfigurationRoot configuration)
 {
-    private const string Table = "docs/reference/options.md has them all.";
+    private const string Table = "docs/reference/options.md lists all options.";
 
-    // Options of earlier versions, and what is in their place.
+    // Options of earlier versions, and what to use in their place.
     private static readonly Dictionary<string, string> Replaced = new(StringComparer.OrdinalIgnoreCase)
     {
-        ["Invoker:Pool:IdleMarginMb"] = "idle sandboxes have no margin each, but one reserve all together, Invoker:Pool:ReserveMb.",
+        ["Invoker:Pool:IdleMarginMb"] = "all idle sandboxes now share one reserve, Invoker:Pool:ReserveMb, instead of a margin each.",
     };
 
     /// <summary>Sets the options of one section and of those within it.</summary>
     /// <param name="path">The section, such as <c>Invoker:Pool</c>.</param>
     /// <param name="options">Its options as they are by default.</param>
-    /// <exception cref="StartRefusedException">Something cannot be set; the message names it.</exception>
+    /// <exception cref="StartRefusedException">An entry cannot be set; the message names it.</exception>
     public void Read(string path, object options)
     {
         var section = configuration.GetSection(path);
@@ -98,7 +98,7 @@ internal sealed class OptionReader(IConfigurationRoot configuration)
             _ => throw new NotSupportedException($"{path} is of a type that no option can have."),
         };
 
-        // The rule itself says what it wants, when it is broken by the least value that there is.
+        // The words for the allowed values come from the option's rule: it is broken with the least value of the type, and its message is taken.
         StartRefusedException Refuse(string kind, IFormattable? least)
         {
             var rule = least is null ? null : FrustaOptions.Broken(path, least.ToString(null, invariant));
@@ -108,7 +108,10 @@ internal sealed class OptionReader(IConfigurationRoot configuration)
         }
     }
 
-    /// <summary>A list in one value, split at commas, or an entry each; null where none is given. The strongest source that has one gives all of it.</summary>
+    /// <summary>
+    /// Reads a list that is given as one value, split at commas, or as an entry for each item. Null when none is given. The strongest source that has one
+    /// gives the whole list.
+    /// </summary>
     private List<string>? ReadList(string path)
     {
         foreach (var source in configuration.Providers.Reverse())
@@ -118,7 +121,7 @@ internal sealed class OptionReader(IConfigurationRoot configuration)
             {
                 return keys.Length == 0
                     ? [.. text.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)]
-                    : throw new StartRefusedException($"{path} is given in one value and entry by entry ({path}:{keys[0]}). Use one of both.");
+                    : throw new StartRefusedException($"{path} is given both as one value and entry by entry ({path}:{keys[0]}). Use only one of these forms.");
             }
 
             if (keys.Length > 0)

@@ -6,12 +6,12 @@ using Microsoft.Extensions.Configuration;
 
 namespace Frusta.Server.Configuration;
 
-/// <summary>Which options are secrets, and where they may stand: see <see cref="SecretAttribute"/>.</summary>
+/// <summary>Tells which options are secrets, and keeps them out of places where others could read them: see <see cref="SecretAttribute"/>.</summary>
 internal static class Secrets
 {
     private const UnixFileMode ReadByOthers = UnixFileMode.GroupRead | UnixFileMode.OtherRead;
 
-    /// <summary>True when a key such as <c>Section:Key</c> is that of a secret, or stands below it.</summary>
+    /// <summary>True when a key such as <c>Section:Key</c> is the key of a secret, or stands below one.</summary>
     public static bool IsSecret(string key)
     {
         object? options = new FrustaOptions();
@@ -40,7 +40,7 @@ internal static class Secrets
         return false;
     }
 
-    /// <summary>Takes them out of the environment once they are read, so that no program which this one starts has them in its own.</summary>
+    /// <summary>Removes secrets from this process' environment, so that programs which it starts do not inherit them. Call it once the options are read.</summary>
     public static void ForgetVariables(string prefix)
     {
         foreach (var name in Environment.GetEnvironmentVariables().Keys.Cast<string>())
@@ -53,7 +53,7 @@ internal static class Secrets
         }
     }
 
-    /// <summary>What to say where others may read a file with secrets; null where all is well.</summary>
+    /// <summary>A warning when other users of the host may read a file with secrets; null when they may not, or it holds none.</summary>
     public static string? Exposed(string file)
     {
         if (OperatingSystem.IsWindows() || (File.GetUnixFileMode(file) & ReadByOthers) == UnixFileMode.None)

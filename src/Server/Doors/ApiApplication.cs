@@ -29,7 +29,7 @@ public sealed class ApiApplication(Func<HttpContext, Task> handle) : IHttpApplic
 
     public void DisposeContext(Call context, Exception? exception) => context.Context.Uninitialize();
 
-    /// <summary>What is kept for one request.</summary>
+    /// <summary>The state of one request; a connection uses it again for its next one.</summary>
     public sealed class Call
     {
         public DefaultHttpContext Context { get; } = new(new FeatureCollection());

@@ -18,22 +18,23 @@ public sealed class ApiListener : IAsyncDisposable
     public ApiListener(IPEndPoint address, ServerOptions options, int maxConnections, EventLoops loops, ILoggerFactory loggers)
     {
         _address = address;
-        var kestrel = new KestrelServerOptions { AddServerHeader = false, AllowSynchronousIO = false, AllowHostHeaderOverride = true }; // http://host/path counts as /path, whatever Host says
-        kestrel.Limits.MaxRequestBodySize = null; // the controller bounds what it takes; the rest is read and thrown away for some seconds, so that the 413 arrives
+        var kestrel = new KestrelServerOptions { AddServerHeader = false, AllowSynchronousIO = false, AllowHostHeaderOverride = true }; // a request target http://host/path counts as /path, even if the Host header names another host
+        kestrel.Limits.MaxRequestBodySize = null; // the controller bounds the body that it takes; the rest is read and dropped for some seconds, so that the 413 arrives
         kestrel.Limits.MaxRequestLineSize = 8 * 1024 + 64;
         kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromMilliseconds(options.HeadersTimeoutMs);
         kestrel.Limits.MinRequestBodyDataRate = options.MinBodyRate == 0
             ? null
             : new MinDataRate(options.MinBodyRate, TimeSpan.FromSeconds(5));
-        kestrel.Limits.MinResponseDataRate = null; // it forgives a client that stops for as long as what the kernel took before would last; the controller goes by each piece
+        kestrel.Limits.MinResponseDataRate = null; // Kestrel's bound lets a client pause as long as the bytes that the kernel took before would last; the controller bounds each piece instead
         kestrel.Listen(address, listen => listen.Protocols = HttpProtocols.Http1);
         var transport = new SocketTransport(loops, maxConnections, TimeProvider.System, loggers.CreateLogger<SocketTransport>());
         _server = new KestrelServer(Options.Create(kestrel), transport, loggers);
     }
 
-    /// <summary>The port that is listened on, after the start.</summary>
+    /// <summary>The port that is listened on; valid after <see cref="StartAsync"/>.</summary>
     public int Port { get; private set; }
 
+    /// <summary>Listens from now on, and hands each request to the handler.</summary>
     /// <exception cref="StartRefusedException">The address is taken or not this machine's.</exception>
     public async Task StartAsync(Func<HttpContext, Task> handle, CancellationToken cancellationToken)
     {
@@ -51,7 +52,7 @@ public sealed class ApiListener : IAsyncDisposable
         Port = new Uri(bound).Port;
     }
 
-    /// <summary>Takes no new connection and lets the running requests end until the token says stop.</summary>
+    /// <summary>Takes no new connection, and lets running requests end until the token is cancelled; then it breaks them off.</summary>
     public Task StopAsync(CancellationToken cancellationToken) => _server.StopAsync(cancellationToken);
 
     public ValueTask DisposeAsync()

@@ -4,12 +4,12 @@ using Frusta.Server.Configuration;
 namespace Frusta.Server.Doors;
 
 /// <summary>
-/// How many connections the doors take at a time. Each is an open file of this process, and a process without one left can neither start a
-/// sandbox nor write a segment: silent clients, who need no key for it, must not be able to take the last.
+/// How many connections the doors take at a time. Each is an open file of this process, and a process that may open no more files can neither start a
+/// sandbox nor write a segment. Without this bound clients could take all of them, with connections that send nothing and need no key.
 /// </summary>
 /// <param name="Api">Bound of the API's door.</param>
 /// <param name="Sandboxes">Bound of the door for functions.</param>
-/// <param name="Report">For the start screen, when the bound on open files leaves less room than the options ask for.</param>
+/// <param name="Report">A line for the start screen when the bound on open files leaves less room than the options ask for; else empty.</param>
 internal sealed record ConnectionBound(int Api, int Sandboxes, IReadOnlyList<string> Report)
 {
     private const int LeastOpenFiles = 512;
@@ -17,22 +17,22 @@ internal sealed record ConnectionBound(int Api, int Sandboxes, IReadOnlyList<str
     // The program's libraries, journal and stores and the stem cells of an idle server were measured to take 265.
     private const int OwnFiles = 320;
 
-    // What sandboxes get at most of the rest: one takes some seven.
+    // The most of the remaining files that are kept for sandboxes; one sandbox takes some seven.
     private const int LargestReserve = 8192;
 
     private const string Remedy = "raise it with `ulimit -n` before the start, or with LimitNOFILE= in a systemd unit";
 
-    /// <summary>Room under the bound that this process has now: .NET has raised it to the hard one by then.</summary>
+    /// <summary>The bounds under this process' bound on open files, which .NET has raised to the hard bound by now.</summary>
     /// <exception cref="StartRefusedException">The bound is too low to work with.</exception>
     public static ConnectionBound Of(int maxConnections) => Of(maxConnections, OpenFiles());
 
-    /// <summary>Room under a certain bound on open files.</summary>
+    /// <summary>The bounds under the given bound on open files.</summary>
     /// <exception cref="StartRefusedException">The bound is too low to work with.</exception>
     public static ConnectionBound Of(int maxConnections, int openFiles)
     {
         if (openFiles < LeastOpenFiles)
         {
-            throw new StartRefusedException($"This process may have {openFiles} open files, and {LeastOpenFiles} are needed at least: {Remedy}.");
+            throw new StartRefusedException($"This process may have {openFiles} open files, but the server needs at least {LeastOpenFiles}: {Remedy}.");
         }
 
         var rest = openFiles - OwnFiles;

@@ -3,7 +3,7 @@ using Microsoft.AspNetCore.Http.Features;
 
 namespace Frusta.Server.Doors;
 
-/// <summary>What functions in sandboxes reach of this server: the API, and nothing of its operators'.</summary>
+/// <summary>The door for functions in sandboxes: they reach the API, but none of the operators' paths (404).</summary>
 internal static class SandboxDoor
 {
     public static Task HandleAsync(HttpContext context, RestApi api)

@@ -8,7 +8,7 @@ namespace Frusta.Server.Metrics;
 /// <summary>Collects the instruments of every meter named <c>Frusta.*</c> and writes them in Prometheus' text form.</summary>
 public sealed class PrometheusExporter : IDisposable
 {
-    /// <summary>Greatest number of series of one instrument; further ones are counted under no labels.</summary>
+    /// <summary>Greatest number of series of one instrument; measurements with further labels are counted in the series without labels.</summary>
     private const int MaxSeries = 1000;
 
     private static readonly double[] Bounds =
@@ -36,7 +36,7 @@ public sealed class PrometheusExporter : IDisposable
 
     public void Dispose() => _listener.Dispose();
 
-    /// <summary>Everything measured so far, one family after another in the order of their names.</summary>
+    /// <summary>All measurements so far in Prometheus' text form, one family after another in the order of their names.</summary>
     public string Export()
     {
         _listener.RecordObservableInstruments();

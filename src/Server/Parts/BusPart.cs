@@ -5,7 +5,7 @@ using Frusta.Server.Configuration;
 
 namespace Frusta.Server.Parts;
 
-/// <summary>The bus inside one process, over its log in the data folder, with the invoker at its end.</summary>
+/// <summary>The bus inside one process, with its log in the data folder; it delivers to the invoker of the same process.</summary>
 internal sealed class BusPart : IDisposable
 {
     private readonly DataFolder _data;
@@ -21,8 +21,8 @@ internal sealed class BusPart : IDisposable
 
     public EmbeddedBus Bus { get; }
 
-    /// <summary>Delivers again, or gives their records to, the activations that an earlier server left.</summary>
-    /// <exception cref="StartRefusedException">There is no room for the records.</exception>
+    /// <summary>Settles the activations that an earlier server left: delivers them again, or gives them their records.</summary>
+    /// <exception cref="StartRefusedException">The journal does not take the records.</exception>
     public async Task<RecoverySummary> RecoverAsync(CancellationToken cancellationToken)
     {
         try
@@ -32,7 +32,7 @@ internal sealed class BusPart : IDisposable
         catch (RecordRefusedException refused)
         {
             throw new StartRefusedException(
-                $"What an earlier server left in '{_data.Path}' cannot be given its records: {refused.Message} Make room on the disk and start again; nothing is lost.");
+                $"The records of activations that an earlier server left in '{_data.Path}' cannot be written: {refused.Message} Make room on the disk and start again; nothing is lost.");
         }
     }
 

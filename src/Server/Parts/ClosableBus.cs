@@ -4,7 +4,7 @@ using Frusta.Contracts.Names;
 
 namespace Frusta.Server.Parts;
 
-/// <summary>The bus with a door that an operator, or the end of the server, closes: from then on nothing new is taken (503).</summary>
+/// <summary>A bus that an operator, or the end of the server, can close: from then on it takes no new activation (503).</summary>
 internal sealed class ClosableBus(IBus bus) : IBus
 {
     private volatile bool _closed;

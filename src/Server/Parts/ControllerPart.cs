@@ -6,18 +6,18 @@ using Frusta.Server.Configuration;
 
 namespace Frusta.Server.Parts;
 
-/// <summary>The controller, and the bus as it sees it: with a lid that an operator or the end of the server closes.</summary>
+/// <summary>The controller, with the bus in a form that an operator or the end of the server can close.</summary>
 internal sealed class ControllerPart : IDisposable
 {
     private readonly ClosableBus _bus;
     private readonly ControllerRole _role;
 
     /// <param name="options">All options.</param>
-    /// <param name="subjects">Who may call.</param>
+    /// <param name="subjects">The subjects that may call.</param>
     /// <param name="store">Entities and records.</param>
     /// <param name="bus">The way to the invokers.</param>
-    /// <param name="invokers">How many invokers are up, and how many there are.</param>
-    /// <param name="pending">How many activations the bus holds.</param>
+    /// <param name="invokers">Gives how many invokers are up, and how many there are.</param>
+    /// <param name="pending">Gives how many activations the bus holds.</param>
     /// <param name="process">Clock, log and metrics.</param>
     public ControllerPart(
         FrustaOptions options, KnownSubjects subjects, StorePart store, IBus bus, Func<(int Up, int All)> invokers, Func<long> pending, ProcessPart process)
@@ -36,7 +36,7 @@ internal sealed class ControllerPart : IDisposable
     /// <summary>The API for functions in sandboxes.</summary>
     public RestApi InnerApi { get; }
 
-    /// <summary>From now on no new call is taken (503).</summary>
+    /// <summary>From now on takes no new invocation (503).</summary>
     public void Close() => _bus.Close();
 
     public void Dispose() => _role.Dispose();

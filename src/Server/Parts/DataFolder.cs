@@ -3,7 +3,7 @@ using Frusta.Server.Configuration;
 
 namespace Frusta.Server.Parts;
 
-/// <summary>The folder of everything that survives a restart: locked by one server, with the version of its layout in it.</summary>
+/// <summary>The folder of everything that survives a restart. One server locks it, and a file in it has the version of its layout.</summary>
 public sealed class DataFolder : IDisposable
 {
     /// <summary>Version of the layout that this program reads and writes.</summary>
@@ -36,14 +36,14 @@ public sealed class DataFolder : IDisposable
     public string Run => Sub("run");
 
     /// <summary>Opens and locks the folder, making it when it is missing.</summary>
-    /// <exception cref="StartRefusedException">It is in use, somebody else's, of another version, full, or not writable.</exception>
+    /// <exception cref="StartRefusedException">The folder is in use, holds files of another program, has another version, is full, or cannot be written.</exception>
     public static DataFolder Open(string path)
     {
         var full = System.IO.Path.GetFullPath(path);
         try
         {
             RefuseOthers(full);
-            Directory.CreateDirectory(full, OwnerOnly); // one that is there keeps its mode: everything in it that is secret is in a folder of our own
+            Directory.CreateDirectory(full, OwnerOnly); // an existing folder keeps its mode: all secrets in it are in folders below that this server makes
             var fileLock = Lock(full);
             CheckVersion(full, fileLock);
             CheckSpace(full, fileLock);
@@ -57,7 +57,10 @@ public sealed class DataFolder : IDisposable
 
     public void Dispose() => _lock.Dispose();
 
-    /// <summary>A folder of somebody else's is not taken over. A first start that was cut off has left what it makes before the version at most.</summary>
+    /// <summary>
+    /// Refuses a folder with files of another program. A first start that was killed may have left the files that it makes before the version, so these are
+    /// let pass.
+    /// </summary>
     private static void RefuseOthers(string folder)
     {
         if (File.Exists(folder))
@@ -115,7 +118,7 @@ public sealed class DataFolder : IDisposable
         }
     }
 
-    /// <summary>Whole or not at all: a server that is killed here, or a host without power, must not leave a folder of no version.</summary>
+    /// <summary>Writes the version whole or not at all: a server that is killed here, or a host that loses power, must not leave a file without a version.</summary>
     private static void WriteVersion(string folder)
     {
         var written = System.IO.Path.Combine(folder, NewVersionFile);

@@ -4,14 +4,14 @@ using Frusta.Server.Configuration;
 
 namespace Frusta.Server.Parts;
 
-/// <summary>Who may call the server: from outside, and from its own sandboxes.</summary>
-/// <param name="Outside">Callers of the API.</param>
+/// <summary>The subjects that may call the server: from outside, and from its own sandboxes.</summary>
+/// <param name="Outside">The subjects that may call from outside.</param>
 /// <param name="Inside">
-/// Callers in sandboxes. Everybody knows the stock keys, so that a function of a further subject could act as another namespace with them; where
-/// there are no further subjects they are all that a function can be given.
+/// The subjects that may call from sandboxes. The stock keys are publicly known, so with them a function of a further subject could act as another
+/// namespace: they are let in from sandboxes only where there are no further subjects, or where the operator allows it.
 /// </param>
 /// <param name="WithStock">True where the stock keys are let in from outside.</param>
-/// <param name="Differ">True where the stock keys are let in from outside and not from sandboxes.</param>
+/// <param name="Differ">True where the stock keys are let in from outside but not from sandboxes.</param>
 internal sealed record KnownSubjects(Subjects Outside, Subjects Inside, bool WithStock, bool Differ)
 {
     /// <exception cref="StartRefusedException">A subject is not written as UUID:KEY; the message names it.</exception>

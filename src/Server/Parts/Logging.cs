@@ -4,7 +4,7 @@ using Microsoft.Extensions.Logging.Console;
 
 namespace Frusta.Server.Parts;
 
-/// <summary>Logs on the console, a line each, in UTC.</summary>
+/// <summary>Makes the server's logs: on the console, one line for each event, with times in UTC.</summary>
 internal static class Logging
 {
     public static ILoggerFactory Create(ServerOptions options) => LoggerFactory.Create(logging =>

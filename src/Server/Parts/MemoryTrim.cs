@@ -2,11 +2,11 @@ using System.Runtime.InteropServices;
 
 namespace Frusta.Server.Parts;
 
-/// <summary>Gives the host the memory back that a load has left behind: without it an idle server keeps what it needed at its worst.</summary>
+/// <summary>Gives memory back to the host after a load: without this an idle server keeps as much as it needed at the height of the load.</summary>
 /// <remarks>
-/// The collector works when somebody allocates, and an idle server allocates nothing; the C library keeps what SQLite has freed. So both are asked
-/// when little has been allocated for a while after much was, and not while calls come thick and fast: they would wait for some ten milliseconds.
-/// They are asked more than once, since what is pooled is let go only when it has not been used between two collections.
+/// The garbage collector runs when the program allocates, and an idle server allocates nothing; the C library keeps the memory that SQLite has freed. So
+/// this class calls both, when little has been allocated for a while after much was. It does not while many calls come, since each of these calls would
+/// wait for some ten milliseconds. It does so more than once, since pools drop their arrays only when these were not used between two collections.
 /// </remarks>
 internal sealed partial class MemoryTrim : IDisposable
 {

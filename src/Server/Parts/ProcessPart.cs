@@ -3,7 +3,7 @@ using Frusta.Server.Metrics;
 
 namespace Frusta.Server.Parts;
 
-/// <summary>The equipment of the process itself: its clock, its log, its metrics, and the memory that it gives back.</summary>
+/// <summary>The equipment of the process itself: its clock, its logs, its metrics, and the trimming of its memory.</summary>
 internal sealed class ProcessPart : IDisposable
 {
     private readonly PrometheusExporter _metrics = new();
@@ -20,7 +20,7 @@ internal sealed class ProcessPart : IDisposable
 
     public ILoggerFactory Loggers { get; }
 
-    /// <summary>The metrics of now, as Prometheus reads them.</summary>
+    /// <summary>The present values of all metrics in Prometheus' text form.</summary>
     public string ExportMetrics() => _metrics.Export();
 
     public void Dispose()

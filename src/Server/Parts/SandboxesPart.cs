@@ -6,7 +6,7 @@ using Frusta.Server.Configuration;
 
 namespace Frusta.Server.Parts;
 
-/// <summary>The maker of sandboxes, and beside it the search for interpreters, which goes on while the stores open.</summary>
+/// <summary>The maker of sandboxes, and the search for interpreters, which goes on while the stores open.</summary>
 internal sealed class SandboxesPart : IAsyncDisposable
 {
     private readonly Task<RuntimeCatalog> _probing;
@@ -20,10 +20,11 @@ internal sealed class SandboxesPart : IAsyncDisposable
 
     public ISandboxMaker Maker { get; }
 
-    /// <summary>Where functions reach the API; null where sandboxes have no network of their own.</summary>
+    /// <summary>Address at which functions reach the API; null where sandboxes have no network of their own.</summary>
     public IPEndPoint? ApiEndpoint { get; }
 
-    /// <exception cref="StartRefusedException">This host cannot isolate as the options ask.</exception>
+    /// <summary>Makes the maker that the options ask for, and begins the search for interpreters.</summary>
+    /// <exception cref="StartRefusedException">This host cannot isolate sandboxes as the options ask.</exception>
     public static async Task<SandboxesPart> MakeAsync(FrustaOptions options, ProcessPart process, CancellationToken cancellationToken)
     {
         try
@@ -39,7 +40,7 @@ internal sealed class SandboxesPart : IAsyncDisposable
         }
     }
 
-    /// <summary>The interpreters that were found.</summary>
+    /// <summary>Completes with the interpreters that were found when the search has ended.</summary>
     public Task<RuntimeCatalog> FindRuntimesAsync() => _probing;
 
     public ValueTask DisposeAsync() => Maker.DisposeAsync();

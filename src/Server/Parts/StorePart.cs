@@ -7,7 +7,7 @@ using Frusta.Store.Entities;
 
 namespace Frusta.Server.Parts;
 
-/// <summary>The stores in the data folder, and the cache of entities in front of theirs.</summary>
+/// <summary>The stores in the data folder, and the cache in front of the store of entities.</summary>
 internal sealed class StorePart : IAsyncDisposable
 {
     private readonly SqliteEntityStore _entities;
@@ -19,13 +19,14 @@ internal sealed class StorePart : IAsyncDisposable
         Documents = new CachedEntityStore(entities, options.Controller.Cache, Invalidation);
     }
 
-    /// <summary>Tells who keeps something of an entity that it was written.</summary>
+    /// <summary>Tells the parts that keep copies of an entity when it was written.</summary>
     public EmbeddedCacheInvalidation Invalidation { get; } = new();
 
     public CachedEntityStore Documents { get; }
 
     public ActivationStore Activations { get; }
 
+    /// <summary>Opens the stores.</summary>
     /// <exception cref="StartRefusedException">A store cannot be read; the message names its folder.</exception>
     public static async Task<StorePart> OpenAsync(FrustaOptions options, DataFolder data, ProcessPart process)
     {

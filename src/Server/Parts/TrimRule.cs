@@ -1,6 +1,6 @@
 namespace Frusta.Server.Parts;
 
-/// <summary>When to give memory back: some times after a load, in intervals in which little is allocated.</summary>
+/// <summary>Decides when to give memory back: a few times after a load, in intervals in which little is allocated.</summary>
 internal sealed class TrimRule
 {
     private const long Much = 128L << 20;
@@ -10,8 +10,8 @@ internal sealed class TrimRule
     private long _load;
     private int _timesLeft;
 
-    /// <summary>An interval is over.</summary>
-    /// <param name="lately">Bytes that were allocated in it.</param>
+    /// <summary>Called when an interval is over; true when memory is to be given back now.</summary>
+    /// <param name="lately">Bytes that were allocated in that interval.</param>
     public bool IsTimeToTrim(long lately)
     {
         if (lately > Little)
@@ -21,7 +21,7 @@ internal sealed class TrimRule
             return false;
         }
 
-        // Only a load counts. The little of every quiet interval is much in the end too, and light traffic would be held up for ever.
+        // Only a load counts. The bytes of quiet intervals add up to much in time too, and if they counted, light traffic would be held up again and again.
         if (_timesLeft == 0)
         {
             return false;

@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace Frusta.Server.Roles;
 
-/// <summary>SIGTERM and Ctrl-C: the first asks for an orderly end, the second ends the process at once.</summary>
+/// <summary>Handles SIGTERM, SIGHUP and Ctrl-C: the first signal asks for an orderly end, the second ends the process at once.</summary>
 internal sealed class Shutdown : IDisposable
 {
     private const int EndedBySignal = 130;
@@ -44,7 +44,7 @@ internal sealed class Shutdown : IDisposable
         context.Cancel = true;
         if (Interlocked.Increment(ref _signals) == 1)
         {
-            Console.Error.WriteLine("frusta: ending; what runs may end first. A second signal ends at once.");
+            Console.Error.WriteLine("frusta: stopping; running activations may end first. A second signal ends the server at once.");
             _asked.Cancel();
         }
         else

@@ -7,12 +7,12 @@ using Frusta.Server.Parts;
 
 namespace Frusta.Server.Roles;
 
-/// <summary>Everything in one process: the parts are made from the far end of the path to the near one, and given back the other way round.</summary>
+/// <summary>Everything in one process. The parts are made from the far end of an invocation's path to the near end, and disposed in the opposite order.</summary>
 internal static class StandaloneServer
 {
     /// <summary>Runs until a signal asks for the end.</summary>
     /// <returns>The process' exit code.</returns>
-    /// <exception cref="StartRefusedException">It cannot start; the message says why and what to do.</exception>
+    /// <exception cref="StartRefusedException">The server cannot start; the message says why and what to do.</exception>
     public static async Task<int> RunAsync(FrustaOptions options)
     {
         using var shutdown = new Shutdown();
@@ -22,7 +22,7 @@ internal static class StandaloneServer
         }
         catch (OperationCanceledException) when (shutdown.Asked.IsCancellationRequested)
         {
-            // It was asked to end before it was ready, and what was begun has been given back.
+            // A signal came before the server was ready; the parts that were made are disposed by now.
         }
 
         return 0;
@@ -46,7 +46,7 @@ internal static class StandaloneServer
         await invoker.Role.StartAsync(shutdown.Asked);
         var recovered = await RecoverAsync(options, controller, bus, invoker, shutdown.Asked);
 
-        // A signal that comes while the doors open does not interrupt that: the server ends in order once they are open.
+        // A signal that comes while the doors open does not interrupt their opening: the server ends in order once they are open.
         await using var doors = new ApiDoors(options.Server, sandboxes.ApiEndpoint, connections, invoker.Loops, process.Loggers);
         await doors.OpenAsync(controller.Api, controller.InnerApi);
         if (!shutdown.Asked.IsCancellationRequested)
@@ -76,12 +76,12 @@ internal static class StandaloneServer
         }
         catch (OperationCanceledException)
         {
-            await StopAsync(options, controller, bus, invoker, doors: null); // some of what was left may run again by now
+            await StopAsync(options, controller, bus, invoker, doors: null); // some recovered activations may run by now
             throw;
         }
     }
 
-    /// <summary>In path order: no new call, what runs ends, what waits on disk stays there for the next start.</summary>
+    /// <summary>Stops in path order: new calls are refused, running activations end, and those that wait and are on disk stay there for the next start.</summary>
     private static async Task StopAsync(FrustaOptions options, ControllerPart controller, BusPart bus, InvokerPart invoker, ApiDoors? doors)
     {
         controller.Close();
@@ -96,17 +96,17 @@ internal static class StandaloneServer
     }
 
     private static string[] ReportKeys(KnownSubjects subjects, SandboxesPart sandboxes) => subjects.Differ && sandboxes.ApiEndpoint is not null
-        ? ["the stock keys from outside only: to functions, some of which are other subjects', Server:AllowStockKeys=true would open them"]
+        ? ["the stock keys from outside only, since functions of other subjects could use them; Server:AllowStockKeys=true lets functions use them"]
         : [];
 
     private static List<string> Describe(RecoverySummary recovered)
     {
         (int Count, string What)[] facts =
         [
-            (recovered.DeliveredAgain, "accepted and not yet run, which run now"),
-            (recovered.Interrupted, "interrupted, which have their record"),
-            (recovered.TooOld, "too old to be run, which have their record"),
-            (recovered.TriggersRecorded, "fired triggers without a record, which have it now"),
+            (recovered.DeliveredAgain, "accepted activations that had not run, which run now"),
+            (recovered.Interrupted, "interrupted activations, which have a record now"),
+            (recovered.TooOld, "activations too old to be run, which have a record now"),
+            (recovered.TriggersRecorded, "fired triggers without a record, which have one now"),
         ];
         return [.. facts.Where(fact => fact.Count > 0).Select(fact => $"{fact.Count} {fact.What}")];
     }

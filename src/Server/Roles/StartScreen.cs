@@ -5,7 +5,7 @@ using Frusta.Server.Configuration;
 
 namespace Frusta.Server.Roles;
 
-/// <summary>What the server says of itself when it is ready: how to reach it, what it isolates and limits and what it could not, and what it runs.</summary>
+/// <summary>The screen that the server prints when it is ready: how to reach it, what it isolates and limits, what it cannot, and what it runs.</summary>
 internal static class StartScreen
 {
     private const int Width = 110;
@@ -24,7 +24,7 @@ internal static class StartScreen
         else
         {
             Row(output, "wsk", $"wsk property set --apihost {host} --auth UUID:KEY");
-            Row(output, "", "The stock keys are not let in here. Set a subject as FRUSTA_Subjects__NAME=UUID:KEY or in frusta.json.");
+            Row(output, "", "The stock keys are not accepted here. Set a subject as FRUSTA_Subjects__NAME=UUID:KEY or in frusta.json.");
         }
 
         Row(output, "Data", facts.DataFolder);
@@ -35,7 +35,7 @@ internal static class StartScreen
         Rows(output, "Runs", facts.Runtimes);
         Rows(output, "Found", facts.Recovered);
         output.WriteLine();
-        output.WriteLine($"  Ready after {facts.Elapsed.TotalSeconds.ToString("0.00", CultureInfo.InvariantCulture)} s. Ctrl-C ends it, letting what runs end first.");
+        output.WriteLine($"  Ready after {facts.Elapsed.TotalSeconds.ToString("0.00", CultureInfo.InvariantCulture)} s. Ctrl-C stops the server when running activations have ended.");
         output.WriteLine();
         output.Flush();
     }
@@ -69,7 +69,7 @@ internal static class StartScreen
     }
 }
 
-/// <summary>What was found out while starting.</summary>
+/// <summary>The facts that the start has found, for the start screen.</summary>
 internal sealed record StartFacts(
     string Version,
     int Port,

@@ -26,7 +26,7 @@ public sealed class FrustaOptionsTests
     [InlineData("--Sandboxes:Network:Deny:first=10.0.0.1", "no option Sandboxes:Network:Deny:first")]
     [InlineData("--Invoker:StemCells:ruby:Count=1", "Section Invoker:StemCells has no option ruby")]
     [InlineData("--Invoker:StemCells:nodejs:Cuont=1", "Section Invoker:StemCells:nodejs has no option Cuont")]
-    [InlineData("--Invoker:Pool:IdleMarginMb=16", "Invoker:Pool:IdleMarginMb is no option any more: idle sandboxes have no margin each, but one reserve all together, Invoker:Pool:ReserveMb.")]
+    [InlineData("--Invoker:Pool:IdleMarginMb=16", "Invoker:Pool:IdleMarginMb is no option any more: all idle sandboxes now share one reserve, Invoker:Pool:ReserveMb, instead of a margin each.")]
     [InlineData("--Invoker:StemCells:nodejs:Count=many", "Count from 0 to 100 and a MemoryMb from 32 to 65536, but Count is 'many'.")]
     [InlineData("--Store:Activations:MaxAge=week", "Store:Activations:MaxAge must be a time as d.hh:mm:ss, but it is 'week'.")]
     [InlineData("--Server:AllowStockKeys=perhaps", "Server:AllowStockKeys must be true or false, but it is 'perhaps'.")]

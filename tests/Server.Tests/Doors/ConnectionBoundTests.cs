@@ -25,5 +25,5 @@ public sealed class ConnectionBoundTests
 
     [Fact]
     public void Too_few_files_are_refused_in_words() =>
-        Assert.Contains("512 are needed at least", Assert.Throws<StartRefusedException>(() => ConnectionBound.Of(10, openFiles: 511)).Message, StringComparison.Ordinal);
+        Assert.Contains("needs at least 512", Assert.Throws<StartRefusedException>(() => ConnectionBound.Of(10, openFiles: 511)).Message, StringComparison.Ordinal);
 }
