@@ -5,7 +5,7 @@ namespace Frusta.Bus;
 
 /// <summary>An activation that a controller hands to the bus: its message, which may travel to another process, and further members, which stay in this one.</summary>
 /// <param name="Message">The message that the invoker gets, in this process or in another.</param>
-/// <param name="Reply">Is told of the activation's end; null when no client waits for it.</param>
+/// <param name="Reply">Is told of the activation's end; null when the sender need not know of it.</param>
 /// <param name="Action">
 /// The action as the controller resolved it, so that an invoker in this process need not read it. It holds for the message's
 /// <see cref="ActivationMessage.ActionRevision"/> only. Null when the controller has not read it.

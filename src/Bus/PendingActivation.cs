@@ -11,7 +11,7 @@ internal sealed class PendingActivation(PendingActivations owner, OutgoingActiva
 
     public ExecutableAction? Action { get; } = activation.Action;
 
-    /// <summary>Null when no client in this process waits: for a 202, a trigger's rule, or an activation of an earlier process.</summary>
+    /// <summary>Is told of the activation's end; null for an activation of an earlier process.</summary>
     internal IActivationReply? Reply { get; } = activation.Reply;
 
     /// <summary>A copy of the message's id, since the message is released at the end.</summary>

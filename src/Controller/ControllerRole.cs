@@ -70,7 +70,7 @@ public sealed class ControllerRole : IDisposable
     /// <summary>Answers requests.</summary>
     public RestApi Api { get; }
 
-    /// <summary>The same for a door that lets in others.</summary>
+    /// <summary>The same API for a door with other subjects.</summary>
     public RestApi ApiFor(FindIdentity findIdentity) => new(_info, new Authenticate(findIdentity), _dispatch, _bodies, _answers, TimeSpan.FromMilliseconds(_options.AnswerStallMs), _options.Invocation.RetryAfterSeconds, _clock, _requests, _log);
 
     public void Dispose()
@@ -100,7 +100,7 @@ public sealed class ControllerOptions
     /// <summary>Bytes of all answers that are being sent; a client that finds no room is told to come again (503).</summary>
     public ByteBudgetOptions Answers { get; set; } = new();
 
-    /// <summary>Milliseconds that a client gets to take 64 KiB of an answer; one that does not is cut off. 1000 to 3600000.</summary>
+    /// <summary>Milliseconds that a client gets to take 64 KiB of an answer; a slower client is cut off. 1000 to 3600000.</summary>
     public int AnswerStallMs { get; set; } = 60_000;
 
     public string? Validate() => Invocation.Validate() ?? Bodies.Validate(Section + ":Bodies") ?? LargeJson.Validate(Section + ":LargeJson") ?? Answers.Validate(Section + ":Answers") ?? Cache.Validate(Section + ":Cache") ?? Info.Validate()

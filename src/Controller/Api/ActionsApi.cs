@@ -12,7 +12,7 @@ public sealed class ActionsApi(EntityWrites entities, EntityAnswers answers, Ent
 {
     private readonly CheckSequence _sequences = new(entities);
 
-    /// <summary>All actions of a namespace, those in packages included.</summary>
+    /// <summary>All actions of a namespace, including those in packages.</summary>
     public ValueTask<ApiAnswer> ListAsync(ApiCall call, string namespaceName) =>
         answers.ListAsync(call, "actions", new EntityQuery(EntityKind.Action, namespaceName));
 
@@ -86,7 +86,7 @@ public sealed class ActionsApi(EntityWrites entities, EntityAnswers answers, Ent
             return refused;
         }
 
-        // The code before the deletion, which is not done where there is no room to answer it.
+        // The code is read before the deletion: where there is no room to answer with it, the action is not deleted.
         var code = await answers.CodeOfAsync(call, action!);
         return await AnswerAsync(action!, code, () => entities.Store.DeleteAsync(name.DocumentId, action!.Revision, call.Aborted));
     }
@@ -169,7 +169,7 @@ public sealed class ActionsApi(EntityWrites entities, EntityAnswers answers, Ent
             return broken;
         }
 
-        // A package that is deleted meanwhile goes with all of its actions, or not at all.
+        // The turn keeps a package from being deleted between the check below and the write, which would leave the action without its package.
         using var turn = name.Package is null ? null : await entities.TakeTurnAsync(PackageOf(name), call.Aborted);
         return await CheckPackageAsync(name, call.Aborted)
             ?? await WriteAsync(call, put.Over(name, old, entities.Limits.OfNewAction(), entities.Stamp()), put.Exec?.Code);
@@ -187,7 +187,7 @@ public sealed class ActionsApi(EntityWrites entities, EntityAnswers answers, Ent
             : ApiAnswer.Error(503);
     }
 
-    /// <summary>Writes, and answers with the action and its code. The answer is made before: nothing is written that cannot be answered.</summary>
+    /// <summary>Writes, and answers with the action and its code. The answer is made before the write, so that no change is made that cannot be answered.</summary>
     private static async ValueTask<ApiAnswer> AnswerAsync(ActionDocument action, AnsweredCode code, Func<ValueTask<bool>> writeAsync)
     {
         var answer = EntityJson.Action(action, code, action.Parameters, binding: null);

@@ -5,8 +5,8 @@ using Frusta.Store.Activations;
 namespace Frusta.Controller.Api;
 
 /// <summary>A list of activations, whose records are read a page at a time while the list is sent.</summary>
-/// <param name="store">Where they are read; no reader of the store waits for the client.</param>
-/// <param name="pages">What is in the list.</param>
+/// <param name="store">Reads the records; no reader of the store waits for the client.</param>
+/// <param name="pages">The records of the list, page by page.</param>
 /// <param name="whole">True for whole records, false for their summaries, for which the logs are not read.</param>
 internal sealed class ActivationList(IActivationStore store, List<ArraySegment<RecordLocation>> pages, bool whole) : AnswerParts
 {

@@ -9,7 +9,7 @@ using Frusta.Store.Activations;
 
 namespace Frusta.Controller.Api;
 
-/// <summary><c>GET .../activations</c> and below. Records are cut as bytes; no document is made of them.</summary>
+/// <summary><c>GET .../activations</c> and below. Members are cut out of records as bytes; no document is made of them.</summary>
 public sealed class ActivationsApi(IActivationStore store, LimitsOptions limits)
 {
     private const string Collection = "activations";
@@ -18,7 +18,7 @@ public sealed class ActivationsApi(IActivationStore store, LimitsOptions limits)
     private static readonly byte[] NoLogs = [.. "[]"u8];
     private static readonly byte[] AfterLogs = [.. "}"u8];
 
-    /// <summary>Reads the id in a path. It is looked at before it is asked whether the caller may see it.</summary>
+    /// <summary>Reads the id in a path; 400 when it is malformed, even for a caller that may not see the activation.</summary>
     /// <param name="text">The segment, decoded.</param>
     internal static Reading<ActivationId> ReadId(string text)
     {
@@ -152,6 +152,6 @@ public sealed class ActivationsApi(IActivationStore store, LimitsOptions limits)
             : Refusal.MalformedQuery(name, $"Parameter is not a valid value for epoch seconds: {text}");
     }
 
-    /// <summary>Which records a list is of, whether only their number is asked for, and whether they are shown whole.</summary>
+    /// <summary>The query of a list, whether only the number of records is asked for, and whether whole records are shown.</summary>
     private readonly record struct AskedList(ActivationQuery Query, bool Count, bool Docs);
 }

@@ -3,26 +3,26 @@ using Frusta.Contracts.Json;
 
 namespace Frusta.Controller.Api;
 
-/// <summary>A body that is made part by part, each when the client has taken most of what came before.</summary>
+/// <summary>A body that is made part by part, each when the client has taken most of the parts before it.</summary>
 public abstract class AnswerParts : IDisposable
 {
-    /// <summary>Length of the whole in bytes; null when it is known only at its end.</summary>
+    /// <summary>Length of the whole body in bytes; null when it is known only at its end.</summary>
     public virtual long? Length => null;
 
-    /// <summary>Bytes that it keeps in memory until its end, beside what is in the window.</summary>
+    /// <summary>Bytes that it keeps in memory until its end, not counting the window.</summary>
     public virtual long HeldBytes => Length ?? 0;
 
-    /// <summary>The next part.</summary>
-    /// <param name="window">Takes what is short.</param>
+    /// <summary>Makes the next part.</summary>
+    /// <param name="window">Takes short bytes, which are sent first.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
-    /// <returns>What is long and follows it.</returns>
+    /// <returns>Long bytes that follow those in the window.</returns>
     public abstract ValueTask<AnswerPart> NextAsync(PooledBuffer window, CancellationToken cancellationToken);
 
     /// <summary>Gives back what the body holds.</summary>
     public abstract void Dispose();
 }
 
-/// <summary>A long part of a body, valid until the next is asked for.</summary>
+/// <summary>A long part of a body, valid until the next part is asked for.</summary>
 /// <param name="Bytes">The bytes.</param>
 /// <param name="IsText">True for UTF-8 that goes into a JSON string, and is escaped on its way.</param>
 /// <param name="IsLast">True when nothing follows.</param>
@@ -42,11 +42,11 @@ public readonly record struct AnswerPart(ReadOnlyMemory<byte> Bytes, bool IsText
     }
 }
 
-/// <summary>Bytes that are there already, between a few that are put around them.</summary>
-/// <param name="before">What goes before them.</param>
+/// <summary>A body of bytes that are in memory already, with a few bytes before and behind them.</summary>
+/// <param name="before">The bytes before them.</param>
 /// <param name="bytes">The bytes.</param>
-/// <param name="after">What follows them.</param>
-/// <param name="owner">Given back at the end.</param>
+/// <param name="after">The bytes behind them.</param>
+/// <param name="owner">The owner of the bytes, disposed at the end.</param>
 internal sealed class WholeBytes(ReadOnlyMemory<byte> before, ReadOnlyMemory<byte> bytes, ReadOnlyMemory<byte> after, IDisposable? owner) : AnswerParts
 {
     private int _part;
@@ -93,9 +93,9 @@ internal sealed class Joined(AnswerParts first, AnswerParts second) : AnswerPart
 
 /// <summary>An entity with its code.</summary>
 /// <param name="entity">Its JSON, with an empty string for the code.</param>
-/// <param name="codeAt">Where in it the code belongs.</param>
+/// <param name="codeAt">The place of the code in it, in bytes.</param>
 /// <param name="code">The code, not yet escaped.</param>
-/// <param name="owner">Of the code; given back at the end with the entity.</param>
+/// <param name="owner">The owner of the code, disposed at the end like the entity.</param>
 internal sealed class EntityWithCode(PooledBuffer entity, int codeAt, ReadOnlyMemory<byte> code, IDisposable? owner) : AnswerParts
 {
     private int _part;

@@ -5,22 +5,24 @@ using Frusta.Controller.Refusals;
 
 namespace Frusta.Controller.Api;
 
-/// <summary>What one request is answered with: a status and a body, not yet on the wire.</summary>
+/// <summary>The answer to one request, a status and a body, before it is sent.</summary>
 public sealed record ApiAnswer
 {
     /// <summary>HTTP status.</summary>
     public required int Status { get; init; }
 
-    /// <summary>The body's JSON or text; whoever writes the answer disposes it. Null with <see cref="Static"/> or without a body.</summary>
+    /// <summary>The body's JSON or text, which the writer of the answer disposes. Null with <see cref="Static"/> or without a body.</summary>
     public PooledBuffer? Body { get; init; }
 
     /// <summary>A body that is never given back.</summary>
     public ReadOnlyMemory<byte> Static { get; init; }
 
-    /// <summary>A body that is made while it is sent; whoever writes the answer disposes it. Instead of the two above.</summary>
+    /// <summary>A body that is made while it is sent, instead of <see cref="Body"/> and <see cref="Static"/>. The writer of the answer disposes it.</summary>
     public AnswerParts? Parts { get; init; }
 
-    /// <summary>What the answer holds of the bytes that all answers may hold; whoever writes it gives it back. Null for one that holds little.</summary>
+    /// <summary>
+    /// The bytes that the answer holds of the budget for all answers; the writer of the answer gives them back. Null for an answer that holds little.
+    /// </summary>
     public ByteLease? Lease { get; init; }
 
     /// <summary>Media type of the body.</summary>
@@ -52,7 +54,7 @@ public sealed record ApiAnswer
 
     public static implicit operator ApiAnswer(Refusal refusal) => Error(refusal.Status, refusal.Text) with { Header = refusal.Header };
 
-    /// <summary>Gives back what the answer holds.</summary>
+    /// <summary>Gives back the buffers and bytes that the answer holds, since it is not sent.</summary>
     public void Discard()
     {
         Body?.Dispose();

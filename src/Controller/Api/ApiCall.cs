@@ -20,14 +20,14 @@ public sealed class ApiCall(
     /// <summary>The parameters of the query; the first of two of one name counts.</summary>
     public QueryParameters Query { get; } = new(context.Request.QueryString.Value);
 
-    /// <summary>What the caller's namespace may hold of the bytes of all answers.</summary>
+    /// <summary>The share of the caller's namespace in the budget for answers.</summary>
     public ByteShare Answers { get; } = answers;
 
     public CancellationToken Aborted => Context.RequestAborted;
 
     /// <summary>Holds bytes for an answer before it is made.</summary>
-    /// <param name="bytes">What the answer will hold while the client reads it.</param>
-    /// <param name="lease">Goes with the answer. Null where there is no room, and for so few bytes that nobody counts them.</param>
+    /// <param name="bytes">Bytes that the answer will hold while the client reads it.</param>
+    /// <param name="lease">Goes with the answer. Null where there is no room, and for so few bytes that they are not counted.</param>
     /// <returns>False where there is no room: the request is to be refused with 503.</returns>
     public bool TryHold(long bytes, out ByteLease? lease)
     {
@@ -48,7 +48,7 @@ public sealed class ApiCall(
         return false;
     }
 
-    /// <summary>Where its body is read.</summary>
+    /// <summary>Reads its body.</summary>
     public RequestBodies Bodies { get; } = bodies;
 
     /// <summary>Reads the whole body; see <see cref="RequestBodies.ReadAsync"/>.</summary>
@@ -59,6 +59,6 @@ public sealed class ApiCall(
 }
 
 /// <summary>A body that was read, or why it was refused.</summary>
-/// <param name="Body">The receiver's to dispose; empty when nothing was sent.</param>
+/// <param name="Body">The body, which the receiver disposes; empty when nothing was sent.</param>
 /// <param name="Refusal">Set instead of a body.</param>
 public readonly record struct BodyReading(BodyBytes? Body, ApiAnswer? Refusal);

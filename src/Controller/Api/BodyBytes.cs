@@ -16,17 +16,17 @@ public sealed class BodyBytes : IDisposable
     /// <summary>Number of bytes that came.</summary>
     public int Length { get; private set; }
 
-    /// <summary>What came; not to be used after the disposal.</summary>
+    /// <summary>The bytes that came; not to be used after the disposal.</summary>
     public ReadOnlyMemory<byte> Memory => _large?.Memory ?? _small?.Memory ?? default;
 
-    /// <summary>Gives the bytes and their room back, once however often it is called.</summary>
+    /// <summary>Gives the bytes and their room back. Further calls do nothing.</summary>
     public void Dispose()
     {
         LetGo();
         _lease.Dispose();
     }
 
-    /// <summary>Adds bytes. False when there is no room for them; then it holds what it held.</summary>
+    /// <summary>Adds bytes. False when there is no room for them; then nothing has changed.</summary>
     /// <param name="arrived">The bytes.</param>
     /// <param name="mostBytes">Bytes that the whole body has at most.</param>
     /// <exception cref="HostMemoryException">The host has no more memory.</exception>
@@ -60,7 +60,7 @@ public sealed class BodyBytes : IDisposable
         return true;
     }
 
-    /// <summary>Gives the bytes back and holds room for this many still: for what was made of them.</summary>
+    /// <summary>Gives the bytes back, but keeps room for so many, for the objects that were made of them.</summary>
     internal void Keep(long bytes)
     {
         LetGo();

@@ -5,7 +5,7 @@ using Frusta.Controller.Refusals;
 
 namespace Frusta.Controller.Api;
 
-/// <summary>Looks at a sequence before it is written: its length with nested ones expanded, its components, and that it never leads to itself.</summary>
+/// <summary>Checks a sequence before it is written: its length with nested sequences expanded, its components, and that it never leads to itself.</summary>
 internal sealed class CheckSequence(EntityWrites entities)
 {
     public async ValueTask<ApiAnswer?> CheckAsync(FullyQualifiedName sequence, IReadOnlyList<string> components, CancellationToken cancellationToken)
@@ -28,7 +28,7 @@ internal sealed class CheckSequence(EntityWrites entities)
     {
         foreach (var component in components)
         {
-            // A store from elsewhere may hold anything.
+            // A store that another program filled may hold any text.
             if (FullyQualifiedName.Parse(component) is not { } name)
             {
                 return ApiAnswer.Error(400, EntityTexts.ComponentMissing);
@@ -57,7 +57,7 @@ internal sealed class CheckSequence(EntityWrites entities)
             }
             else if (++walk.Nested > entities.Limits.SequenceLength * 2)
             {
-                // Nested sequences without any action in them would go on for ever, if a store from elsewhere had a circle.
+                // A store that another program filled may hold a circle of sequences without any action, which would be followed for ever.
                 return ApiAnswer.Error(400, EntityTexts.SequenceTooLong);
             }
             else if (await ExpandAsync(walk, action.Exec.Components ?? [], isDirect: false, cancellationToken) is { } nested)
@@ -74,7 +74,7 @@ internal sealed class CheckSequence(EntityWrites entities)
         return null;
     }
 
-    /// <summary>Where a component lies. A package that is missing is named as such only where the client named it.</summary>
+    /// <summary>Finds the place of a component. A missing package is a 404 only where the client named it, else the component counts as missing.</summary>
     private async ValueTask<(string? Place, ApiAnswer? Refusal)> ResolveAsync(FullyQualifiedName name, bool isDirect, CancellationToken cancellationToken)
     {
         if (name.Package is null)

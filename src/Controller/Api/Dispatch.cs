@@ -7,7 +7,7 @@ using Microsoft.AspNetCore.Http;
 
 namespace Frusta.Controller.Api;
 
-/// <summary>Which handler answers which method of which collection. What is offered nowhere is a path that does not exist.</summary>
+/// <summary>Chooses the handler by collection and method. A method that a collection does not offer is answered like a path that does not exist (404).</summary>
 public sealed class Dispatch(
     ActionsApi actions,
     PackagesApi packages,
@@ -50,7 +50,7 @@ public sealed class Dispatch(
         };
     }
 
-    /// <summary>One entity is read or written, which may be too large for an event loop.</summary>
+    /// <summary>Reads or writes one entity. It runs under the workers for large JSON, since the entity may be too large for an event loop.</summary>
     private ValueTask<ApiAnswer> EntityAsync(ApiCall call, Collection collection, string method, FullyQualifiedName name)
     {
         return collection switch
@@ -74,7 +74,7 @@ public sealed class Dispatch(
 
     private ValueTask<ApiAnswer> ListAsync(ApiCall call, Route route)
     {
-        // A list of one package's actions asks for the package instead.
+        // For a list of one package's actions the right to read that package is checked instead.
         if (route.Package is { } package)
         {
             return actions.ListPackageAsync(call, route.Namespace, package);

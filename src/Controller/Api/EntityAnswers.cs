@@ -43,21 +43,21 @@ public sealed class EntityAnswers(EntityWrites entities)
             : ApiAnswer.Error(503);
     }
 
-    /// <summary>A package with its actions and feeds, which are read while it is sent.</summary>
+    /// <summary>A package with its actions and feeds, which are read while the answer is sent.</summary>
     internal async ValueTask<ApiAnswer> PackageAsync(
         ApiCall call, PackageDocument package, IReadOnlyList<KeyValue> parameters, FullyQualifiedName place)
     {
         var pages = ListPages.Cut(await entities.Store.ListAsync(new EntityQuery(EntityKind.Action, place.Namespace, place.Name), call.Aborted), BytesOf);
         using var own = PooledBuffer.Rent();
         EntityJson.Append(own, json => EntityJson.WritePackage(json, package, parameters));
-        own.Truncate(own.Length - 1); // what follows goes before the closing brace
+        own.Truncate(own.Length - 1); // actions and feeds go before the closing brace
         own.Write(",\"actions\":["u8);
         var actions = new EntityList(entities.Store, pages, own.Span.ToArray(), FeedsStart, static (window, action) => WriteMember(window, action, isFeed: false));
         var feeds = new EntityList(entities.Store, pages, default, FeedsEnd, static (window, action) => WriteMember(window, action, isFeed: true));
         return call.TryHold(own.Length + ListPages.Largest(pages, BytesOf), out var lease) ? ApiAnswer.Ok(new Joined(actions, feeds), lease) : ApiAnswer.Error(503);
     }
 
-    /// <summary>The code of an action for an answer, which holds its bytes; it is the caller's to discard where there is no answer.</summary>
+    /// <summary>Reads the code of an action for an answer, and holds its bytes. The caller discards it if there is no answer after all.</summary>
     /// <exception cref="StoreOverloadedException">There is no room for it.</exception>
     internal async ValueTask<AnsweredCode> CodeOfAsync(ApiCall call, ActionDocument action)
     {

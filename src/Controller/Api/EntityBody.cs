@@ -9,13 +9,13 @@ using Frusta.Controller.Refusals;
 namespace Frusta.Controller.Api;
 
 /// <summary>The body of a PUT, with the members that all entities have. Numbers keep their text; of a member given twice the last counts.</summary>
-/// <remarks>A large one takes its request to the threads for such bodies.</remarks>
+/// <remarks>A large body moves its request to the threads for large JSON.</remarks>
 internal sealed class EntityBody : IDisposable
 {
-    /// <summary>Parameters of so many times their bound, as text, are measured only: what they become is never made.</summary>
+    /// <summary>Parameters whose text is longer than so many times their bound are first measured without making pairs of them.</summary>
     private const long MeasuredOnly = 8;
 
-    /// <summary>Bytes of a version as it was sent; no version is longer.</summary>
+    /// <summary>The most bytes of a version as it was sent; a longer one is malformed.</summary>
     private const int MostVersionBytes = 4096;
 
     private static readonly string[] Members =
@@ -35,7 +35,7 @@ internal sealed class EntityBody : IDisposable
     /// <summary>Null when absent.</summary>
     public PutExec? Exec { get; private set; }
 
-    /// <summary>Reads the body up to the size check: what is read here is refused in any collection when it is malformed.</summary>
+    /// <summary>Reads the body up to the size check: the members that are read here are refused in any collection when they are malformed.</summary>
     public static async ValueTask<(EntityBody? Body, ApiAnswer? Refusal)> ReadAsync(ApiCall call, LimitsOptions limits, RuntimesManifest manifest)
     {
         var (bytes, refusal) = await call.ReadBodyAsync(RequestBodies.MaxBytes, required: true);
@@ -67,7 +67,7 @@ internal sealed class EntityBody : IDisposable
         }
     }
 
-    /// <summary>Gives the text back, of which everything was read, and counts what was made of it instead.</summary>
+    /// <summary>Gives the body's text back once everything in it was read; from then on only the code that was made of it is counted.</summary>
     public void LetTextGo() => _bytes.Keep(Exec?.Code?.Length ?? 0);
 
     public void Dispose() => _bytes.Dispose();
@@ -108,7 +108,7 @@ internal sealed class EntityBody : IDisposable
 
     /// <summary>A name of another entity in either form; null when absent.</summary>
     /// <param name="member">Name of the member.</param>
-    /// <param name="own">What <c>_</c> stands for.</param>
+    /// <param name="own">The namespace that <c>_</c> stands for.</param>
     public Reading<FullyQualifiedName?> Reference(string member, string own) =>
         TryGet(member, out var value) ? NameReading.Read(value, own) : default;
 
@@ -144,7 +144,9 @@ internal sealed class EntityBody : IDisposable
     private static Refusal? CheckSize(string what, long size, long bound) =>
         size > bound ? new Refusal(413, EntityTexts.TooLarge(what, size, bound)) : null;
 
-    /// <summary>The pairs of a member, and the bytes that the bound counts; no pairs where these are far too many, and where the member is absent.</summary>
+    /// <summary>
+    /// The pairs of a member, and their bytes as the bound counts them. No pairs where they are far beyond the bound, and null where the member is absent.
+    /// </summary>
     private Reading<(List<KeyValue>? Pairs, long Size)> ReadPairs(string member, long bound)
     {
         if (!TryGet(member, out var array))
@@ -186,7 +188,7 @@ internal sealed class EntityBody : IDisposable
         return ((List<KeyValue>?)[.. pairs.Values], size);
     }
 
-    /// <summary>The bytes of all pairs, those of a repeated key each time.</summary>
+    /// <summary>The bytes of all pairs; those of a repeated key count each time.</summary>
     private static Reading<long> Measure(JsonSlice array)
     {
         var size = 0L;
@@ -206,7 +208,7 @@ internal sealed class EntityBody : IDisposable
     /// <summary>One parameter or annotation as it was sent.</summary>
     private readonly record struct PutPair(JsonSlice Key, JsonSlice Value, bool Init, string? Encryption)
     {
-        /// <summary>Null when it has not the right form.</summary>
+        /// <summary>Null when it does not have the right form.</summary>
         public static PutPair? Read(JsonSlice pair)
         {
             if (pair.ValueKind != JsonValueKind.Object

@@ -6,7 +6,7 @@ using Frusta.Contracts.Limits;
 
 namespace Frusta.Controller.Api;
 
-/// <summary>Entities as the API shows them.</summary>
+/// <summary>Writes entities as the API shows them.</summary>
 internal static class EntityJson
 {
     private static readonly JsonWriterOptions Options = new()
@@ -16,7 +16,7 @@ internal static class EntityJson
         MaxDepth = JsonBounds.MaxDepth + JsonBounds.EnvelopeDepth,
     };
 
-    /// <summary>200 with what is written.</summary>
+    /// <summary>200 with the JSON that the given call writes.</summary>
     public static ApiAnswer Answer(Action<Utf8JsonWriter> write)
     {
         var body = PooledBuffer.Rent();
@@ -28,14 +28,14 @@ internal static class EntityJson
         return ApiAnswer.Ok(body);
     }
 
-    /// <summary>Writes JSON behind what is in the window.</summary>
+    /// <summary>Writes JSON behind the bytes in the window.</summary>
     public static void Append(PooledBuffer window, Action<Utf8JsonWriter> write)
     {
         using var json = new Utf8JsonWriter(window, Options);
         write(json);
     }
 
-    /// <summary>200 with the number of what a list would show behind <c>skip</c>.</summary>
+    /// <summary>200 with the number of entries that a list would show behind <c>skip</c>.</summary>
     public static ApiAnswer Count(string collection, int total, int skip) => Answer(json =>
     {
         json.WriteStartObject();
@@ -43,11 +43,11 @@ internal static class EntityJson
         json.WriteEndObject();
     });
 
-    /// <summary>A whole action; 503 where there is no room for what stands around its code.</summary>
+    /// <summary>A whole action; 503 where there is no room for the members around its code.</summary>
     /// <param name="action">The document.</param>
-    /// <param name="code">Its code, which goes with the answer; one that is not there is not shown. What holds it holds all of the answer.</param>
-    /// <param name="parameters">The merged ones where it is read, else its own.</param>
-    /// <param name="binding"><c>ns/binding</c> when it was read through one and without code.</param>
+    /// <param name="code">Its code, or none to show none. The answer takes it over, and its lease holds all bytes of the answer.</param>
+    /// <param name="parameters">The parameters to show: for a GET those merged with the package's, else its own.</param>
+    /// <param name="binding"><c>ns/binding</c> when the action was read through a binding and without its code.</param>
     public static ApiAnswer Action(ActionDocument action, AnsweredCode code, IReadOnlyList<KeyValue> parameters, string? binding)
     {
         var body = PooledBuffer.Rent();
@@ -81,7 +81,7 @@ internal static class EntityJson
     }
 
     /// <summary>Writes an action, with an empty string for the code where it has some.</summary>
-    /// <returns>Where the code belongs.</returns>
+    /// <returns>The place of the code, in bytes.</returns>
     private static int Write(Utf8JsonWriter json, ActionDocument action, bool withCode, IReadOnlyList<KeyValue> parameters, string? binding)
     {
         var codeAt = 0;
@@ -132,10 +132,10 @@ internal static class EntityJson
         return codeAt;
     }
 
-    /// <summary>A package; where it is read, its actions and feeds follow behind its own members.</summary>
+    /// <summary>A package without its actions and feeds, as a PUT and a DELETE answer it.</summary>
     public static ApiAnswer Package(PackageDocument package, IReadOnlyList<KeyValue> parameters) => Answer(json => WritePackage(json, package, parameters));
 
-    /// <summary>A package, for what follows its members.</summary>
+    /// <summary>Writes the members of a package.</summary>
     public static void WritePackage(Utf8JsonWriter json, PackageDocument package, IReadOnlyList<KeyValue> parameters)
     {
         json.WriteStartObject();
@@ -241,13 +241,13 @@ internal static class EntityJson
     }
 }
 
-/// <summary>The code of an action on its way into an answer, with what holds it.</summary>
+/// <summary>The code of an action on its way into an answer.</summary>
 /// <param name="Bytes">UTF-8 as it was sent; null for none.</param>
-/// <param name="Owner">Given back with the answer.</param>
-/// <param name="Lease">What the answer holds; given back with it.</param>
+/// <param name="Owner">The owner of the bytes, disposed with the answer.</param>
+/// <param name="Lease">Holds the bytes of the answer in the budget; given back with it.</param>
 internal readonly record struct AnsweredCode(ReadOnlyMemory<byte>? Bytes, IDisposable? Owner, ByteLease? Lease)
 {
-    /// <summary>Where there is no answer after all.</summary>
+    /// <summary>Gives everything back when there is no answer after all.</summary>
     public void Discard()
     {
         Owner?.Dispose();

@@ -5,11 +5,11 @@ using Frusta.Store.Entities;
 namespace Frusta.Controller.Api;
 
 /// <summary>The entries of a list of entities, read a page at a time while the list is sent.</summary>
-/// <param name="store">Where they are read; no reader of the store waits for the client.</param>
-/// <param name="pages">What is in the list.</param>
-/// <param name="before">What goes before the entries.</param>
-/// <param name="after">What follows them.</param>
-/// <param name="write">Writes one entry; false when it has no place in this list.</param>
+/// <param name="store">Reads the entities; no reader of the store waits for the client.</param>
+/// <param name="pages">The entities of the list, page by page.</param>
+/// <param name="before">The bytes before the entries.</param>
+/// <param name="after">The bytes behind them.</param>
+/// <param name="write">Writes one entry; false when the entity has no place in this list.</param>
 internal sealed class EntityList(
     IEntityStore store, List<ArraySegment<ListedEntity>> pages, ReadOnlyMemory<byte> before, ReadOnlyMemory<byte> after, Func<PooledBuffer, EntityDocument, bool> write) : AnswerParts
 {

@@ -9,12 +9,12 @@ using Frusta.Controller.Refusals;
 
 namespace Frusta.Controller.Api;
 
-/// <summary>What an action executes, as a client sent it.</summary>
-/// <param name="Exec">Without an attachment yet.</param>
+/// <summary>The member <c>exec</c> of an action, as a client sent it.</summary>
+/// <param name="Exec">The member, without an attachment yet.</param>
 /// <param name="Code">The code as it was sent, or null.</param>
 internal sealed record PutExec(ActionExec Exec, byte[]? Code)
 {
-    /// <summary>What the bound on <c>exec</c> counts.</summary>
+    /// <summary>Its bytes, as the bound on <c>exec</c> counts them.</summary>
     public long SizeBytes => Exec.Components is { } components
         ? components.Sum(component => (long)Encoding.UTF8.GetByteCount(component))
         : (Code?.Length ?? 0) + Encoding.UTF8.GetByteCount(Exec.Main ?? "") + Encoding.UTF8.GetByteCount(Exec.Image ?? "");
@@ -164,12 +164,12 @@ internal static partial class ExecReading
         return new PutExec(new ActionExec(runtime.Kind, main, IsBinary(code)), code);
     }
 
-    /// <remarks>An attachment record is the store's own business: a client's would point to nothing.</remarks>
+    /// <remarks>An object that describes an attachment is refused: only the store makes attachments, so a client's would point to nothing.</remarks>
     private static Reading<byte[]> CodeText(JsonSlice code) => code.ValueKind == JsonValueKind.String
         ? code.GetUtf8()
         : Refusal.Malformed($"Could not deserialize as attachment record: {Shown(code)}");
 
-    /// <summary>What a client sent, or the beginning of it.</summary>
+    /// <summary>The JSON that a client sent, or the beginning of it.</summary>
     private static string Shown(JsonSlice sent) => sent.Length <= EntityTexts.MostShown ? Encoding.UTF8.GetString(sent.Minify()) : sent.GetRawText(EntityTexts.MostShown);
 
     private static Reading<string?> Main(JsonSlice exec, string kind)

@@ -16,14 +16,14 @@ public static class FinishedAnswer
         _ => 500,
     };
 
-    /// <summary>Length in bytes of what <see cref="Write"/> writes.</summary>
+    /// <summary>Bytes that <see cref="Write"/> writes.</summary>
     public static int Length(FinishedActivation finished, bool resultOnly) => !IsBare(finished, resultOnly)
         ? finished.LogsOffset + 3
         : Math.Max(finished.ResultLength, 2);
 
     /// <summary>
-    /// Writes the record with no logs in it, or the result alone where the client asked for it. A result that is an
-    /// array always comes alone, as OpenWhisk has it.
+    /// Writes the record without its logs, or the result alone if the client asked for that. A result that is an
+    /// array is always written alone, as in OpenWhisk.
     /// </summary>
     public static void Write(FinishedActivation finished, bool resultOnly, IBufferWriter<byte> destination)
     {
@@ -38,7 +38,7 @@ public static class FinishedAnswer
         }
     }
 
-    /// <summary>As <see cref="Write"/>, from the record itself, which is held until it is sent.</summary>
+    /// <summary>The same bytes as <see cref="Write"/>, without a copy: the record is retained until they are sent.</summary>
     internal static AnswerParts Parts(FinishedActivation finished, bool resultOnly)
     {
         var record = finished.Record.Retain();

@@ -50,8 +50,8 @@ public sealed class FireApi(Admit admit, CheckActivate check, FireTrigger fire, 
     }
 
     /// <summary>
-    /// The headers as actions see them: names in lower case, the last value of a repeated one. Those that describe the
-    /// body, which the action does not get as it was sent, are not among them.
+    /// The headers as actions see them: names in lower case, of a repeated header the last value. Headers that describe the
+    /// body are left out, since the action does not get the body as it was sent.
     /// </summary>
     private static PooledBuffer Headers(IHeaderDictionary headers)
     {

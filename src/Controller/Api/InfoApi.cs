@@ -11,14 +11,14 @@ using Microsoft.AspNetCore.Http;
 
 namespace Frusta.Controller.Api;
 
-/// <summary>What the operator endpoints ask of the rest of the server.</summary>
-/// <param name="Metrics">The text of <c>/metrics</c>.</param>
-/// <param name="HealthyInvokers">Number of usable invokers, of how many.</param>
-/// <param name="Running">Activations in flight.</param>
+/// <summary>The calls by which the operators' endpoints ask the rest of the server.</summary>
+/// <param name="Metrics">Gives the text of <c>/metrics</c>.</param>
+/// <param name="HealthyInvokers">Gives the number of usable invokers, and of all.</param>
+/// <param name="Running">Gives the number of activations in flight.</param>
 /// <param name="Disable">Closes the controller for new activations.</param>
 public sealed record Operations(Func<string> Metrics, Func<(int Healthy, int All)> HealthyInvokers, Func<long> Running, Action Disable);
 
-/// <summary>Everything outside <c>/api/v1/namespaces</c>: what the server is, that it is alive, its documentation, its operators' endpoints.</summary>
+/// <summary>All paths outside <c>/api/v1/namespaces</c>: the description of the server, <c>/ping</c>, the API's documentation, the operators' endpoints.</summary>
 public sealed class InfoApi
 {
     private const string Root = RequestPath.Root;
@@ -168,7 +168,7 @@ public sealed class InfoApi
         var bytes = new byte[stream.Length];
         stream.ReadExactly(bytes);
 
-        // What is written to be read is answered without white space.
+        // The JSON files have white space for their readers; the answers have none.
         return name.EndsWith(".json", StringComparison.Ordinal) ? JsonSlice.Parse(bytes).Minify() : bytes;
     }
 

@@ -2,7 +2,7 @@ using Frusta.Contracts.Options;
 
 namespace Frusta.Controller.Api;
 
-/// <summary>What the information and operator endpoints say (section <c>Controller:Info</c>).</summary>
+/// <summary>Options of the information and operator endpoints (section <c>Controller:Info</c>).</summary>
 public sealed class InfoOptions
 {
     public const string Section = "Controller:Info";

@@ -102,7 +102,10 @@ public sealed class InvokeApi(
         _ => InvokeRefusal.Of(answer.Problem, answer.Action?.Executable.Kind, default),
     };
 
-    /// <summary>What ended; a long end is sent from the record itself, and where there is no room for it the client gets the id, under which the record is.</summary>
+    /// <summary>
+    /// The answer with the end of an activation. A long one is sent from the record itself. Where there is no room for that, the client gets the id, with
+    /// which it can read the record; or a 503 if the record is not stored.
+    /// </summary>
     private static ApiAnswer Finished(ApiCall call, FinishedActivation finished, bool resultOnly)
     {
         var status = FinishedAnswer.StatusCode(finished.Status);

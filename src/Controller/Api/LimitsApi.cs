@@ -5,7 +5,7 @@ using Frusta.Contracts.Limits;
 
 namespace Frusta.Controller.Api;
 
-/// <summary>The limits that hold for a namespace: the system's, with the namespace's own over them as far as the system lets them.</summary>
+/// <summary><c>GET .../limits</c>: the limits that hold for a namespace. Its own limits replace the system's, as far as the system allows.</summary>
 public sealed class LimitsApi(LimitsOptions limits)
 {
     public ApiAnswer Get(ApiCall call)
@@ -39,7 +39,7 @@ public sealed class LimitsApi(LimitsOptions limits)
         json.WriteNumber("max" + name, range.Most);
     }
 
-    /// <summary>What is shown only where the namespace has it.</summary>
+    /// <summary>Writes the limits that are shown only for a namespace that has them.</summary>
     private static void Further(Utf8JsonWriter json, NamespaceLimits own)
     {
         if (own.AllowedKinds is { } kinds)

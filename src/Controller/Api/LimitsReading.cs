@@ -7,12 +7,12 @@ using Frusta.Controller.Refusals;
 
 namespace Frusta.Controller.Api;
 
-/// <summary>The limits of a PUT: those that the body names.</summary>
+/// <summary>The limits that the body of a PUT names; null for each that it does not.</summary>
 internal sealed record PutLimits(int? TimeoutMs, int? MemoryMb, int? LogsMb, int? Concurrency, int? Instances)
 {
     public static PutLimits None { get; } = new(null, null, null, null, null);
 
-    /// <summary>These over the old ones.</summary>
+    /// <summary>The old limits, with these in place of those that the body names.</summary>
     public ActionLimits Over(ActionLimits old) => new(
         TimeoutMs ?? old.TimeoutMs, MemoryMb ?? old.MemoryMb, LogsMb ?? old.LogsMb, Concurrency ?? old.Concurrency, Instances ?? old.Instances);
 }

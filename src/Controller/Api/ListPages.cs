@@ -1,6 +1,6 @@
 namespace Frusta.Controller.Api;
 
-/// <summary>Cuts a list into pages that are read at a time: many small entries, or one large one.</summary>
+/// <summary>Cuts a list into pages, each of which is read in one step: many small entries, or a single large one.</summary>
 internal static class ListPages
 {
     private const int MostBytes = 256 * 1024;

@@ -8,11 +8,11 @@ namespace Frusta.Controller.Api;
 /// <summary>Names of other entities inside a body: <c>/ns[/pkg]/name</c>, or an object with path and name.</summary>
 internal static class NameReading
 {
-    /// <summary>Characters of a path, far more than any that is legal and leads to something.</summary>
+    /// <summary>The most characters of a path: far more than the name of any entity has.</summary>
     private const int MostCharacters = 16 * 1024;
 
     /// <param name="value">The JSON.</param>
-    /// <param name="own">What <c>_</c> stands for.</param>
+    /// <param name="own">The namespace that <c>_</c> stands for.</param>
     public static Reading<FullyQualifiedName?> Read(JsonSlice value, string own)
     {
         if (value.Length > MostCharacters)

@@ -199,7 +199,7 @@ public sealed class PackagesApi(EntityWrites entities, EntityAnswers answers, En
         };
     }
 
-    /// <summary>A plain package goes when it has no actions, or with <paramref name="force"/> together with them.</summary>
+    /// <summary>Deletes a binding, or a plain package without actions; with <paramref name="force"/> a plain package together with its actions.</summary>
     private async ValueTask<Change<ApiAnswer>> DeleteAsync(FullyQualifiedName name, bool force, CancellationToken cancellationToken)
     {
         var (package, refusal) = await entities.RequireAsync<PackageDocument>(name.DocumentId, cancellationToken);
@@ -225,7 +225,7 @@ public sealed class PackagesApi(EntityWrites entities, EntityAnswers answers, En
         return new Change<ApiAnswer>(new EntityUnit(changes), () => EntityJson.Package(package, package.Parameters));
     }
 
-    /// <summary>The key <c>binding</c> is the server's own.</summary>
+    /// <summary>The annotations, with the server's own annotation <c>binding</c> in place of one that a client sent.</summary>
     private static List<KeyValue> Annotations(IReadOnlyList<KeyValue> annotations, FullyQualifiedName? binding)
     {
         List<KeyValue> kept = [.. annotations.Where(pair => !string.Equals(pair.Key, BindingKey, StringComparison.Ordinal))];

@@ -8,7 +8,7 @@ using Frusta.Controller.Refusals;
 
 namespace Frusta.Controller.Api;
 
-/// <summary>The body of a PUT of an action; what is null was not sent.</summary>
+/// <summary>The body of a PUT of an action; a member that was not sent is null.</summary>
 internal sealed record PutAction(
     PutExec? Exec,
     IReadOnlyList<KeyValue>? Parameters,
@@ -31,7 +31,7 @@ internal sealed record PutAction(
             ? new PutAction(body.Exec, body.Parameters, body.Annotations, removed, limits, version, publish)
             : refusal;
 
-    /// <summary>The document that results: a new one, or the old one with what was sent put over it.</summary>
+    /// <summary>The document that results: a new one, or the old one with the members that were sent in place of its own.</summary>
     public ActionDocument Over(FullyQualifiedName name, ActionDocument? old, ActionLimits standard, long updatedMs)
     {
         var exec = Exec is null
@@ -51,7 +51,7 @@ internal sealed record PutAction(
         };
     }
 
-    /// <summary>Bytes of the names of annotations that are to go: all annotations of an action have no more.</summary>
+    /// <summary>The most bytes of the names of annotations to be removed: all annotations of an action together have no more.</summary>
     private const int MostRemovedBytes = 1 << 20;
 
     private static Reading<HashSet<string>> ReadRemoved(EntityBody body)
@@ -85,7 +85,7 @@ internal sealed record PutAction(
         return keys;
     }
 
-    /// <summary>Sequences have exactly one parameter, which nobody can set.</summary>
+    /// <summary>A sequence has exactly one parameter, which the server sets to its components.</summary>
     private IReadOnlyList<KeyValue> ParametersOf(ActionExec exec, ActionDocument? old)
     {
         if (Exec is null && old is { Exec.IsSequence: true })
@@ -111,7 +111,7 @@ internal sealed record PutAction(
         }
         else
         {
-            // OpenWhisk loses the list when it makes a sequence of the body, and clients have seen it so.
+            // OpenWhisk ignores the list when the body is that of a sequence, and clients know it so.
             under = Exec is { Exec.IsSequence: true }
                 ? old.Annotations
                 : [.. old.Annotations.Where(annotation => !RemovedAnnotations.Contains(annotation.Key))];

@@ -4,10 +4,10 @@ using Frusta.Controller.Refusals;
 
 namespace Frusta.Controller.Api;
 
-/// <summary>The query of a request. Of a parameter given twice the first counts; unknown ones are nobody's business.</summary>
+/// <summary>The query of a request. Of a parameter given twice the first counts; unknown parameters are ignored.</summary>
 public readonly struct QueryParameters(string? query)
 {
-    /// <summary>With its question mark, or null.</summary>
+    /// <summary>The query as it was sent, with its question mark; null when there is none.</summary>
     public string? Raw { get; } = query;
 
     /// <summary>The decoded value; null when the parameter is absent, empty when it has no value.</summary>

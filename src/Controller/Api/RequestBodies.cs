@@ -8,27 +8,27 @@ using Microsoft.AspNetCore.Http;
 namespace Frusta.Controller.Api;
 
 /// <summary>Reads request bodies, each with a bound of its own and all together within the budget.</summary>
-/// <param name="budget">Bytes that all bodies may hold. They are taken as they arrive, not as they are announced.</param>
-/// <param name="workers">Where JSON is worked on that is too large for an event loop.</param>
+/// <param name="budget">Bytes that all bodies may hold. Room is taken as bytes arrive, not as they are announced.</param>
+/// <param name="workers">Works on JSON that is too large for an event loop.</param>
 public sealed class RequestBodies(ByteBudget budget, JsonWorkers workers)
 {
-    /// <summary>OpenWhisk refuses more, whatever it is for.</summary>
+    /// <summary>The most bytes of any body, as in OpenWhisk.</summary>
     public const int MaxBytes = 50 * 1024 * 1024;
 
-    /// <summary>Where JSON is worked on that is too large for an event loop.</summary>
+    /// <summary>Works on JSON that is too large for an event loop.</summary>
     public JsonWorkers Workers => workers;
 
     /// <summary>
-    /// Reads the whole body. One over <paramref name="limitBytes"/> is refused with 413, one that there is no room for with 503, a media type other
-    /// than JSON with 415 (an empty body needs none), each as the answer in <see cref="BodyReading.Refusal"/>. Of what is refused nothing is kept.
+    /// Reads the whole body. A body over <paramref name="limitBytes"/> is refused with 413, one for which there is no room with 503, a media type other
+    /// than JSON with 415 (an empty body needs none), each as the answer in <see cref="BodyReading.Refusal"/>. Nothing of a refused body is kept.
     /// </summary>
     /// <param name="context">The request.</param>
-    /// <param name="namespaceUuid">Whose body it is.</param>
+    /// <param name="namespaceUuid">The caller's namespace, in whose share the body counts.</param>
     /// <param name="limitBytes">Bytes that it may have.</param>
     /// <param name="required">True where an empty body is malformed: a media type other than JSON then counts before that.</param>
     public async ValueTask<BodyReading> ReadAsync(HttpContext context, string namespaceUuid, long limitBytes, bool required)
     {
-        SynchronizationContext.SetSynchronizationContext(null); // bytes are taken where they arrive
+        SynchronizationContext.SetSynchronizationContext(null); // continue on the thread on which bytes arrive
         var request = context.Request;
         limitBytes = Math.Min(limitBytes, MaxBytes);
         if (request.ContentLength > limitBytes)
@@ -69,7 +69,7 @@ public sealed class RequestBodies(ByteBudget budget, JsonWorkers workers)
             }
             finally
             {
-                reader.AdvanceTo(arrived.End); // or the connection would break behind the answer that says why
+                reader.AdvanceTo(arrived.End); // without this the connection would break before the client has read the refusal
             }
 
             if (!isAdded)
@@ -105,12 +105,12 @@ public sealed class RequestBodies(ByteBudget budget, JsonWorkers workers)
             return null;
         }
 
-        // What is no media type at all counts as bytes too.
+        // A text that is no media type counts as bytes too.
         var shown = MediaTypeHeaderValue.TryParse(type, out var parsed) ? Show(parsed) : "application/octet-stream";
         return ApiAnswer.Error(415, $"The request's Content-Type [{shown}] is not supported. Expected:\napplication/json");
     }
 
-    /// <summary>Types are told apart without case, and shown in the spelling that they are registered with.</summary>
+    /// <summary>Writes a media type in the spelling in which types are registered: names in lower case, the charset in upper case.</summary>
     private static string Show(MediaTypeHeaderValue type)
     {
         var shown = new StringBuilder(type.MediaType!.ToLowerInvariant());

@@ -5,8 +5,8 @@ using Microsoft.Extensions.Logging;
 namespace Frusta.Controller.Api;
 
 /// <summary>
-/// Lines for the operator about requests: one for each request, where these are asked for (<see cref="Category"/>), and one in a while about the requests that
-/// were refused because a bound was reached. The transaction id in them is the <c>code</c> that the client was shown.
+/// Writes lines for the operator about requests: one for each request, if the operator asks for these (<see cref="Category"/>), and now and then one about the
+/// requests that were refused because a bound was reached. The transaction id in them is the <c>code</c> that the client was shown.
 /// </summary>
 public sealed partial class RequestLog(ILoggerFactory loggers, TimeProvider clock)
 {
@@ -18,10 +18,10 @@ public sealed partial class RequestLog(ILoggerFactory loggers, TimeProvider cloc
     private readonly SeldomLine _throttled = new(clock);
     private readonly SeldomLine _overloaded = new(clock);
 
-    /// <summary>To be called when a request comes; what it gives is handed to <see cref="Answered"/>.</summary>
+    /// <summary>To be called when a request comes. Gives the time for <see cref="Answered"/>; 0 when there is no line for each request.</summary>
     internal long Begin() => _requests.IsEnabled(LogLevel.Information) ? clock.GetTimestamp() : 0;
 
-    /// <summary>The request has its answer.</summary>
+    /// <summary>To be called when the request has its answer.</summary>
     internal void Answered(HttpContext context, string path, string transactionId, long began)
     {
         var status = context.Response.StatusCode;

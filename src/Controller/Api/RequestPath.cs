@@ -11,9 +11,9 @@ public static class RequestPath
     private const string BehindScheme = "://";
 
     /// <summary>
-    /// What stands before the query, of a target in any form: <c>/path?query</c>, <c>http://host/path?query</c> as clients send it to proxies,
+    /// The path of a request target in any form, without its query: <c>/path?query</c>, <c>http://host/path?query</c> as clients send it to proxies,
     /// <c>*</c>, or <c>host:port</c>, which has no path and gives an empty one. Escapes of letters, digits and <c>-._~</c> are undone, since they
-    /// mean what the letter does; all others stay, an escaped slash above all.
+    /// mean the same as the character; all others stay, above all an escaped slash.
     /// </summary>
     public static string Of(string target)
     {

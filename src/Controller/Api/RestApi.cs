@@ -14,9 +14,9 @@ namespace Frusta.Controller.Api;
 
 /// <summary>Answers every request of the controller.</summary>
 /// <remarks>
-/// 1 the transaction id   2 what needs no credentials   3 authenticate   4 read the path and check its names
-/// 5 the handler of the collection   6 the answer onto the wire   7 the lines for the operator. The path is read as it was sent: a router that decodes first
-/// would take an escaped slash for a real one.
+/// 1 find the transaction id   2 answer paths that need no credentials   3 authenticate   4 read the path and check its names
+/// 5 call the handler of the collection   6 send the answer   7 write the lines for the operator. The path is read as it was sent: a router that decodes
+/// first would take an escaped slash for a real one.
 /// </remarks>
 public sealed partial class RestApi(
     InfoApi info, Authenticate authenticate, Dispatch dispatch, RequestBodies bodies, ByteBudget answers, TimeSpan patience, int retryAfterSeconds, TimeProvider clock,
@@ -50,11 +50,11 @@ public sealed partial class RestApi(
             }
             else if (NeedsNoKey(context.Request.Method, path))
             {
-                answer = await info.AnswerInApiAsync(context, path); // 2 What needs no credentials.
+                answer = await info.AnswerInApiAsync(context, path); // 2 Paths that need no credentials.
             }
             else if ((await authenticate.IdentifyAsync(context.Request.Headers.Authorization, context.RequestAborted)).TryGet(out var caller, out var refusal))
             {
-                // 3 Authenticated: before the path's names are even looked at, so that nobody learns what exists.
+                // 3 Authenticated: the path's names are read only after this, so that a client without a key learns nothing of what exists.
                 share = answers.Of(caller.NamespaceUuid);
                 answer = await AnswerAsync(new ApiCall(context, caller, transactionId, TransactionId.WantsExtraLogging(context.Request.Headers), bodies, share), path);
             }
@@ -69,7 +69,7 @@ public sealed partial class RestApi(
         }
         catch (IOException refused) when (refused.InnerException is OverflowException)
         {
-            // Kestrel reads the size of a chunk as an int, and calls one that is larger a failure of the connection.
+            // Kestrel reads the size of a chunk as an int, and reports a larger one as a failure of the connection.
             answer = ApiAnswer.Error(400, refused.Message);
         }
         catch (Exception gone) when (gone is OperationCanceledException or ConnectionResetException or ConnectionAbortedException && context.RequestAborted.IsCancellationRequested)
@@ -98,7 +98,10 @@ public sealed partial class RestApi(
         requests.Answered(context, path, transactionId, began);
     }
 
-    /// <summary>An answer could not be made to its end. What the client has of it is not to look whole.</summary>
+    /// <summary>
+    /// Ends an answer that could not be made to its end: with an error if nothing was sent yet, else by breaking the connection, so that half an answer never
+    /// looks whole.
+    /// </summary>
     private async Task FailAsync(HttpContext context, Exception exception, string path, string transactionId, string? cors)
     {
         var isGone = context.RequestAborted.IsCancellationRequested;
@@ -113,13 +116,13 @@ public sealed partial class RestApi(
         await WriteAsync(context, answer, transactionId, cors, answers.WithoutKey);
     }
 
-    /// <summary>The answer to a request that could not be carried out: 503 where something had no room, which there may be in a while.</summary>
+    /// <summary>The answer to a request that failed with an exception: 503 where memory, disk or a queue had no room, so that it may succeed later, else 500.</summary>
     private ApiAnswer Failed(Exception exception, string method, string path, string transactionId)
     {
         switch (exception)
         {
             case StoreFullException or StoreOverloadedException:
-                return ApiAnswer.Error(503); // as a call is refused that cannot be written; the store has said why
+                return ApiAnswer.Error(503); // the store has logged why
             case HostMemoryException or OutOfMemoryException:
                 LogNoMemory(exception, method, path, transactionId);
                 return ApiAnswer.Error(503);
@@ -136,10 +139,10 @@ public sealed partial class RestApi(
         cors,
         new AnswerBounds(share, patience, clock));
 
-    /// <summary>Methods are told apart by case.</summary>
+    /// <summary>True for a method of HTTP; upper and lower case differ.</summary>
     private static bool IsMethod(string method) => method is "GET" or "POST" or "PUT" or "DELETE" or "HEAD" or "OPTIONS" or "PATCH" or "TRACE" or "CONNECT";
 
-    /// <summary>The answer to a request that is none of HTTP's as this server takes it; null for all others.</summary>
+    /// <summary>The refusal of a request with a target that is too long or with an unknown method; null for all others.</summary>
     private static ApiAnswer? Refuse(string method, string target) =>
         target.Length > MostTargetBytes ? ApiAnswer.Error(414, ApiTexts.TargetTooLong)
         : IsMethod(method) ? null
@@ -148,7 +151,7 @@ public sealed partial class RestApi(
     private static bool NeedsNoKey(string method, string path) =>
         HttpMethods.IsOptions(method) || InfoApi.IsOpen(path) || path.StartsWith(Root + "/web/", StringComparison.Ordinal);
 
-    /// <summary>The answer to a caller that is known.</summary>
+    /// <summary>Answers a request of an authenticated caller.</summary>
     private ValueTask<ApiAnswer> AnswerAsync(ApiCall call, string path)
     {
         if (path is Namespaces or Namespaces + "/")

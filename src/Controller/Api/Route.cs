@@ -15,16 +15,16 @@ public enum Collection : byte
     Limits,
 }
 
-/// <summary>What a path under <c>/api/v1/namespaces</c> names.</summary>
+/// <summary>The parts of a path under <c>/api/v1/namespaces</c>.</summary>
 /// <param name="Namespace">Decoded and checked; <c>_</c> is already replaced by the caller's.</param>
 /// <param name="Collection">The collection.</param>
-/// <param name="Package">Package of an action, or of a list of one package's actions; for an activation, what follows its id.</param>
+/// <param name="Package">Package of an action, or of a list of one package's actions; for an activation, the word behind its id.</param>
 /// <param name="Name">Name or id; null is the collection itself.</param>
 public readonly record struct Route(string Namespace, Collection Collection, string? Package, string? Name)
 {
     private const int MostSegments = 6;
 
-    /// <summary>Reads what follows <c>/api/v1/namespaces/</c> as it was sent.</summary>
+    /// <summary>Reads the part of a path behind <c>/api/v1/namespaces/</c>, as it was sent.</summary>
     /// <returns>Null with the route, or the refusal.</returns>
     public static ApiAnswer? Read(ReadOnlySpan<char> path, string callersNamespace, out Route route)
     {
@@ -166,7 +166,7 @@ public readonly record struct Route(string Namespace, Collection Collection, str
 
     private static ApiAnswer BadEscape() => ApiAnswer.Error(400, "Illegal request-target: a percent escape is malformed");
 
-    /// <summary>Undoes percent escapes; false when one is malformed or what comes out is no UTF-8.</summary>
+    /// <summary>Undoes percent escapes; false when an escape is malformed or the bytes that result are not UTF-8.</summary>
     private static bool TryDecode(ReadOnlySpan<char> segment, out string decoded)
     {
         if (!segment.Contains('%'))

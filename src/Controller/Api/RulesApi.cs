@@ -179,7 +179,7 @@ public sealed class RulesApi(EntityWrites entities, EntityAnswers answers, Entit
         return await answers.ChangeInTurnAsync(name.Namespace, () => PutAsync(name, overwrite, put, call.Aborted), call.Aborted);
     }
 
-    /// <summary>Writes the rule with its link, and takes away the link in the trigger that it was moved from.</summary>
+    /// <summary>Writes the rule and its link in its trigger, and removes the link in the trigger that it had before.</summary>
     private async ValueTask<Change<ApiAnswer>> PutAsync(FullyQualifiedName name, bool overwrite, PutRule put, CancellationToken cancellationToken)
     {
         var (old, conflict) = await entities.FindForPutAsync<RuleDocument>(name, overwrite, cancellationToken);
@@ -244,7 +244,7 @@ public sealed class RulesApi(EntityWrites entities, EntityAnswers answers, Entit
                 () => EntityJson.Rule(rule, active: false));
     }
 
-    /// <summary>Enables or disables; version and time of the rule stay.</summary>
+    /// <summary>Enables or disables the rule, whose version and time stay.</summary>
     private async ValueTask<Change<ApiAnswer>> SwitchAsync(FullyQualifiedName name, bool active, CancellationToken cancellationToken)
     {
         var (rule, missing) = await entities.RequireAsync<RuleDocument>(name.DocumentId, cancellationToken);
@@ -270,7 +270,7 @@ public sealed class RulesApi(EntityWrites entities, EntityAnswers answers, Entit
             : new Change<ApiAnswer>(new EntityUnit(await RelinkAsync(trigger, name, new RuleLink(rule.Action, active), cancellationToken)), () => ApiAnswer.Text(Ok));
     }
 
-    /// <summary>400 unless trigger and action of a rule are there, the action also through a binding.</summary>
+    /// <summary>400 unless trigger and action of a rule exist; the action may be named through a binding.</summary>
     private async ValueTask<ApiAnswer?> CheckExistenceAsync(FullyQualifiedName trigger, FullyQualifiedName action, CancellationToken cancellationToken)
     {
         var (triggerOutcome, _) = await entities.ReadAsync(trigger.DocumentId, cancellationToken).OfKindAsync<TriggerDocument>();
@@ -284,7 +284,7 @@ public sealed class RulesApi(EntityWrites entities, EntityAnswers answers, Entit
         _ => ApiAnswer.Error(400, EntityTexts.ReferenceMissing(what, name.DocumentId)),
     };
 
-    /// <summary>What is found under the name of an action, also when it is named through a binding.</summary>
+    /// <summary>Whether an action of this name exists; it may be named through a binding.</summary>
     private async ValueTask<ResolveOutcome> LookAsync(FullyQualifiedName action, CancellationToken cancellationToken)
     {
         var place = action;
@@ -303,7 +303,7 @@ public sealed class RulesApi(EntityWrites entities, EntityAnswers answers, Entit
         return outcome;
     }
 
-    /// <summary>A trigger that a rule names; null where it is gone or the name is another entity's now, and the 500 where it cannot be read.</summary>
+    /// <summary>The trigger that a rule names; null when it is gone or another entity has its name, and a refusal with 500 when it cannot be read.</summary>
     private async ValueTask<(TriggerDocument? Trigger, Refusal? Corrupt)> FindTriggerAsync(FullyQualifiedName name, CancellationToken cancellationToken)
     {
         var (outcome, trigger) = await entities.ReadAsync(name.DocumentId, cancellationToken).OfKindAsync<TriggerDocument>();
@@ -313,8 +313,8 @@ public sealed class RulesApi(EntityWrites entities, EntityAnswers answers, Entit
     private static RuleLink? LinkIn(TriggerDocument? trigger, FullyQualifiedName rule) => trigger?.Rules?.GetValueOrDefault(rule.DocumentId);
 
     /// <summary>
-    /// Sets or takes away a rule's link in a trigger, whose version and time stay, and with it all links that do not count. Nothing where the trigger is
-    /// gone or need not change.
+    /// The change that sets or removes a rule's link in a trigger, whose version and time stay. It also removes all links that do not count. Empty when the
+    /// trigger is gone or need not change.
     /// </summary>
     private async ValueTask<EntityChange[]> RelinkAsync(TriggerDocument? trigger, FullyQualifiedName rule, RuleLink? link, CancellationToken cancellationToken)
     {

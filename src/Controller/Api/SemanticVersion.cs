@@ -19,7 +19,7 @@ internal static class SemanticVersion
         Span<int> numbers = stackalloc int[3];
         numbers.Clear();
         var count = 0;
-        foreach (var part in trimmed.Split('.')) // the parts behind the third are never made: there can be millions
+        foreach (var part in trimmed.Split('.')) // stops after the third part, since a client may send millions
         {
             if (count == numbers.Length)
             {

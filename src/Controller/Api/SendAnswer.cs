@@ -11,14 +11,14 @@ internal static class SendAnswer
     private const int PieceBytes = ByteBudget.SmallBytes;
     private const int SliceBytes = 16 * 1024;
 
-    // A client that takes all at once does not keep an event loop from the others: after so many bytes a thread of the pool goes on.
+    // After so many bytes without a wait a thread of the pool goes on, so that a fast client does not keep an event loop from the others.
     private const int MostInTurn = 4 * PieceBytes;
 
-    /// <summary>Sends bytes that are there already.</summary>
+    /// <summary>Sends bytes that are in memory already.</summary>
     /// <param name="context">The request, whose answer has its headers.</param>
     /// <param name="bytes">The body.</param>
-    /// <param name="owner">Given back at the end.</param>
-    /// <param name="bounds">It is asked only when the client does not take all at once.</param>
+    /// <param name="owner">The owner of the bytes, disposed at the end; null when there is none.</param>
+    /// <param name="bounds">The bounds of the caller's answers, which count only when the client does not take all bytes at once.</param>
     public static Task SendAsync(HttpContext context, ReadOnlyMemory<byte> bytes, PooledBuffer? owner, AnswerBounds bounds)
     {
         if (bytes.Length > PieceBytes)
@@ -49,7 +49,7 @@ internal static class SendAnswer
         return Task.CompletedTask;
     }
 
-    /// <summary>Sends a body that is made while it is sent, and gives it and the lease back.</summary>
+    /// <summary>Sends a body that is made while it is sent, then disposes it and its lease.</summary>
     public static async Task SendAsync(HttpContext context, AnswerParts parts, ByteLease? lease, AnswerBounds bounds)
     {
         using var body = parts;
@@ -91,16 +91,16 @@ internal static class SendAnswer
         await sending.TakenAsync(writing, bytes);
     }
 
-    /// <summary>One answer on its way: what it holds, and how much of it has left in this turn.</summary>
+    /// <summary>One answer on its way: the bytes that it holds, and how many were sent since the client last had to be waited for.</summary>
     /// <param name="context">The request.</param>
-    /// <param name="bounds">What the caller's answers may take.</param>
-    /// <param name="lease">What holds the answer; null where nothing does before the client is too slow for it.</param>
+    /// <param name="bounds">The bounds of the caller's answers.</param>
+    /// <param name="lease">Holds the answer's bytes in the budget; null for a short answer, which takes a lease only when the client has to be waited for.</param>
     private sealed class Sending(HttpContext context, AnswerBounds bounds, ByteLease? lease) : IDisposable
     {
         private ByteLease? _lease = lease;
         private int _inTurn;
 
-        /// <summary>Sends what is in the window, and empties it.</summary>
+        /// <summary>Sends the bytes in the window, and empties it.</summary>
         /// <param name="window">The bytes.</param>
         /// <param name="heldBytes">Bytes that the answer keeps in memory beside them.</param>
         public async ValueTask SendAsync(PooledBuffer window, long heldBytes)
@@ -126,7 +126,9 @@ internal static class SendAnswer
             window.Truncate(0);
         }
 
-        /// <summary>Waits until the client has taken what was written, and cuts it off when it does not, or when there is no bounds for what waits.</summary>
+        /// <summary>
+        /// Waits until the client has taken the bytes that were written. Cuts it off if it takes too long, or if the budget has no room for bytes that wait.
+        /// </summary>
         public async ValueTask<FlushResult> TakenAsync(ValueTask<FlushResult> writing, long heldBytes)
         {
             _inTurn = 0;
@@ -155,7 +157,7 @@ internal static class SendAnswer
     }
 }
 
-/// <summary>What one caller's answers may take.</summary>
+/// <summary>The bounds of one caller's answers.</summary>
 /// <param name="Share">Bytes that they may hold.</param>
 /// <param name="Patience">Time that a client gets to take 64 KiB.</param>
 /// <param name="Clock">Measures that time.</param>

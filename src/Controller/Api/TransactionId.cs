@@ -9,8 +9,8 @@ internal static class TransactionId
     private const string SystemPrefix = "sid_";
     private const int Length = 32;
 
-    /// <summary>The client's <c>X-Request-ID</c>, or a fresh one where there is none, it pretends to be the system's, or it is not of printable ASCII.</summary>
-    /// <remarks>The id goes back in a header, and a header refuses what is not printable: the answer would fail after its request was carried out.</remarks>
+    /// <summary>The client's <c>X-Request-ID</c>; a fresh id when there is none, it has the system's prefix, or it is not of printable ASCII.</summary>
+    /// <remarks>The id goes back in a header, which takes only printable characters: with others the answer would fail after its request was carried out.</remarks>
     public static string Of(IHeaderDictionary headers)
     {
         if (headers.TryGetValue("X-Request-ID", out var sent) && sent.Count > 0 && sent[0] is { Length: > 0 } id

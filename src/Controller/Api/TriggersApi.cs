@@ -67,7 +67,7 @@ public sealed class TriggersApi(EntityWrites entities, EntityAnswers answers, En
         return await answers.ChangeInTurnAsync(name.Namespace, () => DeleteAsync(name, call.Aborted), call.Aborted);
     }
 
-    /// <summary>Writes the trigger with the links that others have made meanwhile.</summary>
+    /// <summary>Writes the trigger, and keeps its links as they are now.</summary>
     private async ValueTask<Change<ApiAnswer>> PutAsync(FullyQualifiedName name, bool overwrite, PutTrigger put, CancellationToken cancellationToken)
     {
         var (old, conflict) = await entities.FindForPutAsync<TriggerDocument>(name, overwrite, cancellationToken);
@@ -95,7 +95,7 @@ public sealed class TriggersApi(EntityWrites entities, EntityAnswers answers, En
         return new Change<ApiAnswer>(EntityUnit.Of(EntityChange.Put(trigger)), () => EntityJson.Trigger(trigger));
     }
 
-    /// <summary>Its rules stay, and are inactive from now on.</summary>
+    /// <summary>Deletes the trigger. Its rules stay, and are inactive from now on.</summary>
     private async ValueTask<Change<ApiAnswer>> DeleteAsync(FullyQualifiedName name, CancellationToken cancellationToken)
     {
         var (trigger, refusal) = await entities.RequireAsync<TriggerDocument>(name.DocumentId, cancellationToken);

@@ -5,7 +5,7 @@ using Microsoft.AspNetCore.Http.Features;
 
 namespace Frusta.Controller.Api;
 
-/// <summary>The last step: an answer onto the wire, its headers first.</summary>
+/// <summary>The last step of a request: writes the headers of an answer and sends its body.</summary>
 internal static class WriteAnswer
 {
     private const string RequestId = "X-Request-ID";
@@ -19,10 +19,10 @@ internal static class WriteAnswer
     public const string OtherMethods = "OPTIONS, GET, POST";
 
     /// <param name="context">The request.</param>
-    /// <param name="answer">What to write; what it holds is given back.</param>
+    /// <param name="answer">The answer; its buffers are given back at the end.</param>
     /// <param name="transactionId">Shown in the header and, on errors, as the code.</param>
     /// <param name="corsMethods">Methods of the CORS headers, or null without them.</param>
-    /// <param name="bounds">What the caller's answers may take.</param>
+    /// <param name="bounds">The bounds of the caller's answers.</param>
     public static Task WriteAsync(HttpContext context, ApiAnswer answer, string transactionId, string? corsMethods, AnswerBounds bounds)
     {
         if (answer.Status is >= 200 and < 300 && !answer.IgnoresAccept && !Accepts(context, answer.ContentType))
@@ -30,7 +30,7 @@ internal static class WriteAnswer
             answer.Discard();
             var type = string.Equals(answer.ContentType, ApiAnswer.PlainText, StringComparison.Ordinal) ? "text/plain" : answer.ContentType;
 
-            // The id goes along: the request was carried out, and its client is to find what came of it.
+            // The activation id stays: the request was carried out, and the client needs the id to find the record.
             answer = ApiAnswer.Error(406, $"Resource representation is only available with these types:\n{type}") with { ActivationId = answer.ActivationId };
         }
 
@@ -73,7 +73,7 @@ internal static class WriteAnswer
         response.StatusCode = answer.Status;
         if (answer.Status is 413 or 422)
         {
-            // The server's own words for these two are those of an older HTTP.
+            // For these two Kestrel has the reason phrases of an older version of HTTP.
             context.Features.GetRequiredFeature<IHttpResponseFeature>().ReasonPhrase = answer.Status == 413 ? "Content Too Large" : "Unprocessable Content";
         }
 

@@ -3,10 +3,10 @@ using Frusta.Store.Entities;
 
 namespace Frusta.Controller.Entities;
 
-/// <summary>What a request makes of the documents as they are: a unit to write and its answer, an answer alone, or a refusal.</summary>
-/// <param name="Unit">What to write; null for nothing.</param>
-/// <param name="Answer">Makes the answer once it is written; null for a refusal.</param>
-/// <param name="Refusal">Why nothing is to be written.</param>
+/// <summary>The decision on a request, from the documents as they are now: a unit to write and its answer, an answer alone, or a refusal.</summary>
+/// <param name="Unit">The documents to write; null for none.</param>
+/// <param name="Answer">Makes the answer once the unit is written; null for a refusal.</param>
+/// <param name="Refusal">The refusal, or null.</param>
 internal readonly record struct Change<TAnswer>(EntityUnit? Unit, Func<TAnswer>? Answer, Refusal? Refusal = null)
     where TAnswer : class
 {

@@ -11,7 +11,9 @@ namespace Frusta.Controller.Entities;
 /// <summary>Reads and writes documents of the four collections: finds them, takes turns, stamps them, and changes several as one.</summary>
 public sealed class EntityWrites(IEntityStore store, LimitsOptions limits, TimeProvider clock)
 {
-    /// <summary>In this process writers take turns, so that more than one further attempt means another process at work.</summary>
+    /// <summary>
+    /// Attempts at a change before it is refused. Writers of this process take turns, so a third attempt is needed only when another process writes too.
+    /// </summary>
     private const int MostAttempts = 100;
 
     private readonly Turns _turns = new();
@@ -21,7 +23,7 @@ public sealed class EntityWrites(IEntityStore store, LimitsOptions limits, TimeP
 
     public LimitsOptions Limits => limits;
 
-    /// <summary>Milliseconds since 1970, each one later than the one before: lists go by it.</summary>
+    /// <summary>Milliseconds since 1970 for a document that is written. Each is greater than the last, since lists are in this order.</summary>
     public long Stamp()
     {
         while (true)
@@ -35,19 +37,19 @@ public sealed class EntityWrites(IEntityStore store, LimitsOptions limits, TimeP
         }
     }
 
-    /// <summary>Reads an entity. One that is too large for an event loop takes its request to the threads for such things.</summary>
+    /// <summary>Reads an entity. One that is too large for an event loop moves its request to the threads for large JSON.</summary>
     /// <exception cref="CorruptEntityException">The document cannot be read as any entity.</exception>
-    /// <exception cref="StoreOverloadedException">Too many requests have something large before them. Nobody is to take the document for one that is gone.</exception>
+    /// <exception cref="StoreOverloadedException">Too many requests work on large JSON. An exception, so that no caller takes the document for a missing one.</exception>
     internal async ValueTask<EntityDocument?> ReadAsync(string documentId, CancellationToken cancellationToken)
     {
         var document = await store.GetAsync(documentId, cancellationToken);
         return document is null || await JsonTurn.EnterForAsync(document.SizeBytes)
             ? document
-            : throw new StoreOverloadedException($"Too many requests have something as large as '{documentId}' before them.");
+            : throw new StoreOverloadedException($"Too many requests work on documents as large as '{documentId}'.");
     }
 
     /// <summary>Finds an entity of one kind, as <see cref="ReadAsync"/> reads it.</summary>
-    /// <returns>The document; or null with null when there is none; or null with what is wrong.</returns>
+    /// <returns>The document; both null when there is none; or the refusal when it has another kind or cannot be read.</returns>
     internal async ValueTask<(T? Document, Refusal? Refusal)> FindAsync<T>(string documentId, CancellationToken cancellationToken)
         where T : EntityDocument
     {
@@ -55,7 +57,7 @@ public sealed class EntityWrites(IEntityStore store, LimitsOptions limits, TimeP
         return (document, outcome == ResolveOutcome.NotFound ? null : RefusalOf(outcome));
     }
 
-    /// <summary>As <see cref="FindAsync"/>, and what is missing is 404.</summary>
+    /// <summary>As <see cref="FindAsync"/>, but a missing document is refused with 404.</summary>
     internal async ValueTask<(T? Document, Refusal? Refusal)> RequireAsync<T>(string documentId, CancellationToken cancellationToken)
         where T : EntityDocument
     {
@@ -66,7 +68,7 @@ public sealed class EntityWrites(IEntityStore store, LimitsOptions limits, TimeP
     /// <summary>Finds a package, and the package that it is bound to.</summary>
     internal ValueTask<FollowedPackage> FollowAsync(string packageId, CancellationToken cancellationToken) => FollowPackage.FollowAsync(ReadAsync, packageId, cancellationToken);
 
-    /// <summary>How a request for an entity is refused that was not found; null for one that was.</summary>
+    /// <summary>The refusal of a request whose entity was not found; null when it was found.</summary>
     internal static Refusal? RefusalOf(ResolveOutcome outcome) => outcome switch
     {
         ResolveOutcome.Found => null,
@@ -75,7 +77,7 @@ public sealed class EntityWrites(IEntityStore store, LimitsOptions limits, TimeP
         _ => new Refusal(500, ApiTexts.Corrupt),
     };
 
-    /// <summary>The document that a PUT replaces, or the 409 that says that it may not.</summary>
+    /// <summary>The document that a PUT replaces, null for none; or the refusal, 409 when there is one and <paramref name="overwrite"/> is false.</summary>
     internal async ValueTask<(T? Document, Refusal? Refusal)> FindForPutAsync<T>(
         FullyQualifiedName name, bool overwrite, CancellationToken cancellationToken)
         where T : EntityDocument
@@ -84,7 +86,7 @@ public sealed class EntityWrites(IEntityStore store, LimitsOptions limits, TimeP
         return document is not null && !overwrite ? (null, new Refusal(409, ApiTexts.Exists)) : (document, refusal);
     }
 
-    /// <summary>Waits for the turn to write a package or actions in it; to be disposed when it is written.</summary>
+    /// <summary>Waits for the turn to write a package or actions in it. The caller disposes the turn when it has written.</summary>
     internal ValueTask<IDisposable> TakeTurnAsync(FullyQualifiedName package, CancellationToken cancellationToken) =>
         _turns.TakeAsync(package.DocumentId, cancellationToken);
 
@@ -99,7 +101,7 @@ public sealed class EntityWrites(IEntityStore store, LimitsOptions limits, TimeP
     /// <summary>Decides what to write, writes it, and decides anew as long as another writer was in between.</summary>
     /// <param name="decide">Reads the documents as they are now. Called once for each attempt.</param>
     /// <param name="cancellationToken">Ends the wait, never half a change.</param>
-    /// <returns>The answer or refusal that was decided; 409, and nothing has happened, when others were always first.</returns>
+    /// <returns>The answer or refusal that was decided; a refusal with 409 when other writers were first at each attempt, so that nothing was written.</returns>
     internal async ValueTask<(TAnswer? Answer, Refusal? Refusal)> ChangeAsync<TAnswer>(Func<ValueTask<Change<TAnswer>>> decide, CancellationToken cancellationToken)
         where TAnswer : class
     {
@@ -115,7 +117,7 @@ public sealed class EntityWrites(IEntityStore store, LimitsOptions limits, TimeP
         return (null, new Refusal(409, ApiTexts.Conflict));
     }
 
-    /// <summary>Of one key the last wins.</summary>
+    /// <summary>Merges layers of pairs; of pairs with the same key the last counts.</summary>
     internal static IReadOnlyList<KeyValue> Merge(params ReadOnlySpan<IReadOnlyList<KeyValue>> layers)
     {
         var merged = new OrderedDictionary<string, KeyValue>(StringComparer.Ordinal);

@@ -7,7 +7,7 @@ namespace Frusta.Controller.Entities;
 /// <exception cref="CorruptEntityException">The document cannot be read as any entity.</exception>
 public delegate ValueTask<EntityDocument?> ReadEntity(string documentId, CancellationToken cancellationToken);
 
-/// <summary>What was found under a name.</summary>
+/// <summary>Whether an entity of the right kind was found under a name.</summary>
 public enum ResolveOutcome : byte
 {
     Found,
@@ -15,17 +15,17 @@ public enum ResolveOutcome : byte
     /// <summary>404.</summary>
     NotFound,
 
-    /// <summary>409: something of another kind has this name.</summary>
+    /// <summary>409: an entity of another kind has this name.</summary>
     OtherCollection,
 
-    /// <summary>500.</summary>
+    /// <summary>500: the document cannot be read as any entity.</summary>
     Corrupt,
 }
 
 /// <summary>Reading a document that is to be of one kind.</summary>
 internal static class ReadEntityOfKind
 {
-    /// <summary>Waits for a document that is being read, and tells whether it is of the kind that is looked for. The document is null unless it was found.</summary>
+    /// <summary>Waits for a document that is being read, and says whether it has the wanted kind. The document is null unless it was found.</summary>
     public static async ValueTask<(ResolveOutcome Outcome, T? Document)> OfKindAsync<T>(this ValueTask<EntityDocument?> reading)
         where T : EntityDocument
     {

@@ -1,17 +1,17 @@
 namespace Frusta.Controller.Entities;
 
-/// <summary>Lets the writers of documents that hang together go one after the other, each of them first come first served.</summary>
+/// <summary>Lets requests that write related documents go one after the other, first come first served.</summary>
 /// <remarks>
-/// The store refuses a unit whose documents have changed since they were read, whoever changed them. Turns are there so that of many writers in
-/// this process none loses again and again, and so that what no document says (that a package has no actions) holds until the write is done.
+/// The store refuses a unit whose documents have changed since they were read. Turns are needed for two more reasons: no writer of this process loses
+/// again and again to others; and a fact that stands in no single document (that a package has no actions) stays true until the write is done.
 /// </remarks>
 internal sealed class Turns
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<string, Line> _lines = new(StringComparer.Ordinal);
 
-    /// <summary>Waits until nobody before has the turn.</summary>
-    /// <param name="name">What is written: a namespace for its rules and triggers, a package for it and its actions.</param>
+    /// <summary>Waits until all that came before have had their turn.</summary>
+    /// <param name="name">The namespace whose rules or triggers are written, or the package that is written or whose actions are.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <returns>The turn, to be disposed when all is written.</returns>
     public async ValueTask<IDisposable> TakeAsync(string name, CancellationToken cancellationToken)
@@ -52,12 +52,12 @@ internal sealed class Turns
         }
     }
 
-    /// <summary>Who has the turn for one name, and who waits for it.</summary>
+    /// <summary>The request that has the turn for one name, and those that wait for it.</summary>
     private sealed class Line
     {
         public SemaphoreSlim Turn { get; } = new(1, 1);
 
-        /// <summary>The one that has the turn, and all that wait.</summary>
+        /// <summary>How many have the turn or wait for it.</summary>
         public int Members { get; set; }
     }
 

@@ -4,7 +4,7 @@ using Frusta.Contracts.Limits;
 
 namespace Frusta.Controller.Entitlement;
 
-/// <summary>Why a call is let in or not. Refused means 429.</summary>
+/// <summary>Whether a call is admitted, or which throttle refuses it (429).</summary>
 public enum AdmitOutcome : byte
 {
     Admitted,
@@ -17,7 +17,7 @@ public readonly record struct Admission(AdmitOutcome Outcome, int Count, int Lim
 {
     public bool IsAdmitted => Outcome == AdmitOutcome.Admitted;
 
-    /// <summary>What a refused client reads.</summary>
+    /// <summary>The text for a client that is refused.</summary>
     public string Text => Outcome == AdmitOutcome.TooManyInMinute
         ? $"Too many requests in the last minute (count: {Count}, allowed: {Limit})."
         : $"Too many concurrent requests in flight (count: {Count}, allowed: {Limit}).";
@@ -25,16 +25,16 @@ public readonly record struct Admission(AdmitOutcome Outcome, int Count, int Lim
 
 /// <summary>
 /// The throttles: how many invocations and fires a namespace starts in a wall-clock minute, and how many activations
-/// it has in flight. Counted in memory by the uuid of the caller's namespace, each namespace on its own, and in the same step in which it is
-/// decided: a body that comes later lets nobody in between.
+/// it has in flight. Counted in memory by the uuid of the caller's namespace, each namespace on its own. A call is counted in the same step that
+/// admits it, before its body is read: so calls that come while a body arrives cannot pass the limit.
 /// </summary>
 /// <remarks>There are at most as many counters as namespaces with a key; a counter takes some 100 bytes.</remarks>
 public sealed class Admit(LimitsOptions limits, TimeProvider clock)
 {
     private readonly ConcurrentDictionary<string, NamespaceLoad> _loads = new(StringComparer.Ordinal);
 
-    /// <summary>Counts an invocation, whether it is admitted or not, and says whether it may go on. One that may has its place in flight at this moment.</summary>
-    /// <param name="caller">Who calls.</param>
+    /// <summary>Counts an invocation, whether it is admitted or not, and says whether it may go on. An admitted call has its place in flight from here on.</summary>
+    /// <param name="caller">The caller.</param>
     /// <param name="place">The place of an admitted call, to be disposed on every way out; else null.</param>
     public Admission Invocation(Identity caller, out FlightPlace? place)
     {
@@ -65,7 +65,10 @@ public sealed class Admit(LimitsOptions limits, TimeProvider clock)
         return new Admission(count > perMinute ? AdmitOutcome.TooManyInMinute : AdmitOutcome.Admitted, count, perMinute);
     }
 
-    /// <summary>What a caller reads when the bus refuses its activation because the namespace has too many waiting: what it has in flight is all that is allowed, whatever its own limit.</summary>
+    /// <summary>
+    /// The refusal when the bus has too many activations of the namespace waiting. Its text gives the number in flight as the limit, even if the namespace's
+    /// own limit is higher.
+    /// </summary>
     public Admission NamespaceFull(Identity caller)
     {
         var inFlight = LoadOf(caller).InFlight;

@@ -6,7 +6,7 @@ using Frusta.Store.Entities;
 
 namespace Frusta.Controller.Entitlement;
 
-/// <summary>What a caller wants to do with an entity.</summary>
+/// <summary>The right that a caller needs for an entity.</summary>
 public enum Right : byte
 {
     Read,
@@ -16,12 +16,12 @@ public enum Right : byte
 }
 
 /// <summary>
-/// Who may do what. A namespace's entities are its owner's; another caller may read packages that are published, and read and
-/// activate the actions in them. Nothing is told of what a caller may not see, its existence included.
+/// Decides whether a caller may do something with an entity. A namespace's entities belong to its owner; another caller may read packages that are
+/// published, and read and activate the actions in them. An answer never tells a caller whether an entity exists that it may not see.
 /// </summary>
 public sealed class Entitle(IEntityStore store)
 {
-    /// <summary>Bindings of bindings do not exist by rule; a store that was filled elsewhere may hold them all the same.</summary>
+    /// <summary>The most bindings that are followed. The API makes no bindings of bindings, but a store that another program filled may hold them.</summary>
     private const int MostBindings = 8;
 
     private enum Sight : byte
@@ -34,7 +34,7 @@ public sealed class Entitle(IEntityStore store)
         Circular,
     }
 
-    /// <summary>Asks for a whole collection; lists of packages are everybody's.</summary>
+    /// <summary>Asks for a whole collection; any caller may list packages.</summary>
     /// <returns>Null when allowed, else the refusal.</returns>
     public static Refusal? CheckCollection(Identity caller, bool ofPackages, string namespaceName) =>
         ofPackages || IsOwn(caller, namespaceName)
@@ -73,7 +73,10 @@ public sealed class Entitle(IEntityStore store)
             : CheckAsync(caller, Right.Activate, kind, name, cancellationToken);
     }
 
-    /// <summary>Asks for what a body refers to: all that is refused is named at once, in ascending order; an action in a package alone.</summary>
+    /// <summary>
+    /// Asks for the entities that a body refers to. The refusal names all that are refused, in ascending order; but the first action in a package that is
+    /// refused is named alone.
+    /// </summary>
     public async ValueTask<Refusal?> CheckReferencedAsync(
         Identity caller, IEnumerable<(EntityKind Kind, FullyQualifiedName Name)> names, CancellationToken cancellationToken)
     {
@@ -97,8 +100,8 @@ public sealed class Entitle(IEntityStore store)
     }
 
     /// <summary>Asks whether a package may be read.</summary>
-    /// <param name="caller">Who asks.</param>
-    /// <param name="namespaceName">Where the package is.</param>
+    /// <param name="caller">The caller.</param>
+    /// <param name="namespaceName">The namespace of the package.</param>
     /// <param name="package">Its name.</param>
     /// <param name="isNamed">True when a missing package is named in the answer.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
@@ -117,7 +120,7 @@ public sealed class Entitle(IEntityStore store)
         };
     }
 
-    /// <summary>Goes through bindings, with the caller's right asked for at each package before the next one is read.</summary>
+    /// <summary>Follows bindings, and checks the caller's right at each package before it reads the next one.</summary>
     private async ValueTask<Sight> LookAsync(Identity caller, string namespaceName, string id, int depth, CancellationToken cancellationToken)
     {
         var own = IsOwn(caller, namespaceName);

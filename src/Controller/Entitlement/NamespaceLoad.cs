@@ -1,6 +1,6 @@
 namespace Frusta.Controller.Entitlement;
 
-/// <summary>What one namespace is doing. No lock: each number is changed in one step.</summary>
+/// <summary>The counters of one namespace for its throttles. No lock: each number is changed in one step.</summary>
 public sealed class NamespaceLoad
 {
     private int _inFlight;
@@ -13,8 +13,8 @@ public sealed class NamespaceLoad
     public int InFlight => Volatile.Read(ref _inFlight);
 
     /// <summary>Takes a place in flight if fewer than <paramref name="limit"/> are taken.</summary>
-    /// <param name="limit">Places that there are.</param>
-    /// <param name="inFlight">Places that were taken before.</param>
+    /// <param name="limit">The number of places.</param>
+    /// <param name="inFlight">How many were taken before.</param>
     public bool TryEnter(int limit, out int inFlight)
     {
         inFlight = InFlight;
@@ -37,14 +37,14 @@ public sealed class NamespaceLoad
 }
 
 /// <summary>
-/// The place of one admitted call among those that its namespace has in flight. The call gives it back on every way out, unless an activation has
-/// taken it over, which keeps it until its end.
+/// The place of one admitted call among those that its namespace has in flight. The call gives it back however it ends, unless an activation has
+/// taken it over; then the activation keeps it until its own end.
 /// </summary>
 public sealed class FlightPlace(NamespaceLoad load) : IDisposable
 {
     private NamespaceLoad? _load = load;
 
-    /// <summary>The place belongs to the caller from here on, who leaves it; nothing is given back here any more.</summary>
+    /// <summary>Hands the place over: from here on the caller has to call <see cref="NamespaceLoad.Leave"/>, and <see cref="Dispose"/> does nothing.</summary>
     /// <exception cref="ObjectDisposedException">It was given back or taken over before.</exception>
     public NamespaceLoad TakeOver()
     {

@@ -8,14 +8,14 @@ namespace Frusta.Controller.Identities;
 /// <summary>Finds the identity of a request from its <c>Authorization</c> header.</summary>
 public sealed class Authenticate(FindIdentity find)
 {
-    /// <summary>No pair of a uuid and a key is longer; what is, is nobody's.</summary>
+    /// <summary>The most bytes of a pair of a uuid and a key; a longer one belongs to no subject.</summary>
     private const int MaxPairBytes = 1024;
 
     private const string Scheme = "Basic ";
 
     private static readonly (string, string) Challenge = ("WWW-Authenticate", "Basic realm=\"OpenWhisk secure realm\",charset=UTF-8");
 
-    /// <summary>Finds the identity, or the 401 that says why there is none. Nothing is allocated where it is found at once.</summary>
+    /// <summary>Finds the identity, or the 401 that says why there is none. Allocates nothing when it is found at once.</summary>
     /// <param name="authorization">The header.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
     internal ValueTask<Reading<Identity>> IdentifyAsync(string? authorization, CancellationToken cancellationToken)

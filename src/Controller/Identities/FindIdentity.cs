@@ -2,7 +2,7 @@ using Frusta.Contracts.Entities;
 
 namespace Frusta.Controller.Identities;
 
-/// <summary>Finds whose a uuid and a key are; null when they are nobody's. Completes at once where the subjects are in memory.</summary>
+/// <summary>Finds the identity of a uuid and a key; null when no subject has them. Completes at once where the subjects are in memory.</summary>
 /// <param name="uuid">The uuid; good until the call returns.</param>
 /// <param name="key">The key, which is compared in constant time; good until the call returns.</param>
 /// <param name="cancellationToken">Ends the wait.</param>

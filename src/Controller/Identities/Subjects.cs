@@ -5,7 +5,7 @@ using Frusta.Contracts.Entities;
 
 namespace Frusta.Controller.Identities;
 
-/// <summary>Who may call: all subjects of this server, each with one key, in memory.</summary>
+/// <summary>The subjects that may call this server, each with one key, in memory.</summary>
 /// <remarks>
 /// A lookup costs less than a cache of headers would, since it hashes only the uuid; the key itself is compared in constant
 /// time.
@@ -15,7 +15,7 @@ public sealed class Subjects
     /// <summary>Length of a key, in characters.</summary>
     public const int KeyLength = 64;
 
-    /// <summary>The keys that every OpenWhisk comes with. Anybody knows them.</summary>
+    /// <summary>The keys that every OpenWhisk comes with; they are publicly known.</summary>
     public static IReadOnlyDictionary<string, string> Stock { get; } = new Dictionary<string, string>(StringComparer.Ordinal)
     {
         ["guest"] = "23bc46b1-71f6-4ed5-8c54-816aa4f8c502:123zO3xZCLrMN6v2BKK1dXYFpXlPkccOFqm12CdAsMgRU4VrNZ9lyGVCGuMDGIwP",
@@ -34,11 +34,11 @@ public sealed class Subjects
     /// <summary>All identities, for the start screen and for recovery.</summary>
     public IEnumerable<Identity> Identities => _byUuid.Values.Select(known => known.Identity);
 
-    /// <summary>Reads subjects (name to <c>UUID:KEY</c>); a name in both is the further one's.</summary>
+    /// <summary>Reads subjects (name to <c>UUID:KEY</c>); a further subject replaces a stock subject of the same name.</summary>
     /// <param name="further">Subjects of the configuration.</param>
     /// <param name="withStock">False where the stock keys must not be let in.</param>
     /// <param name="subjects">The subjects, when all are well-formed.</param>
-    /// <returns>What is wrong, in words without the key, or null.</returns>
+    /// <returns>A sentence on the first subject that is wrong, without its key; null when all are right.</returns>
     public static string? Read(IReadOnlyDictionary<string, string> further, bool withStock, out Subjects? subjects)
     {
         subjects = null;

@@ -5,7 +5,7 @@ using Frusta.Contracts.Messages;
 
 namespace Frusta.Controller.Invocation;
 
-/// <summary>Cuts what a list, <c>/result</c> or <c>/logs</c> shows out of a stored record, without making a document of it.</summary>
+/// <summary>Cuts the members that a list, <c>/result</c> or <c>/logs</c> shows out of a stored record, without making a document of it.</summary>
 public static class ActivationSummary
 {
     /// <summary>The value of a top-level member as it stands in the record; empty when there is none.</summary>
@@ -15,7 +15,7 @@ public static class ActivationSummary
         return record.Slice(start, length);
     }
 
-    /// <summary>Where in the record the value of a top-level member stands; of no length when there is none.</summary>
+    /// <summary>The place of a top-level member's value in the record, in bytes; the length is 0 when there is no such member.</summary>
     public static (int Start, int Length) Find(ReadOnlySpan<byte> record, ReadOnlySpan<byte> name)
     {
         var reader = new Utf8JsonReader(record, JsonBounds.Envelope);
@@ -34,8 +34,8 @@ public static class ActivationSummary
     }
 
     /// <summary>
-    /// Writes the entry of a list: no subject, no logs, no response but its code, which a trigger does not have; and
-    /// the duration is end - start, also for a sequence.
+    /// Writes the entry of a list: without subject and logs, and of the response only its code. The duration is end - start, also for a sequence. A trigger,
+    /// which has no end, has neither code nor duration.
     /// </summary>
     public static void Write(ReadOnlySpan<byte> record, PooledBuffer destination)
     {

@@ -11,8 +11,8 @@ namespace Frusta.Controller.Invocation;
 /// the end to the call that waits for it, if one does.
 /// </summary>
 /// <remarks>
-/// Used again and again. Up to three hold it: the bus until the activation has ended, the waiting call, and the wheel
-/// while it is linked there. Only the last to let go gives it back, so nobody ever touches the next user's.
+/// Objects of this class are used again and again. Up to three hold one: the bus until the activation has ended, the waiting call, and the wheel
+/// while it is linked there. The last of them to let go gives it back to the pool, so that none can touch it when its next user has it.
 /// </remarks>
 internal sealed class ActivationWait : IActivationReply, IValueTaskSource<bool>
 {
@@ -61,23 +61,26 @@ internal sealed class ActivationWait : IActivationReply, IValueTaskSource<bool>
         ReleaseHold();
     }
 
-    /// <summary>Nobody knows whether the activation was sent: it no longer counts, and this object is left to the collector.</summary>
+    /// <summary>It is not known whether the activation was sent: it no longer counts as in flight, and this object is not used again.</summary>
     internal void GiveUp()
     {
         Interlocked.Exchange(ref _state, Over);
         LeaveFlight();
     }
 
-    /// <summary>Waits at most that long. The caller calls <see cref="TakeFinished"/> afterwards, once.</summary>
-    /// <returns>True when the activation has ended, false when the wait has.</returns>
+    /// <summary>Waits at most so many milliseconds. The caller calls <see cref="TakeFinished"/> afterwards, once.</summary>
+    /// <returns>True when the activation has ended, false when the time is over.</returns>
     internal ValueTask<bool> WaitAsync(int milliseconds)
     {
         _pool.Wheel.Add(this, milliseconds);
         return new ValueTask<bool>(this, _source.Version);
     }
 
-    /// <summary>What ended, its record held for the caller; null when the wait ended first, or the record was refused. The call lets go with it.</summary>
-    /// <param name="ended">What <see cref="WaitAsync"/> came to.</param>
+    /// <summary>
+    /// The ended activation, whose record the caller disposes; null when the time was over first, or the record was refused. The waiting call lets go of this
+    /// object.
+    /// </summary>
+    /// <param name="ended">The result of <see cref="WaitAsync"/>.</param>
     internal FinishedActivation? TakeFinished(bool ended)
     {
         var finished = ended ? _finished : null;
@@ -107,7 +110,7 @@ internal sealed class ActivationWait : IActivationReply, IValueTaskSource<bool>
         ReleaseHold();
     }
 
-    /// <summary>The activation has ended without a record: the call ends with nothing.</summary>
+    /// <summary>The activation has ended without a record: the waiting call ends, and gets none.</summary>
     public void Refuse()
     {
         LeaveFlight();
@@ -120,7 +123,7 @@ internal sealed class ActivationWait : IActivationReply, IValueTaskSource<bool>
         ReleaseHold();
     }
 
-    /// <summary>The wait has ended. Its continuation does not run on the wheel's thread, which has others to look after.</summary>
+    /// <summary>The time is over. The waiting call does not go on on this thread of the wheel, which has other waits to end.</summary>
     internal void TimeOut()
     {
         if (Interlocked.CompareExchange(ref _state, Over, Waiting) == Waiting)

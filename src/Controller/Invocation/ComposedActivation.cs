@@ -3,7 +3,7 @@ using Frusta.Contracts.Messages;
 
 namespace Frusta.Controller.Invocation;
 
-/// <summary>An activation that is made and not sent yet, or why there is none. It is sent, or given back by <see cref="Withdraw"/>.</summary>
+/// <summary>An activation that is made and not sent yet, or the problem why there is none. It is either sent, or given back by <see cref="Withdraw"/>.</summary>
 internal readonly struct ComposedActivation
 {
     private readonly ActivationMessage? _message;
@@ -18,7 +18,7 @@ internal readonly struct ComposedActivation
     /// <summary>The action, as far as it was found.</summary>
     internal ResolvedAction? Action { get; }
 
-    // What follows is there without a problem.
+    // These two are set when there is no problem.
 
     internal ActivationMessage Message => _message!;
 

@@ -29,7 +29,7 @@ public readonly record struct FireRequest(
     string TransactionId,
     bool ForceStore);
 
-/// <summary>How a fire came out.</summary>
+/// <summary>The outcome of a fire.</summary>
 /// <param name="Problem">Why nothing was fired.</param>
 /// <param name="Id">The trigger's activation; null without a problem where no rule is active: 204, and nothing is stored.</param>
 public readonly record struct FireAnswer(InvokeProblem Problem, ActivationId? Id);
@@ -37,8 +37,8 @@ public readonly record struct FireAnswer(InvokeProblem Problem, ActivationId? Id
 /// <summary>Fires a trigger: one record for it and one activation for each active rule, all of them durable as one entry.</summary>
 /// <remarks>
 /// 1 find the trigger and its active rules   2 read the event   3 compose each rule's activation, as a call of its
-/// action with trigger parameters, headers and event merged     4 write down what became of each rule
-/// 5 send all at once. A rule that is refused costs the others nothing: its line in the trigger's logs says why.
+/// action with trigger parameters, headers and event merged     4 write the trigger's record, with a line for each rule
+/// 5 send all at once. A rule that is refused does not keep the others from running: its line in the trigger's logs says why.
 /// </remarks>
 public sealed class FireTrigger(
     ReadEntity read,
@@ -52,7 +52,7 @@ public sealed class FireTrigger(
 {
     private static readonly JsonWriterOptions Options = new() { Encoder = LeastEscaping.Instance };
 
-    /// <summary>Fires. Where event and trigger are too large for an event loop, all is made of them on a thread for such things.</summary>
+    /// <summary>Fires. Where event and trigger are too large for an event loop, steps 2 to 4 run on a thread for large JSON.</summary>
     public async ValueTask<FireAnswer> RunAsync(FireRequest request, CancellationToken cancellationToken)
     {
         // 1 Find the trigger.
@@ -262,7 +262,7 @@ public sealed class FireTrigger(
         JsonText.WriteString(logs, Encoding.UTF8.GetString(line.Span));
     }
 
-    /// <summary>A fire that is to be sent. Without a record there is none: the problem says why, or, with none, no rule is active.</summary>
+    /// <summary>A fire that is to be sent. Without a record nothing is sent: the problem says why, or there is no problem and no rule is active.</summary>
     private readonly record struct Fire(InvokeProblem Problem, FinishedActivation? Record = null, List<ComposedActivation>? Activations = null);
 
     /// <summary>The activation that a rule starts, or the error of its line in the trigger's logs.</summary>

@@ -1,6 +1,6 @@
 namespace Frusta.Controller.Invocation;
 
-/// <summary>Bounds of what the controller keeps for invocations (section <c>Controller:Invocation</c>).</summary>
+/// <summary>Bounds of the objects that the controller keeps for invocations (section <c>Controller:Invocation</c>).</summary>
 public sealed class InvocationOptions
 {
     /// <summary>Name of the section.</summary>
@@ -12,13 +12,15 @@ public sealed class InvocationOptions
     /// <summary>Bytes that these take, about, with the documents that they were made of; all are dropped when there are more. 1 MiB to 1 TiB.</summary>
     public long ResolvedBytes { get; set; } = 256L << 20;
 
-    /// <summary>Replies kept for use by later calls, some 200 bytes each; it bounds no calls. 0 to 1000000.</summary>
+    /// <summary>
+    /// Objects that wait for an activation's end, kept for use by later calls, some 200 bytes each. It does not bound the number of calls. 0 to 1000000.
+    /// </summary>
     public int SpareReplies { get; set; } = 4096;
 
-    /// <summary>Seconds that a client is told to wait when the platform is full (<c>Retry-After</c>). 1 to 3600.</summary>
+    /// <summary>Seconds that a client is told to wait when a bound of the whole server is reached (<c>Retry-After</c>). 1 to 3600.</summary>
     public int RetryAfterSeconds { get; set; } = 1;
 
-    /// <summary>The first rule that is broken, naming key, rule and value; null when all hold.</summary>
+    /// <summary>A sentence on the first rule that is broken, with key, rule and value; null when all rules hold.</summary>
     public string? Validate() =>
         Check(nameof(ResolvedActions), ResolvedActions, 16, 1_000_000)
         ?? Check(nameof(ResolvedBytes), ResolvedBytes, 1L << 20, 1L << 40)

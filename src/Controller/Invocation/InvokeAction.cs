@@ -15,10 +15,10 @@ namespace Frusta.Controller.Invocation;
 
 /// <summary>One call of an action, as the REST API, a rule or a web action makes it.</summary>
 /// <param name="Caller">Authenticated and admitted.</param>
-/// <param name="Place">Its place in flight. An activation takes it over; where there is none, it stays the caller's to give back.</param>
+/// <param name="Place">Its place in flight. The activation takes it over; if none is made, the caller has to give it back.</param>
 /// <param name="Action">The name that was called.</param>
-/// <param name="Body">The arguments as they came; nothing at all is <c>{}</c>. Not kept.</param>
-/// <param name="BodyOwner">Disposed once the body is read, long before the call ends; null where the body is kept for others.</param>
+/// <param name="Body">The arguments as they came; an empty body counts as <c>{}</c>. They are copied, not kept.</param>
+/// <param name="BodyOwner">Owner of the body, disposed once it is read, long before the call ends; null where other calls still need the body.</param>
 /// <param name="Blocking">True when the client waits for the result.</param>
 /// <param name="WaitMs">Milliseconds that it waits.</param>
 /// <param name="TransactionId">Id of the request.</param>
@@ -34,14 +34,14 @@ public readonly record struct InvokeRequest(
     string TransactionId,
     bool ForceStore);
 
-/// <summary>Takes a call to the bus and, for a client that waits, its end back. The plot of an invocation on the controller's side.</summary>
+/// <summary>Takes a call to the bus, and brings the end back to a client that waits. The plot of an invocation on the controller's side.</summary>
 /// <remarks>
 /// The caller is authenticated and admitted. Here:
 /// 1 resolve package, binding and action   2 merge the arguments   3 refuse the call, where the action may not run with them
 /// 4 make the activation                   5 send it on the bus    6 wait for its end   7 answer.
 /// Steps 1 to 4 compose an activation; a rule's activation is composed in the same way (<see cref="FireTrigger"/>).
-/// A call that is not waited for is on disk before it is answered (<c>acceptFirst</c>). One that is waited for is not,
-/// unless the wait ends first: then it is made so before the client is given its id.
+/// A call for which the client does not wait is on disk before it is answered (<c>acceptFirst</c>). A blocking call is not written to the disk,
+/// unless the client's wait ends first: then it is written before the client is given its id.
 /// </remarks>
 public sealed partial class InvokeAction : IDisposable
 {
@@ -53,10 +53,10 @@ public sealed partial class InvokeAction : IDisposable
     private readonly ILogger<InvokeAction> _log;
     private readonly ActivationWaits _waits;
 
-    /// <param name="resolve">Where actions are found.</param>
+    /// <param name="resolve">Finds actions.</param>
     /// <param name="bus">The way to the invokers.</param>
-    /// <param name="workers">Where arguments are merged that are too large for an event loop.</param>
-    /// <param name="isRetired">True for a kind whose runtime is no longer supported.</param>
+    /// <param name="workers">Merges arguments that are too large for an event loop.</param>
+    /// <param name="isRetired">Gives true for a kind whose runtime is no longer supported.</param>
     /// <param name="options">Bounds.</param>
     /// <param name="clock">The clock.</param>
     /// <param name="log">The log.</param>
@@ -78,7 +78,7 @@ public sealed partial class InvokeAction : IDisposable
         _waits = new ActivationWaits(clock, options.SpareReplies);
     }
 
-    /// <summary>Runs the call. The answer is the caller's to dispose.</summary>
+    /// <summary>Runs the call. The caller disposes the answer.</summary>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<InvokeAnswer> RunAsync(InvokeRequest request, CancellationToken cancellationToken)
     {
@@ -98,12 +98,12 @@ public sealed partial class InvokeAction : IDisposable
         {
             using var span = Spans.Begin("send");
 
-            // Not with the client's token: a client that goes away must not leave it open whether the message was taken.
+            // Not with the client's token: if a client that goes away cancelled this, it would be unknown whether the message was taken.
             sent = await _bus.SendAsync(composed.Outgoing, acceptFirst: !request.Blocking, CancellationToken.None);
         }
         catch
         {
-            // A bus that throws has lost its peer, and nobody knows whether it has the message: nothing goes back to a pool.
+            // A bus that throws has lost its peer, and it is unknown whether that has the message: so nothing goes back to a pool.
             composed.Wait.GiveUp();
             throw;
         }
@@ -157,7 +157,7 @@ public sealed partial class InvokeAction : IDisposable
         var arrivedMs = _clock.GetUtcNow().ToUnixTimeMilliseconds();
         using var span = Spans.Begin("compose");
 
-        // 1 Resolve. What is wrong with the body is said first, so the body is read in any case.
+        // 1 Resolve. A fault of the body is reported before one of the action, so the body is read in any case.
         var (found, action) = await _resolve.FindAsync(request.Action, cancellationToken);
 
         // 2 Merge and 3 refuse.
@@ -190,7 +190,7 @@ public sealed partial class InvokeAction : IDisposable
         _ => InvokeProblem.Corrupt,
     };
 
-    /// <summary>Merges on the spot, or, what is too large for that, on a thread for such things.</summary>
+    /// <summary>Merges on this thread, or on a thread for large JSON when there is too much for an event loop.</summary>
     private ValueTask<(InvokeProblem Problem, PooledBuffer? Content)> PrepareAsync(InvokeRequest request, ResolveOutcome found, ResolvedAction? action) =>
         _workers.IsLarge(request.Body.Length + (action?.Parameters.SizeBytes ?? 0L))
             ? PrepareApartAsync(request, found, action)

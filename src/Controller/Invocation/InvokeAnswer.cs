@@ -6,7 +6,7 @@ namespace Frusta.Controller.Invocation;
 /// <summary>Why a call or a fire did not become an activation.</summary>
 public enum InvokeProblem : byte
 {
-    /// <summary>It did.</summary>
+    /// <summary>It became one.</summary>
     None,
 
     /// <summary>400 with a detail.</summary>
@@ -54,7 +54,10 @@ public readonly struct InvokeAnswer : IDisposable
     /// <summary>Meaningful without a <see cref="Problem"/>.</summary>
     public ActivationId Id { get; }
 
-    /// <summary>The activation has ended: 200, 502 or 500 by its status. Null without a problem: 202, it is on disk, and not waited for or not any longer.</summary>
+    /// <summary>
+    /// The ended activation: 200, 502 or 500 by its status. Null without a problem means 202: the activation is on disk, and the client does not wait, or no
+    /// longer waits.
+    /// </summary>
     public FinishedActivation? Finished { get; }
 
     /// <summary>The action, as far as it was found.</summary>

@@ -3,7 +3,7 @@ using Frusta.Controller.Refusals;
 
 namespace Frusta.Controller.Invocation;
 
-/// <summary>What a client reads when its call or fire did not become an activation: status and text as OpenWhisk has them.</summary>
+/// <summary>The answer when a call or fire did not become an activation: status and text as in OpenWhisk.</summary>
 public static class InvokeRefusal
 {
     /// <param name="problem">Any but none.</param>

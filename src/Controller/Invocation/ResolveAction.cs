@@ -5,19 +5,19 @@ using Frusta.Controller.Entities;
 
 namespace Frusta.Controller.Invocation;
 
-/// <summary>Follows a name to the action: package, binding, the bound package, the action.</summary>
+/// <summary>Finds the action of a name: reads its package, the package that this is bound to, and the action.</summary>
 /// <remarks>
-/// The merged form is kept as long as the documents keep their revisions. The documents themselves are asked for at
-/// each call (a cache answers), so nothing here can be out of date.
+/// The merged form is kept as long as the documents keep their revisions. Each call reads the documents themselves (a
+/// cache answers), so an action that is found here is never out of date.
 /// </remarks>
 public sealed class ResolveAction(ReadEntity read, InvocationOptions options)
 {
-    // Larger documents are merged on a thread for which nobody else waits.
+    // Larger documents are merged on a thread of the pool, so that they do not hold up an event loop.
     private const int MergedHereBytes = 64 * 1024;
 
     private readonly ConcurrentDictionary<FullyQualifiedName, Known> _known = new();
 
-    // Of all that were kept since nothing was: what was replaced meanwhile is counted too, which drops all a little early.
+    // Bytes of all actions that were kept since they were last dropped. Those replaced meanwhile count too, so all are dropped a little early.
     private long _knownBytes;
 
     public ValueTask<(ResolveOutcome Outcome, ResolvedAction? Action)> FindAsync(FullyQualifiedName name, CancellationToken cancellationToken)
@@ -80,7 +80,7 @@ public sealed class ResolveAction(ReadEntity read, InvocationOptions options)
         var resolved = new ResolvedAction(name, package, provider, action);
         if (_known.Count >= options.ResolvedActions || Interlocked.Add(ref _knownBytes, resolved.SizeBytes) > options.ResolvedBytes)
         {
-            // Whoever has that many actions pays for a merge again now and then; an order of use would cost every call.
+            // With so many actions some are merged again now and then. To keep them in the order of their use would cost something at each call.
             _known.Clear();
             Interlocked.Exchange(ref _knownBytes, resolved.SizeBytes);
         }

@@ -4,7 +4,7 @@ using Frusta.Contracts.Parameters;
 
 namespace Frusta.Controller.Invocation;
 
-/// <summary>An action as a call through one name finds it: package and binding followed, parameters merged. Good for these revisions only.</summary>
+/// <summary>An action as a call by one name finds it: package and binding followed, parameters merged. It holds only for these revisions of its documents.</summary>
 public sealed class ResolvedAction
 {
     public ResolvedAction(FullyQualifiedName calledAs, PackageDocument? package, PackageDocument? provider, ActionDocument action)
@@ -30,7 +30,7 @@ public sealed class ResolvedAction
     /// <summary><c>ns/binding</c> when called through one.</summary>
     public string? Binding { get; }
 
-    /// <summary>Provider's package under binding under action.</summary>
+    /// <summary>The merged parameters: the action's over the binding's over the bound package's.</summary>
     public ParameterLayer Parameters { get; }
 
     /// <summary>Bytes of memory that it takes with the documents it was made of, about.</summary>
@@ -41,6 +41,6 @@ public sealed class ResolvedAction
 
     public bool IsConductor { get; }
 
-    /// <summary>What an invoker needs to know.</summary>
+    /// <summary>The part of the action that an invoker needs.</summary>
     public ExecutableAction Executable { get; }
 }

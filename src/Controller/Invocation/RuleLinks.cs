@@ -4,11 +4,11 @@ using Frusta.Store.Entities;
 
 namespace Frusta.Controller.Invocation;
 
-/// <summary>Which of a trigger's links to rules count.</summary>
+/// <summary>Finds the links of a trigger to its rules that count.</summary>
 /// <remarks>
 /// The rule says which trigger and which action it joins; its trigger says only whether it is active. A link whose rule is gone, cannot be read or
-/// names another trigger is left over from a change that was not brought to its end (see <see cref="EntityUnit"/>), or not written yet. It counts
-/// for nobody: it does not fire, is not shown, and goes with the next write of the trigger.
+/// names another trigger is left over from a change that was interrupted (see <see cref="EntityUnit"/>), or its rule is not written yet. It does not
+/// count: it does not fire, is not shown, and is removed by the next write of the trigger.
 /// </remarks>
 internal static class RuleLinks
 {
@@ -34,7 +34,7 @@ internal static class RuleLinks
         return counting is null ? trigger : trigger with { Rules = counting };
     }
 
-    /// <summary>The trigger with one link set, or taken away where <paramref name="link"/> is null.</summary>
+    /// <summary>The trigger with one link set, or removed where <paramref name="link"/> is null; the same object when that changes nothing.</summary>
     public static TriggerDocument Relink(TriggerDocument trigger, string rule, RuleLink? link)
     {
         if (trigger.Rules?.GetValueOrDefault(rule) == link)

@@ -5,9 +5,9 @@ namespace Frusta.Controller.Invocation;
 /// ends at most two ticks late.
 /// </summary>
 /// <remarks>
-/// A stripe is a ring of slots, one a tick; a wait longer than a round stays in its slot for another. The stripe is
-/// that of the processor that adds, so calls on different processors seldom meet at its lock, which is a leaf.
-/// The timer runs only while somebody waits.
+/// A stripe is a ring of slots, one a tick; a wait that is longer than a round stays in its slot for further rounds. A wait goes to the stripe
+/// of the processor that adds it, so calls on different processors seldom meet at a stripe's lock, which is a leaf.
+/// The timer runs only while a call waits.
 /// </remarks>
 internal sealed class WaitWheel : IDisposable
 {
@@ -39,14 +39,14 @@ internal sealed class WaitWheel : IDisposable
     /// <summary>Calls that wait now.</summary>
     public int Waiting => Volatile.Read(ref _waiting);
 
-    /// <summary>Lets the call's wait end after that long, unless it is over already.</summary>
+    /// <summary>Ends the call's wait after so many milliseconds, unless it is over before.</summary>
     public void Add(ActivationWait wait, int milliseconds)
     {
         var now = Now();
         var stripe = _stripes[Thread.GetCurrentProcessorId() % _stripes.Length];
         wait.Stripe = stripe;
 
-        // The other side first ends the wait and then looks at the stripe; here it is the other way round. One of the two sees the other.
+        // The thread that brings the end first ends the wait and then looks at the stripe; here it is the other way round. So one of the two sees the other.
         Interlocked.MemoryBarrier();
         lock (stripe.Gate)
         {
@@ -77,7 +77,7 @@ internal sealed class WaitWheel : IDisposable
         }
     }
 
-    /// <summary>Takes the call out, if it is still in.</summary>
+    /// <summary>Takes the wait out, if it is still linked.</summary>
     public void Remove(ActivationWait wait)
     {
         if (wait.Stripe is not { } stripe)
@@ -159,7 +159,7 @@ internal sealed class WaitWheel : IDisposable
             Count--;
         }
 
-        /// <summary>Unlinks what is due and chains it by <see cref="ActivationWait.Next"/>.</summary>
+        /// <summary>Unlinks the waits that are due, and gives them chained by <see cref="ActivationWait.Next"/>.</summary>
         public ActivationWait? TakeDue(long now)
         {
             lock (Gate)

@@ -3,7 +3,7 @@ using Microsoft.AspNetCore.Http;
 
 namespace Frusta.Controller.Metrics;
 
-/// <summary>What the controller counts, under OpenWhisk's names. Counts are plain numbers that are read when somebody asks.</summary>
+/// <summary>The controller's metrics, under OpenWhisk's names. Counts are plain numbers, which a scrape of the metrics reads.</summary>
 internal static class ControllerMetrics
 {
     private const int Statuses = 600;

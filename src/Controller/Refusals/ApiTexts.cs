@@ -16,7 +16,7 @@ public static class ApiTexts
     public const string NotYet = "This server does not offer this yet.";
     public const string ObjectExpected = "JSON object expected";
 
-    /// <summary>What a status says when nothing better is known.</summary>
+    /// <summary>The text of a status for which there is no better one.</summary>
     public static string Default(int status) => status switch
     {
         400 => "The request contains bad syntax or cannot be fulfilled.",

@@ -3,7 +3,7 @@ namespace Frusta.Controller.Refusals;
 /// <summary>Texts of the entities' API, known to OpenWhisk's clients.</summary>
 public static class EntityTexts
 {
-    /// <summary>Characters of what a client sent that it is shown again at most.</summary>
+    /// <summary>The most characters of a client's text that an error repeats.</summary>
     internal const int MostShown = 4096;
 
     public const string ParametersMalformed = "parameters malformed!";

@@ -2,7 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace Frusta.Controller.Refusals;
 
-/// <summary>A part of a request that was read, or why the request is refused. The default is an absent part.</summary>
+/// <summary>A part of a request that was read, or the refusal of the request. The default value is an absent part.</summary>
 internal readonly struct Reading<T>
 {
     private readonly T? _value;

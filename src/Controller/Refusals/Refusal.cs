@@ -1,6 +1,6 @@
 namespace Frusta.Controller.Refusals;
 
-/// <summary>Why a request is not carried out: status and text as OpenWhisk's clients know them.</summary>
+/// <summary>The refusal of a request: status and text as OpenWhisk's clients know them.</summary>
 /// <param name="status">HTTP status.</param>
 /// <param name="text">The text of the error; empty for the status' default one.</param>
 public sealed class Refusal(int status, string text = "")
