@@ -1,6 +1,6 @@
 namespace Frusta.Store;
 
-/// <summary>A file that a newer program wrote, or that is not what its name says. The message is for the operator.</summary>
+/// <summary>A newer program wrote the file. The message tells the operator what to do.</summary>
 public sealed class StoreFormatException(string message) : Exception(message);
 
 /// <summary>A queue in front of the disk is full: nothing was written, the caller may try again later (503).</summary>

@@ -2,7 +2,7 @@ using System.Diagnostics.Metrics;
 
 namespace Frusta.Store;
 
-/// <summary>What the store counts, under the names that OpenWhisk's dashboards know.</summary>
+/// <summary>The store's metrics, under the names that OpenWhisk's dashboards know.</summary>
 public static class StoreMetrics
 {
     public const string MeterName = "Frusta.Store";

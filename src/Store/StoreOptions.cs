@@ -1,6 +1,6 @@
 namespace Frusta.Store;
 
-/// <summary>Where entities and activation records are kept (section <c>Store</c>).</summary>
+/// <summary>How entities and activation records are kept (section <c>Store</c>).</summary>
 public sealed class StoreOptions
 {
     /// <summary>Name of the section.</summary>
@@ -10,7 +10,7 @@ public sealed class StoreOptions
 
     public ActivationStoreOptions Activations { get; set; } = new();
 
-    /// <summary>The first rule that is broken, naming key, rule and value; null when all hold.</summary>
+    /// <summary>A sentence on the first rule that is broken, with key, rule and value; null when all rules hold.</summary>
     public string? Validate() => Entities.Validate() ?? Activations.Validate();
 
     internal static string? Check(string section, ReadOnlySpan<(string Key, long Value, long Least, long Greatest)> rules)
@@ -35,19 +35,25 @@ public sealed class EntityStoreOptions
     /// <summary>Connections that read at a time. 1 to 64.</summary>
     public int Readers { get; set; } = 4;
 
-    /// <summary>Writes that wait for the one writer, and as many again of more than 64 KiB; one more is refused. 1 to 100000.</summary>
+    /// <summary>Writes of at most 64 KiB that wait for the one writer, and as many larger ones beside these; further writes are refused. 1 to 100000.</summary>
     public int QueuedWrites { get; set; } = 1024;
 
-    /// <summary>Bytes that waiting writes of more than 64 KiB hold, code included; one that would not fit is refused. 64 MiB to 16 GiB.</summary>
+    /// <summary>Bytes that waiting writes of more than 64 KiB hold, including code; a write that would pass this is refused. 64 MiB to 16 GiB.</summary>
     public long QueuedBytes { get; set; } = 512L * 1024 * 1024;
 
     /// <summary>Writes that share one commit. 1 to 10000.</summary>
     public int GroupSize { get; set; } = 256;
 
-    /// <summary>Time that the code of an action is kept after it was updated or deleted, for calls that came before and wait; it goes with the next writes after that. 0 to 1 day.</summary>
+    /// <summary>
+    /// Time for which the code of an action is kept after it was updated or deleted, for calls that came before and wait; after that it is deleted with the
+    /// next writes. 0 to 1 day.
+    /// </summary>
     public TimeSpan ReplacedCodeAge { get; set; } = TimeSpan.FromMinutes(10);
 
-    /// <summary>Bytes of such code that are kept in all; the oldest goes before its time. A call whose code is gone runs the action as it is then. 0 to 1 TiB.</summary>
+    /// <summary>
+    /// Bytes of all code that is kept after an update or a deletion; beyond this the oldest is deleted before its time. A call whose code is gone runs the
+    /// action as it is then. 0 to 1 TiB.
+    /// </summary>
     public long ReplacedCodeBytes { get; set; } = 256L << 20;
 
     internal string? Validate() => StoreOptions.Check(
@@ -83,22 +89,22 @@ public sealed class ActivationStoreOptions
     /// <summary>Time after which a slice ends, at the end of a segment. 1 s to 365 days.</summary>
     public TimeSpan SliceTime { get; set; } = TimeSpan.FromHours(12);
 
-    /// <summary>Bytes. Greatest record, logs included. 64 KiB to 1 GiB.</summary>
+    /// <summary>Bytes that a record may have, including its logs. 64 KiB to 1 GiB.</summary>
     public int MaxRecordBytes { get; set; } = 128 << 20;
 
-    /// <summary>Time from the append of a record that nobody waits for to its sync. 1 ms to 10 s.</summary>
+    /// <summary>Time from the append of a record for which no call waits to its sync to the disk. 1 ms to 10 s.</summary>
     public TimeSpan FlushInterval { get; set; } = TimeSpan.FromMilliseconds(100);
 
-    /// <summary>Records that may be in memory only, not yet in an index (about 100 bytes each); one more is refused. 1024 to 10000000.</summary>
+    /// <summary>Records that may wait in memory to be indexed (about 100 bytes each); further records are refused. 1024 to 10000000.</summary>
     public int UnindexedRecords { get; set; } = 262_144;
 
     /// <summary>Time between two batches into the index. 1 ms to 60 s.</summary>
     public TimeSpan IndexInterval { get; set; } = TimeSpan.FromMilliseconds(250);
 
-    /// <summary>Records of one batch, and the number of them that does not wait for the interval. 16 to 100000.</summary>
+    /// <summary>Records of one batch; as soon as so many wait, a batch is indexed before its interval. 16 to 100000.</summary>
     public int IndexBatch { get; set; } = 8192;
 
-    /// <summary>Latest records whose ids are kept in memory, against a second record of one id. 1024 to 10000000.</summary>
+    /// <summary>Latest records whose ids are kept in memory, so that a second record of one id is refused. 1024 to 10000000.</summary>
     public int RecentIds { get; set; } = 131_072;
 
     /// <summary>Gets, lists and counts that read indexes at a time. 1 to 64.</summary>

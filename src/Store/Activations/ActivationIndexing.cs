@@ -6,7 +6,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Frusta.Store.Activations;
 
-/// <summary>Keeps the indexes behind the log: a batch at each interval, at once when much waits, and retention in between.</summary>
+/// <summary>Brings new records of the log into the indexes: a batch at each interval, or at once when many wait. It also drops records that are too old.</summary>
 internal sealed partial class ActivationIndexing : IAsyncDisposable
 {
     private readonly ActivationSlices _slices;
@@ -30,7 +30,7 @@ internal sealed partial class ActivationIndexing : IAsyncDisposable
         _running = Task.Run(RunAsync);
     }
 
-    /// <summary>Does not wait for the interval, unless the last batch failed. Cheap when it was called already.</summary>
+    /// <summary>Has a batch indexed without waiting for the interval, unless the last batch failed. Costs little when it was called already.</summary>
     public void Force()
     {
         if (!_isFailing && Volatile.Read(ref _isForced) == 0 && Interlocked.Exchange(ref _isForced, 1) == 0)
@@ -39,7 +39,7 @@ internal sealed partial class ActivationIndexing : IAsyncDisposable
         }
     }
 
-    /// <summary>Indexes what is on disk, a last time, and ends.</summary>
+    /// <summary>Indexes the records on disk a last time, and ends.</summary>
     public async ValueTask DisposeAsync()
     {
         await _timer.DisposeAsync();
@@ -58,7 +58,7 @@ internal sealed partial class ActivationIndexing : IAsyncDisposable
         IndexOnce();
     }
 
-    /// <summary>Only what is on disk is indexed, or a power cut would leave rows without entries; so a forced batch is synced first.</summary>
+    /// <summary>Syncs the log before a forced batch. Only entries on disk are indexed, since a power cut would otherwise leave rows without entries.</summary>
     private async ValueTask SyncIfForcedAsync()
     {
         if (Volatile.Read(ref _isForced) == 0)
@@ -72,7 +72,7 @@ internal sealed partial class ActivationIndexing : IAsyncDisposable
         }
         catch (LogRefusedException)
         {
-            // The log has said so itself, and its state stops admission.
+            // The log has logged why, and its state stops admission.
         }
 
         Volatile.Write(ref _isForced, 0);
@@ -84,7 +84,7 @@ internal sealed partial class ActivationIndexing : IAsyncDisposable
         {
             if (_isFailing)
             {
-                // Before anything is added: after a failure only the index itself knows how far it goes.
+                // Before anything is added: after a failure only the index file tells how far it goes.
                 _slices.Reopen(_isDamaged);
                 _isDamaged = false;
             }
@@ -100,7 +100,7 @@ internal sealed partial class ActivationIndexing : IAsyncDisposable
         }
         catch (Exception exception)
         {
-            // Whatever it was: without this loop records are refused for ever, as soon as enough of them wait.
+            // Any exception is caught: if this loop ended, records would be refused for ever as soon as enough of them wait.
             _isDamaged |= exception is SqliteException failure && SqliteFile.IsDamage(failure);
             if (!_isFailing)
             {
@@ -110,7 +110,8 @@ internal sealed partial class ActivationIndexing : IAsyncDisposable
         }
     }
 
-    [LoggerMessage(EventId = 4103, Level = LogLevel.Error, Message = "Activation records cannot be indexed; it is tried again at each interval, and said when it succeeds")]
+    [LoggerMessage(EventId = 4103, Level = LogLevel.Error,
+        Message = "Activation records cannot be indexed. The server tries again at each Store:Activations:IndexInterval, and logs a line when it succeeds; until then new records are found only through memory")]
     private partial void LogBatchFailed(Exception exception);
 
     [LoggerMessage(EventId = 4104, Level = LogLevel.Information, Message = "Activation records are indexed again")]

@@ -8,10 +8,9 @@ namespace Frusta.Store.Activations;
 
 /// <summary>The slices of the finished journal: builds their indexes from the log, ends them, and drops the old ones.</summary>
 /// <remarks>
-/// The log is the truth, an index only says where to look. Rows come from the log itself, at work as at a start: its
-/// order is the only one in which "everything up to here" means something while appends run at once. Reading a record
-/// again from the page cache costs less than a tenth of its row. Used by one thread at a time; <see cref="Current"/>
-/// by any.
+/// The records are in the log, and an index can always be built from it. Rows are read back from the log, at work as at a start: while several
+/// appends run at once, only the order of the log tells that everything up to a position is indexed. To read a record again from the page cache costs
+/// less than a tenth of its row. One thread at a time uses this class; any thread may read <see cref="Current"/>.
 /// </remarks>
 internal sealed partial class ActivationSlices : IDisposable
 {
@@ -40,13 +39,13 @@ internal sealed partial class ActivationSlices : IDisposable
 
     public SliceReaders Readers { get; }
 
-    /// <summary>Everything up to here is in an index.</summary>
+    /// <summary>All entries up to this position are in an index.</summary>
     public LogPosition Stored { get; private set; }
 
     /// <summary>Called after each commit, once readers can see it.</summary>
     public Action<LogPosition>? Committed { get; set; }
 
-    /// <summary>Takes over the indexes that are there and builds those that are missing, damaged or behind.</summary>
+    /// <summary>Takes over the indexes in the folder, and builds those that are missing, damaged or behind the log.</summary>
     public void Recover()
     {
         var end = _log.End;
@@ -74,7 +73,7 @@ internal sealed partial class ActivationSlices : IDisposable
         }
     }
 
-    /// <summary>Brings everything up to the given place into the indexes, in batches.</summary>
+    /// <summary>Brings all entries up to the given position into the indexes, in batches.</summary>
     public void Index(LogPosition upTo, long lastSegment = long.MaxValue)
     {
         var rows = 0;
@@ -132,7 +131,7 @@ internal sealed partial class ActivationSlices : IDisposable
         Readers.Dispose();
     }
 
-    /// <summary>Undoes what a failed write left, so that the next try begins at the last commit; a damaged index begins anew.</summary>
+    /// <summary>Opens the index anew after a failed write, so that the next try begins at its last commit; a damaged index is deleted and begun anew.</summary>
     public void Reopen(bool damaged)
     {
         _writer?.Dispose();
@@ -159,7 +158,7 @@ internal sealed partial class ActivationSlices : IDisposable
         }
     }
 
-    /// <summary>Builds the indexes anew that a reader found damaged.</summary>
+    /// <summary>Builds the indexes anew that were found damaged.</summary>
     public void Repair()
     {
         foreach (var slice in _current)
@@ -209,7 +208,7 @@ internal sealed partial class ActivationSlices : IDisposable
         slice.IsDamaged = false;
     }
 
-    /// <summary>The states of the indexes that can be used, oldest first; the files of all others are deleted.</summary>
+    /// <summary>Reads the states of the indexes that can be used, oldest first, and deletes the files of all others.</summary>
     private List<(string Path, SliceState State)> ReadStates(LogPosition end)
     {
         foreach (var path in Directory.GetFiles(_folder, "*" + Unfinished))
@@ -281,7 +280,7 @@ internal sealed partial class ActivationSlices : IDisposable
 
         _writer.Commit();
         Debug.Assert(!_current[^1].State.IsSealed, "The last slice is the one that is written.");
-        Debug.Assert(!Stored.IsBehind(_writer.State.StoredUpTo), "An index never goes back behind what readers have been told.");
+        Debug.Assert(!Stored.IsBehind(_writer.State.StoredUpTo), "An index never goes back behind a position that readers were told.");
         Stored = _writer.State.StoredUpTo;
         _current[^1].State = _writer.State;
         Committed?.Invoke(Stored);

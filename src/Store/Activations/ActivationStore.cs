@@ -8,9 +8,8 @@ namespace Frusta.Store.Activations;
 
 /// <summary>The activation store of a single node: the finished journal, with an index over it.</summary>
 /// <remarks>
-/// A record is written once, into the log, and is in memory until an index has it. A reader walks memory first, then
-/// takes the indexes, and leaves out of the first what the second already had: so each record is found, once, at any
-/// moment of its move from one to the other.
+/// A record is written once, into the log, and its entry stays in memory until an index has it. A reader looks through memory first, then through the
+/// indexes, and drops the entries of memory that an index had too: so each record is found exactly once, also while it moves from one to the other.
 /// </remarks>
 public sealed class ActivationStore : IActivationStore, IAsyncDisposable
 {
@@ -32,7 +31,7 @@ public sealed class ActivationStore : IActivationStore, IAsyncDisposable
         _indexing = new ActivationIndexing(slices, log, options.IndexInterval, clock, logger);
     }
 
-    /// <summary>Opens the store in a folder that this program alone has, or makes it. What a crash left unindexed is indexed first.</summary>
+    /// <summary>Opens the store in a folder that no other program uses, or makes it. Records that a crash left without an index are indexed first.</summary>
     /// <exception cref="LogDamagedException">A record that was on disk is not readable; the message says what to do.</exception>
     /// <exception cref="StoreFormatException">A newer program wrote an index.</exception>
     public static ActivationStore Open(string folder, ActivationStoreOptions options, TimeProvider clock, ILogger<ActivationStore> logger)
@@ -74,7 +73,7 @@ public sealed class ActivationStore : IActivationStore, IAsyncDisposable
     public long Bytes => _log.TotalBytes;
 
     /// <inheritdoc/>
-    /// <remarks>No wait and no I/O but the copy into mapped memory. Of an id that is older than the latest records (see the options) a second record is not noticed.</remarks>
+    /// <remarks>No wait and no I/O but the copy into mapped memory. Only the ids of the latest records are known (see the options): a second record of an older id is not noticed.</remarks>
     /// <exception cref="LogRefusedException">The disk is full, a sync failed, or the store is closed.</exception>
     /// <exception cref="StoreOverloadedException">Too many records wait for the index.</exception>
     public bool Append(FinishedActivation finished)
@@ -109,7 +108,7 @@ public sealed class ActivationStore : IActivationStore, IAsyncDisposable
     public ValueTask FlushAsync(CancellationToken cancellationToken) => _log.SyncedAsync(_log.End, cancellationToken);
 
     /// <inheritdoc/>
-    /// <remarks>True also for an activation that ended and whose record is not kept by rule: it must not run again.</remarks>
+    /// <remarks>True also for an activation that ended and whose record is not kept because the namespace's limits say so: it must not run again.</remarks>
     public ValueTask<bool> ContainsAsync(ActivationId id, CancellationToken cancellationToken) => _read.ContainsAsync(id, cancellationToken);
 
     public ValueTask<RecordLocation?> LocateAsync(string namespaceName, ActivationId id, CancellationToken cancellationToken) =>
@@ -130,7 +129,7 @@ public sealed class ActivationStore : IActivationStore, IAsyncDisposable
         }
         catch (LogRefusedException)
         {
-            // A log that failed has said so; what is in it stays as it is.
+            // A log that failed has logged why; its content stays as it is.
         }
 
         await _indexing.DisposeAsync();
@@ -143,7 +142,7 @@ public sealed class ActivationStore : IActivationStore, IAsyncDisposable
     {
         if (_memory.Unindexed >= _options.UnindexedRecords)
         {
-            throw new StoreOverloadedException($"{_memory.Unindexed} activation records wait for the index (at most {_options.UnindexedRecords}).");
+            throw new StoreOverloadedException($"{_memory.Unindexed} activation records wait to be indexed, and Store:Activations:UnindexedRecords allows {_options.UnindexedRecords}.");
         }
 
         const int OnStack = 1024;

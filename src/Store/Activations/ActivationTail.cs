@@ -4,11 +4,11 @@ using Frusta.Journal;
 
 namespace Frusta.Store.Activations;
 
-/// <summary>What was appended and may not be in an index yet, in memory.</summary>
+/// <summary>The records that were appended and may not be in an index yet, as entries in memory.</summary>
 /// <remarks>
-/// A chain of blocks: an append writes one place and publishes it, a reader walks without a lock, and indexing cuts whole
-/// blocks off the front. Places may be out of the order of the log by as many appends as run at once; readers compare
-/// positions, never places. A reader that began before a cut still sees what was cut: it walks on along the same chain.
+/// A chain of blocks: an append writes one entry and publishes it, a reader walks without a lock, and indexing cuts whole blocks off the front. Entries may
+/// be out of the order of the log by as many appends as run at once, so readers compare the positions in the entries. A reader that began before a cut
+/// still sees the blocks that were cut off, since it walks on along the same chain.
 /// </remarks>
 internal sealed class ActivationTail
 {
@@ -54,7 +54,7 @@ internal sealed class ActivationTail
             {
                 _first = first;
                 Volatile.Write(ref _count, _count - BlockEntries);
-                Debug.Assert(_count >= 0, "Only what was added is cut off.");
+                Debug.Assert(_count >= 0, "Only entries that were added are cut off.");
             }
         }
     }
@@ -65,7 +65,7 @@ internal sealed class ActivationTail
         Block? next;
         for (var block = _first; block is not null; block = next)
         {
-            // The successor first: a block that has one is full, so that nothing is left out between two blocks.
+            // The successor is read first: a block that has one is full, so no entry is missed between two blocks.
             next = block.Next;
             foreach (ref readonly var entry in block.Entries.AsSpan(0, block.Published))
             {
@@ -129,6 +129,6 @@ internal sealed class ActivationTail
     }
 }
 
-/// <summary>One appended record: what lists compare, and where it stands.</summary>
+/// <summary>One appended record: the members that lists compare, and its position in the log.</summary>
 internal readonly record struct TailEntry(
     ActivationId Id, string Namespace, string FilterName, long StartMs, LogPosition Position, bool Kept);

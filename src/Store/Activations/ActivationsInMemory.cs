@@ -4,7 +4,7 @@ using Frusta.Journal;
 namespace Frusta.Store.Activations;
 
 /// <summary>Records that are found without an index: the latest by their ids, and all that may not be in an index yet.</summary>
-/// <param name="recentIds">Ids of latest records that are known.</param>
+/// <param name="recentIds">How many ids of the latest records are kept.</param>
 internal sealed class ActivationsInMemory(int recentIds)
 {
     private readonly ActivationTail _tail = new();
@@ -26,7 +26,7 @@ internal sealed class ActivationsInMemory(int recentIds)
         _recent.Complete(entry);
     }
 
-    /// <summary>Everything up to this place is in an index, where readers see it.</summary>
+    /// <summary>All entries up to this position are in an index, where readers see them.</summary>
     public void CutUpTo(LogPosition stored) => _tail.CutUpTo(stored);
 
     public bool TryFind(ActivationId id, out TailEntry entry) =>

@@ -3,29 +3,29 @@ using Frusta.Contracts.Names;
 
 namespace Frusta.Store.Activations;
 
-/// <summary>Where activation records are kept and listed from. A client always sees its own record, once.</summary>
+/// <summary>Keeps activation records and lists them. Once a client has its answer, it finds the record, and finds it once.</summary>
 public interface IActivationStore : IFinishedActivations
 {
-    /// <summary>Where the record is, or null when there is none in that namespace.</summary>
+    /// <summary>Finds a record; null when there is none in that namespace.</summary>
     ValueTask<RecordLocation?> LocateAsync(string namespaceName, ActivationId id, CancellationToken cancellationToken);
 
-    /// <summary>Where the records of a list are: newest <c>start</c> first, then id descending.</summary>
+    /// <summary>Finds the records of a list: newest <c>start</c> first, then id descending.</summary>
     ValueTask<IReadOnlyList<RecordLocation>> LocateAsync(ActivationQuery query, CancellationToken cancellationToken);
 
-    /// <summary>Reads records; those that retention has taken meanwhile are left out. The caller disposes them.</summary>
+    /// <summary>Reads records; those that were dropped for their age meanwhile are left out. The caller disposes the page.</summary>
     ValueTask<RecordPage> ReadAsync(IReadOnlyList<RecordLocation> locations, CancellationToken cancellationToken);
 
-    /// <summary>Counts what a list would find without skip and limit.</summary>
+    /// <summary>Counts the records of a list without skip and limit.</summary>
     ValueTask<long> CountAsync(ActivationQuery query, CancellationToken cancellationToken);
 }
 
-/// <summary>Which records a list is about.</summary>
+/// <summary>The records that a list is about.</summary>
 /// <param name="Namespace">Namespace of the callers.</param>
 /// <param name="FilterName"><c>name</c> or <c>package/name</c>; null is all.</param>
-/// <param name="SinceMs">Least start, inclusive.</param>
-/// <param name="UptoMs">Greatest start, inclusive.</param>
+/// <param name="SinceMs">Least start in milliseconds since 1970, inclusive; null for no bound.</param>
+/// <param name="UptoMs">Greatest start in milliseconds since 1970, inclusive; null for no bound.</param>
 /// <param name="Skip">How many to leave out at the start.</param>
 /// <param name="Limit">Greatest number to return.</param>
-/// <param name="WithLogs">False where nobody looks at the logs, the last member of a record: a large record is then located only up to them.</param>
+/// <param name="WithLogs">False when the caller does not need the logs, the last member of a record: a large record is then read only up to them.</param>
 public sealed record ActivationQuery(
     string Namespace, string? FilterName = null, long? SinceMs = null, long? UptoMs = null, int Skip = 0, int Limit = 200, bool WithLogs = true);

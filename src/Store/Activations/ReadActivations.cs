@@ -4,21 +4,21 @@ using Frusta.Journal;
 namespace Frusta.Store.Activations;
 
 /// <summary>The reading side of the activation store: finds records in memory and in the indexes, and reads them from the log.</summary>
-/// <remarks>Memory is looked through before the indexes, so that a record that moves from one to the other meanwhile is found, once.</remarks>
-/// <param name="memory">What is in memory.</param>
+/// <remarks>Memory is looked through before the indexes, so that a record that moves from one to the other meanwhile is found, and only once.</remarks>
+/// <param name="memory">The records in memory.</param>
 /// <param name="slices">The indexes.</param>
-/// <param name="log">Where the records are.</param>
+/// <param name="log">The log with the records.</param>
 /// <param name="mostReaders">Reads of the disk at a time.</param>
 /// <param name="clock">Measures the reads.</param>
 internal sealed class ReadActivations(ActivationsInMemory memory, ActivationSlices slices, SegmentedLog log, int mostReaders, TimeProvider clock) : IDisposable
 {
-    /// <summary>An entry of no more bytes is read whole: to look where its logs are would cost as much.</summary>
+    /// <summary>An entry of at most so many bytes is read whole: to find out where its logs begin would cost as much.</summary>
     private const int ReadWholeBytes = 8 * 1024;
 
     private readonly SemaphoreSlim _readers = new(mostReaders);
 
     /// <summary>True when a record of this id is kept.</summary>
-    /// <remarks>True also for an activation that ended and whose record is not kept by rule: it must not run again.</remarks>
+    /// <remarks>True also for an activation that ended and whose record is not kept because the namespace's limits say so: it must not run again.</remarks>
     public ValueTask<bool> ContainsAsync(ActivationId id, CancellationToken cancellationToken)
     {
         if (memory.TryFind(id, out _))
@@ -86,7 +86,10 @@ internal sealed class ReadActivations(ActivationsInMemory memory, ActivationSlic
         return locations;
     }
 
-    /// <summary>Bytes of an entry up to the logs of its record; null for an entry that is read whole: a small one, and one whose head does not tell.</summary>
+    /// <summary>
+    /// Bytes of an entry up to the logs of its record; null for an entry that is read whole: a small one, or an old one whose head does not tell where the
+    /// logs are.
+    /// </summary>
     private int? BytesBeforeLogs(LogPosition position)
     {
         Span<byte> lead = stackalloc byte[RecordHead.LeadBytes];
@@ -208,7 +211,7 @@ internal sealed class ReadActivations(ActivationsInMemory memory, ActivationSlic
         }
     }
 
-    /// <summary>Reads on the thread pool, so many at a time as the options allow.</summary>
+    /// <summary>Reads on the thread pool, at most as many at a time as the options allow.</summary>
     private async ValueTask<T> ReadAsync<T>(Func<T> read, CancellationToken cancellationToken)
     {
         await _readers.WaitAsync(cancellationToken);

@@ -3,8 +3,8 @@ using Frusta.Contracts.Names;
 
 namespace Frusta.Store.Activations;
 
-/// <summary>The ids of the latest records, against a second record of one id, and where each stands, for clients that ask at once.</summary>
-/// <remarks>Two generations of a fixed size: a full younger one becomes the older one, whose ids are forgotten. No clean-up per id.</remarks>
+/// <summary>The ids of the latest records, to refuse a second record of one id, and the position of each, for clients that ask soon after the end.</summary>
+/// <remarks>Two generations of a fixed size: when the younger one is full, the older one is forgotten and the younger one takes its place. So no id has to be removed on its own.</remarks>
 internal sealed class RecentActivations(int capacity)
 {
     private readonly Lock _gate = new();
@@ -12,7 +12,7 @@ internal sealed class RecentActivations(int capacity)
     private Dictionary<ActivationId, TailEntry> _younger = new(capacity / 2);
     private Dictionary<ActivationId, TailEntry> _older = new(capacity / 2);
 
-    /// <summary>So many latest records are surely known.</summary>
+    /// <summary>The number of latest records that are known for certain.</summary>
     public int Sure => _generation;
 
     /// <summary>Takes the id for an append under way; false when it is known already.</summary>

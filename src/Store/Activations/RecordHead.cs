@@ -6,23 +6,25 @@ using Frusta.Contracts.Names;
 
 namespace Frusta.Store.Activations;
 
-/// <summary>What stands in front of a record in the log: all that an index needs, so that it is rebuilt without reading JSON.</summary>
+/// <summary>The bytes in front of a record in the log. They hold all that an index needs, so that an index is rebuilt without reading JSON.</summary>
 /// <remarks>
-/// Little-endian: id (16, big-endian), start (8), end (8), status (1), length of namespace (2) and of filter name (2); where the type says so the offset
-/// of the logs in the record (4); then both names in UTF-8.
+/// Little-endian: id (16, big-endian), start (8), end (8), status (1), length of namespace (2) and of filter name (2); for the type <see cref="Kept"/> the
+/// offset of the logs in the record (4); then both names in UTF-8. Numbers in brackets are bytes.
 /// </remarks>
 internal readonly ref struct RecordHead
 {
-    /// <summary>Type of a log entry with a record behind the head, as it was written before heads had the offset of the logs. Such a record is read whole.</summary>
+    /// <summary>
+    /// Type of a log entry with a record behind the head, from a version whose heads did not have the offset of the logs. Such a record is read whole.
+    /// </summary>
     public const byte KeptWithoutOffset = 1;
 
-    /// <summary>Type of a log entry that is a head only: the activation ended, and a rule says that its record is not kept.</summary>
+    /// <summary>Type of a log entry that is a head only: the activation ended, and its record is not kept because the namespace's limits say so.</summary>
     public const byte NotKept = 2;
 
-    /// <summary>Type of a log entry with a record behind the head, in which the offset of the record's logs is.</summary>
+    /// <summary>Type of a log entry with a record behind the head, whose head has the offset of the record's logs.</summary>
     public const byte Kept = 3;
 
-    /// <summary>Bytes from the beginning of an entry that tell how long its head is, and where the logs are.</summary>
+    /// <summary>Bytes at the beginning of an entry that tell how long its head is and where the logs are.</summary>
     public const int LeadBytes = FixedBytes + OffsetBytes;
 
     /// <summary>Greatest length of a head: two names of at most 64 KiB.</summary>
@@ -62,7 +64,7 @@ internal readonly ref struct RecordHead
 
     public static RecordHead Read(ReadOnlySpan<byte> payload, byte type) => new(payload, type);
 
-    /// <summary>Bytes of an entry before the logs of its record; null where its head does not tell.</summary>
+    /// <summary>Bytes of an entry before the logs of its record; null when its head does not tell.</summary>
     /// <param name="lead">The first <see cref="LeadBytes"/> of the entry.</param>
     /// <param name="type">Its type.</param>
     public static int? BytesBeforeLogs(ReadOnlySpan<byte> lead, byte type) => type != Kept ? null

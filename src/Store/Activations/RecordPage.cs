@@ -6,7 +6,7 @@ using Frusta.Journal;
 
 namespace Frusta.Store.Activations;
 
-/// <summary>Where one record is, or the beginning of one that is read without its logs.</summary>
+/// <summary>The place of one record, or of the part before its logs when these are not read.</summary>
 public readonly record struct RecordLocation
 {
     internal RecordLocation(ActivationId id, LogPosition position, int? bytes = null)
@@ -19,13 +19,13 @@ public readonly record struct RecordLocation
     /// <summary>Id of the activation.</summary>
     public ActivationId Id { get; }
 
-    /// <summary>Bytes that it takes to read it, a little more than it has.</summary>
+    /// <summary>Bytes that are read for it, a little more than the record has.</summary>
     public int Bytes { get; }
 
     internal LogPosition Position { get; }
 }
 
-/// <summary>Some records in one piece of memory, which leaves with them.</summary>
+/// <summary>Some records in one piece of memory, which is given back when the page is disposed.</summary>
 public sealed class RecordPage : IDisposable
 {
     private readonly MappedBuffer _bytes;
@@ -37,12 +37,12 @@ public sealed class RecordPage : IDisposable
     /// <summary>Number of records.</summary>
     public int Count => _records.Count;
 
-    /// <summary>The JSON of one record (see <see cref="FinishedActivation"/>), or what stands in it before its logs.</summary>
+    /// <summary>The JSON of one record (see <see cref="FinishedActivation"/>), or the part before its logs.</summary>
     public ReadOnlyMemory<byte> this[int index] => _bytes.Memory.Slice(_records[index].Start, _records[index].Length);
 
     public void Dispose() => _bytes.Dispose();
 
-    /// <summary>Adds a record, unless it is gone.</summary>
+    /// <summary>Reads a record and adds it, unless it was dropped.</summary>
     internal void Read(SegmentedLog log, RecordLocation location)
     {
         Debug.Assert(location.Bytes <= location.Position.Length, "No more is read of an entry than it has.");

@@ -9,14 +9,14 @@ internal sealed class Slice(string path, SliceState state)
 
     public string Path => path;
 
-    /// <summary>What the index holds as of its last commit.</summary>
+    /// <summary>The state of the index at its last commit.</summary>
     public SliceState State
     {
         get => _state;
         set => _state = value;
     }
 
-    /// <summary>True once retention has taken it: a reader that finds no file any more finds no records.</summary>
+    /// <summary>True once it was dropped for its age or size: a reader that then finds no file takes the slice for empty.</summary>
     public bool IsDropped
     {
         get => _isDropped;

@@ -36,7 +36,7 @@ internal sealed class SliceReader : IDisposable
         _countName = new Statement(_connection, SliceSchema.CountName, 4);
     }
 
-    /// <summary>The state that stands in the index of a file; null when the file is damaged or was never committed to.</summary>
+    /// <summary>Reads the state in an index file; null when the file is damaged or has no commit yet.</summary>
     /// <exception cref="StoreFormatException">The file was written by a newer program.</exception>
     public static SliceState? TryReadState(string path)
     {
@@ -51,7 +51,7 @@ internal sealed class SliceReader : IDisposable
         }
     }
 
-    /// <summary>The state that stands in an index; null in a new one.</summary>
+    /// <summary>Reads the state in an index; null in a new one.</summary>
     public static SliceState? ReadState(SqliteConnection connection)
     {
         using var statement = new Statement(connection, SliceSchema.ReadState, 0);
@@ -68,17 +68,17 @@ internal sealed class SliceReader : IDisposable
             rows.GetBoolean(10));
     }
 
-    /// <summary>Where the record stands, and the namespace that it belongs to.</summary>
+    /// <summary>Finds the position of a record, and the namespace that it belongs to; null when there is none.</summary>
     public (string Namespace, LogPosition Position)? Get(ActivationId id)
     {
         using var rows = _get.Bind(1, Bytes(id)).Read();
         return rows.Read() ? (rows.GetString(0), new LogPosition(rows.GetInt64(1), rows.GetInt32(2), rows.GetInt32(3))) : null;
     }
 
-    /// <summary>True for a record, and for the end of an activation whose record is not kept.</summary>
+    /// <summary>True when there is a record of this id, or the activation ended and its record is not kept.</summary>
     public bool Contains(ActivationId id) => Convert.ToInt64(_contains.Bind(1, Bytes(id)).Scalar(), CultureInfo.InvariantCulture) != 0;
 
-    /// <summary>The first rows of the query, newest first, and how far the index reached when they were read.</summary>
+    /// <summary>Adds the first rows of the query, newest first; gives the position up to which the index reached when they were read.</summary>
     public LogPosition List(ActivationQuery query, int rowLimit, List<FoundActivation> found)
     {
         _begin.Run();
@@ -105,7 +105,7 @@ internal sealed class SliceReader : IDisposable
         }
     }
 
-    /// <summary>The number of rows of the query, and how far the index reached when they were counted.</summary>
+    /// <summary>The number of rows of the query, and the position up to which the index reached when they were counted.</summary>
     public (LogPosition StoredUpTo, long Count) Count(ActivationQuery query)
     {
         _begin.Run();

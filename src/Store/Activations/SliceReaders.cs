@@ -3,15 +3,15 @@ using Microsoft.Data.Sqlite;
 
 namespace Frusta.Store.Activations;
 
-/// <summary>Connections to the indexes of slices, kept open between reads; beyond the bound the one that rested longest is closed.</summary>
+/// <summary>Connections to the indexes of slices, kept open between reads. Beyond the bound the connection that was unused for longest is closed.</summary>
 internal sealed class SliceReaders(int capacity) : IDisposable
 {
     private readonly Lock _gate = new();
     private readonly List<(Slice Slice, SliceReader Reader)> _resting = new(capacity + 1);
     private bool _isClosed;
 
-    /// <summary>Runs a read on a connection to the slice; <paramref name="none"/> when the slice was dropped meanwhile.</summary>
-    /// <exception cref="SqliteException">The index is not readable; a damaged one is marked, to be built anew.</exception>
+    /// <summary>Runs a read on a connection to the slice; gives <paramref name="none"/> when the slice was dropped meanwhile.</summary>
+    /// <exception cref="SqliteException">The index cannot be read. If it is damaged it is marked, so that it is built anew.</exception>
     public TResult Read<TState, TResult>(Slice slice, TState state, Func<SliceReader, TState, TResult> read, TResult none)
     {
         SliceReader? reader = null;
@@ -35,7 +35,7 @@ internal sealed class SliceReaders(int capacity) : IDisposable
         }
     }
 
-    /// <summary>Closes the connections to a slice that is dropped.</summary>
+    /// <summary>Closes the unused connections to a slice that was dropped or is built anew.</summary>
     public void Forget(Slice slice)
     {
         while (Take(slice) is { } reader)

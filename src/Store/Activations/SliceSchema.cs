@@ -2,8 +2,8 @@ namespace Frusta.Store.Activations;
 
 /// <summary>The tables of one slice's index and every statement on them.</summary>
 /// <remarks>
-/// The table is clustered by what a list reads, so that it costs three trees in all. A namespace and a filter name are
-/// stored once and stand as numbers in the rows: measured, that halves the index.
+/// The table is clustered in the order of lists, so that three trees suffice in all. A namespace and a filter name are stored
+/// once, and rows refer to them by number: by measurement this halves the index.
 /// </remarks>
 internal static class SliceSchema
 {
@@ -27,8 +27,8 @@ internal static class SliceSchema
         """;
 
     /// <summary>
-    /// The tables stay as they are. The number alone keeps a program away that does not know entries with the offset of their logs
-    /// (<see cref="RecordHead.Kept"/>), and would read them wrongly.
+    /// The tables stay as they are. Only the schema's version changes: it keeps away older programs, which do not know entries with the offset of their logs
+    /// (<see cref="RecordHead.Kept"/>) and would read them wrongly.
     /// </summary>
     private const string KnowsOffsetsOfLogs = "SELECT 2;";
 

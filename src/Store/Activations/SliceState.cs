@@ -4,7 +4,7 @@ using Frusta.Journal;
 
 namespace Frusta.Store.Activations;
 
-/// <summary>What one index holds, as of a commit: which segments, and the bounds that tell a reader whether to open it.</summary>
+/// <summary>The state of one index at a commit: its segments, and the bounds that tell a reader whether to open it.</summary>
 /// <param name="FirstSegment">Number of the first segment of the slice.</param>
 /// <param name="StoredUpTo">The last entry that is in the index; its offset is 0 when there is none.</param>
 /// <param name="IsSealed">True when nothing is added any more.</param>
@@ -39,7 +39,7 @@ internal sealed record SliceState(
 
     public SliceState With(ActivationId id, long startMs, LogPosition position)
     {
-        Debug.Assert(!IsSealed && position.IsBehind(StoredUpTo), "Rows come in the order of the log, each once, into a slice that has not ended.");
+        Debug.Assert(!IsSealed && position.IsBehind(StoredUpTo), "Rows are added in the order of the log, each once, to a slice that is not sealed.");
         var timed = HasCreationTime(id);
         return this with
         {

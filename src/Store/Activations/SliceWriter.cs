@@ -10,8 +10,8 @@ namespace Frusta.Store.Activations;
 
 /// <summary>Writes the index of one slice in batches. Used by one thread at a time.</summary>
 /// <remarks>
-/// The row statements go to SQLite's own functions: parameters of the ADO layer are objects, and nine of them a row cost
-/// as much as the insertion.
+/// The statements for rows call SQLite's own functions: the ADO layer makes an object of each parameter, and nine objects
+/// for each row cost as much as the insertion.
 /// </remarks>
 internal sealed class SliceWriter : IDisposable
 {
@@ -24,7 +24,7 @@ internal sealed class SliceWriter : IDisposable
     private readonly List<Row> _batch = [];
     private bool _inTransaction;
 
-    /// <param name="path">The index; made when missing.</param>
+    /// <param name="path">The index file; it is made when missing.</param>
     /// <param name="firstSegment">First segment of the slice, when the index is new.</param>
     /// <exception cref="SqliteException">The file is damaged.</exception>
     public SliceWriter(string path, long firstSegment)
@@ -44,7 +44,7 @@ internal sealed class SliceWriter : IDisposable
         State = SliceReader.ReadState(_connection) ?? SliceState.Empty(firstSegment);
     }
 
-    /// <summary>What is in the index, the rows since the last commit included.</summary>
+    /// <summary>The state of the index, including the rows since the last commit.</summary>
     public SliceState State { get; private set; }
 
     /// <summary>Adds a row to the batch.</summary>
@@ -66,7 +66,7 @@ internal sealed class SliceWriter : IDisposable
         State = State.With(head.Id, head.StartMs, position);
     }
 
-    /// <summary>Commits the batch together with how far it goes.</summary>
+    /// <summary>Commits the batch together with the state, which says how far the index goes.</summary>
     public void Commit()
     {
         if (!_inTransaction)
@@ -80,7 +80,7 @@ internal sealed class SliceWriter : IDisposable
         _inTransaction = false;
     }
 
-    /// <summary>Ends the slice: nothing is added any more, and its write-ahead log is folded in.</summary>
+    /// <summary>Ends the slice: no row is added any more, and SQLite's write-ahead log is moved into the file.</summary>
     public void Seal()
     {
         Begin();
@@ -89,7 +89,7 @@ internal sealed class SliceWriter : IDisposable
         SqliteFile.Execute(_connection, "PRAGMA wal_checkpoint(TRUNCATE)");
     }
 
-    /// <summary>Closes; what was not committed is undone.</summary>
+    /// <summary>Closes the index; rows that were not committed are undone.</summary>
     public void Dispose()
     {
         _insert.Dispose();
@@ -97,7 +97,7 @@ internal sealed class SliceWriter : IDisposable
         _connection.Dispose();
     }
 
-    /// <summary>In the order of the table: neighbours go into one page.</summary>
+    /// <summary>Inserts the batch in the order of the table, so that neighbours go into the same page.</summary>
     private void InsertBatch()
     {
         _batch.Sort(Row.InTableOrder);

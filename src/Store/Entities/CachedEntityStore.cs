@@ -7,15 +7,15 @@ using Frusta.Contracts.Messages;
 
 namespace Frusta.Store.Entities;
 
-/// <summary>Keeps documents that were read, so that a warm call asks no database.</summary>
+/// <summary>Keeps documents that were read in memory, so that a warm call reads no database.</summary>
 /// <remarks>
-/// A document that is being written is not kept: from before the write until after it everybody reads the store, so that whoever reads several
-/// documents of a unit sees all of them before it or after it. A fill that a write overtook is dropped: each document has a generation, which a
-/// write raises, and a fill is kept only under the generation that it started with.
+/// A document that is being written is not kept: from before the write until after it, all calls read it from the store. So a call that reads several
+/// documents of a unit sees all of them as before the write or all as after it. A document that was read while a write began is not kept either: each
+/// document has a generation, which a write raises, and it is kept only if the generation is still that of the time when the read began.
 /// </remarks>
-/// <param name="store">Where they are read and written.</param>
+/// <param name="store">The store with the documents.</param>
 /// <param name="options">The bounds, in documents and in bytes.</param>
-/// <param name="invalidation">Told of each write, for all others who keep something of a document.</param>
+/// <param name="invalidation">Is told of each write, for other parts that keep copies of documents.</param>
 public sealed class CachedEntityStore(IEntityStore store, CachedEntityOptions options, ICacheInvalidation invalidation) : IEntityStore
 {
     private readonly ConcurrentDictionary<string, Slot> _slots = new(StringComparer.Ordinal);
@@ -49,7 +49,7 @@ public sealed class CachedEntityStore(IEntityStore store, CachedEntityOptions op
     public ValueTask<MappedBuffer?> ReadCodeAsync(string documentId, string attachment, ByteLease lease, CancellationToken cancellationToken) =>
         store.ReadCodeAsync(documentId, attachment, lease, cancellationToken);
 
-    /// <summary>Whoever asked may go away; the write goes on, and nothing is kept of its documents before its end.</summary>
+    /// <summary>Writes without keeping the documents until the write has ended. If the caller's token is cancelled, only its wait ends; the write goes on.</summary>
     private Task<T> WriteAsync<T>(string[] documentIds, Func<ValueTask<T>> write, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
@@ -88,7 +88,7 @@ public sealed class CachedEntityStore(IEntityStore store, CachedEntityOptions op
     {
         if (_slots.Count >= options.Documents || _held.Bytes > options.MaxBytes)
         {
-            // An order of use would cost every call; whoever has more documents than this reads some of them again.
+            // All are dropped: to keep documents in the order of their use would cost something at each call.
             foreach (var other in _slots)
             {
                 Drop(other);
@@ -118,7 +118,7 @@ public sealed class CachedEntityStore(IEntityStore store, CachedEntityOptions op
         }
     }
 
-    /// <summary>Bytes of all documents that are kept, about.</summary>
+    /// <summary>Approximate bytes of all documents that are kept.</summary>
     private sealed class Held
     {
         private long _bytes;
@@ -172,13 +172,13 @@ public sealed class CachedEntityStore(IEntityStore store, CachedEntityOptions op
         {
             lock (_gate)
             {
-                Debug.Assert(_writes > 0 && !_isDropped && _document is null, "Nothing is kept of a document that is being written.");
+                Debug.Assert(_writes > 0 && !_isDropped && _document is null, "A document that is being written is not kept.");
                 _writes--;
                 _generation++;
             }
         }
 
-        /// <summary>False while the document is being written: a slot that took its place would know nothing of that.</summary>
+        /// <summary>Drops the slot. False while the document is being written: a new slot in its place would not know of the write.</summary>
         public bool TryDrop()
         {
             lock (_gate)

@@ -58,7 +58,7 @@ internal sealed class EntityReader : IDisposable
     public int? GetAttachmentLength(string documentId, string name) =>
         _attachment.Bind(1, documentId).Bind(2, name).Scalar() is long length ? checked((int)length) : null;
 
-    /// <summary>An attachment in memory that leaves with it; null when there is none of so many bytes.</summary>
+    /// <summary>Reads an attachment into memory that the caller disposes; null when there is none of exactly so many bytes.</summary>
     public MappedBuffer? ReadAttachment(string documentId, string name, int length)
     {
         var attachment = MappedBuffer.Reserve(Math.Max(length, 1));
@@ -77,7 +77,7 @@ internal sealed class EntityReader : IDisposable
         }
     }
 
-    /// <summary>Lengths only: no body is read, and the code stands in another table.</summary>
+    /// <summary>Lists ids, revisions and lengths; no body and no code is read.</summary>
     public List<ListedEntity> List(EntityQuery query)
     {
         var found = new List<ListedEntity>();
@@ -91,7 +91,7 @@ internal sealed class EntityReader : IDisposable
         return found;
     }
 
-    /// <summary>Reads a document where SQLite has it, without a copy; default when there is none.</summary>
+    /// <summary>Decodes a document from SQLite's memory, without a copy; default when there is none.</summary>
     public T? Read<T>(string documentId, Func<string, string, ReadOnlySpan<byte>, T?> decode)
     {
         using var rows = _get.Bind(1, documentId).Read();
@@ -113,7 +113,7 @@ internal sealed class EntityReader : IDisposable
         _connection.Dispose();
     }
 
-    /// <summary>Fills the room with an attachment of just that length; false when there is none, also when it was deleted in the middle.</summary>
+    /// <summary>Fills the room with an attachment of exactly that length; false when there is none, or when it was deleted meanwhile.</summary>
     private bool TryReadAttachment(string documentId, string name, Span<byte> room)
     {
         using (var rows = _attachment.Bind(1, documentId).Bind(2, name).Read())

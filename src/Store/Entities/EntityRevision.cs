@@ -4,13 +4,13 @@ using System.Text;
 
 namespace Frusta.Store.Entities;
 
-/// <summary>Revisions in CouchDB's shape: generation, hyphen, 32 hexadecimal digits of the content.</summary>
+/// <summary>Makes revisions in CouchDB's form: generation, hyphen, 32 hexadecimal digits of a hash of the content.</summary>
 internal static class EntityRevision
 {
     /// <summary>The revision that follows <paramref name="previous"/> (empty for none) when this content is written.</summary>
     public static string Next(string previous, ReadOnlySpan<byte> body, ReadOnlySpan<byte> code)
     {
-#pragma warning disable CA5351 // CouchDB's revisions are MD5: a name for a content, not a protection.
+#pragma warning disable CA5351 // As in CouchDB the hash is MD5: it names a content and protects nothing.
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.MD5);
 #pragma warning restore CA5351
         hash.AppendData(Encoding.UTF8.GetBytes(previous));

@@ -15,7 +15,7 @@ internal static class EntitySchema
         CREATE TABLE attachments (document TEXT NOT NULL, name TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (document, name));
         """;
 
-    // Long code stands in pieces; its attachment has the length of all of them then, and an empty body.
+    // Long code is kept in pieces. Its attachment then has an empty body, and as length that of all pieces together.
     private const string AddPieces = """
         ALTER TABLE attachments ADD COLUMN length INTEGER;
         CREATE TABLE pieces (document TEXT NOT NULL, name TEXT NOT NULL, number INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (document, name, number));
@@ -45,12 +45,12 @@ internal static class EntitySchema
 
     public const string Stored = "SELECT revision FROM documents WHERE id = ?1";
 
-    /// <summary>Whether anything is stored under the name of an attachment.</summary>
+    /// <summary>Whether an attachment or a piece with this name is stored.</summary>
     public const string IsNameUsed = """
         SELECT 1 FROM attachments WHERE document = ?1 AND name = ?2 UNION ALL SELECT 1 FROM pieces WHERE document = ?1 AND name = ?2 LIMIT 1
         """;
 
-    /// <summary>The attachment that a document at a revision names, and its bytes.</summary>
+    /// <summary>The attachment that a document at a revision names, and its number of bytes.</summary>
     public const string Attached = """
         SELECT attachment, coalesce(attachments.length, length(attachments.body)) FROM documents JOIN attachments ON document = id AND attachments.name = attachment
         WHERE id = ?1 AND revision = ?2
@@ -62,7 +62,7 @@ internal static class EntitySchema
             AND NOT EXISTS (SELECT 1 FROM documents WHERE id = ?1 AND attachment = ?2)
         """;
 
-    /// <summary>Deletes the pieces of an attachment that is not there.</summary>
+    /// <summary>Deletes the pieces of an attachment, if the attachment itself is gone.</summary>
     public const string DetachPieces = """
         DELETE FROM pieces WHERE document = ?1 AND name = ?2
             AND NOT EXISTS (SELECT 1 FROM attachments WHERE document = ?1 AND name = ?2)
@@ -78,7 +78,7 @@ internal static class EntitySchema
 
     public const string Get = "SELECT revision, body FROM documents WHERE id = ?1";
 
-    /// <summary>The length first: SQLite knows it without reading the body.</summary>
+    /// <summary>The length is the first column: SQLite knows it without reading the body.</summary>
     public const string GetAttachment = "SELECT coalesce(length, length(body)), length IS NOT NULL, body FROM attachments WHERE document = ?1 AND name = ?2";
 
     public const string GetPieces = "SELECT body FROM pieces WHERE document = ?1 AND name = ?2 ORDER BY number";

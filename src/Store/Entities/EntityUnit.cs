@@ -29,10 +29,10 @@ public sealed record EntityChange
 
 /// <summary>Documents that change together, such as a rule and its trigger. No document is in a unit twice.</summary>
 /// <remarks>
-/// The order is for stores that have no transactions. Such a store stops at the first change that meets another writer, and a crash may stop it
-/// between any two changes. One change decides: the unit has happened once that one is written. Changes before it must have no effect without it;
-/// changes after it only remove documents that have no effect any more. Readers ignore both kinds. For a rule and its trigger this means: to make
-/// them, first the link, then the rule; to delete them, first the rule, then the link.
+/// The order is for stores that have no transactions. Such a store stops at the first change whose document another writer has changed, and a crash may
+/// stop it between any two changes. One change decides: once it is written, the unit has happened. Changes before it must have no effect without it;
+/// changes after it only remove documents that have no effect any more. Readers ignore documents of both kinds. For a rule and its trigger this means:
+/// to make a rule, first the link is written, then the rule; to delete it, first the rule is deleted, then the link.
 /// </remarks>
 /// <param name="Changes">All of them, in the order in which a store without transactions writes them.</param>
 /// <param name="Deciding">Index of the change that makes the unit happen.</param>

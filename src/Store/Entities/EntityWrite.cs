@@ -13,27 +13,30 @@ internal sealed class EntityWrite(IReadOnlyList<EntityRowChange> changes)
     /// <summary>The pieces of long code that are not written yet, in order.</summary>
     public Queue<CodePiece> Pieces { get; } = new(changes.SelectMany(CodePiece.Of));
 
-    /// <summary>Whether pieces were committed, of which no document knows yet.</summary>
+    /// <summary>True once pieces were committed that no document names yet.</summary>
     public bool IsAhead { get; set; }
 
-    /// <summary>What the statements found, to be answered after the commit.</summary>
+    /// <summary>True when the statements changed the documents, false on a conflict; it is answered after the commit.</summary>
     public bool Applied { get; set; }
 
-    /// <summary>Code that no document names any more after this.</summary>
+    /// <summary>Code that no document names any more after this write.</summary>
     public List<(string DocumentId, string Attachment, long Bytes)> Replaced { get; } = [];
 }
 
 /// <summary>A document to be put, or a deletion when there is no <see cref="Row"/>.</summary>
-/// <param name="DocumentId">Which one.</param>
+/// <param name="DocumentId">Id of the document.</param>
 /// <param name="ExpectedRevision">The revision that must be stored now; empty when there must be none.</param>
 /// <param name="Row">The new content.</param>
-/// <param name="Code">Code that goes with it; null keeps what is stored.</param>
+/// <param name="Code">Code that goes with it; null keeps the stored code.</param>
 internal sealed record EntityRowChange(string DocumentId, string ExpectedRevision, EntityRow? Row, byte[]? Code);
 
-/// <summary>A part of code that is too long for one commit: pieces are committed one by one before the document that names them, so that other writes wait for one of them at most.</summary>
+/// <summary>
+/// A part of code that is too long for one commit. Pieces are committed one by one before the document that names them, so that other writes wait for one
+/// piece at most.
+/// </summary>
 internal readonly record struct CodePiece(string DocumentId, string Attachment, int Number, ReadOnlyMemory<byte> Bytes)
 {
-    /// <summary>Code of no more than this stands with its document's commit: some 20 ms of the writer.</summary>
+    /// <summary>Code of at most so many bytes is written in the commit of its document, which takes the writer some 20 ms.</summary>
     public const int MostBytes = 4 << 20;
 
     /// <summary>The pieces of a change in order; none when its code is short.</summary>
@@ -50,6 +53,6 @@ internal readonly record struct CodePiece(string DocumentId, string Attachment, 
     }
 }
 
-/// <summary>What is stored of one document.</summary>
+/// <summary>The columns of one stored document.</summary>
 internal sealed record EntityRow(
     int Kind, string Namespace, string? Package, string Name, long UpdatedMs, bool Public, string? Attachment, string Revision, byte[] Body);

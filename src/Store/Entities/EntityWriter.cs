@@ -6,11 +6,11 @@ using SQLitePCL;
 
 namespace Frusta.Store.Entities;
 
-/// <summary>The one writer of the entity store: takes what waits as groups, commits each once, and answers after the commit.</summary>
+/// <summary>The one writer of the entity store: takes waiting writes in groups, commits each group once, and answers its writes after the commit.</summary>
 /// <remarks>
 /// Long code is committed in pieces before its document (<see cref="CodePiece"/>), with other writes between them.
-/// Attachments that a write replaced go with a later group, without an fsync of their own: see <see cref="ReplacedCode"/>. What a crash leaves
-/// is swept at the start.
+/// Attachments that a write replaced are deleted with a later group, without an fsync of their own: see <see cref="ReplacedCode"/>. Attachments and
+/// pieces that a crash leaves without a document are deleted at the start.
 /// </remarks>
 internal sealed partial class EntityWriter : IAsyncDisposable
 {
@@ -60,7 +60,7 @@ internal sealed partial class EntityWriter : IAsyncDisposable
         return write.Done.Task.WaitAsync(cancellationToken);
     }
 
-    /// <summary>Writes what waits, then closes.</summary>
+    /// <summary>Writes all waiting writes, then closes.</summary>
     public async ValueTask DisposeAsync()
     {
         _waiting.Complete();
@@ -115,7 +115,9 @@ internal sealed partial class EntityWriter : IAsyncDisposable
         }
     }
 
-    /// <summary>Whether pieces can be written before their document: nothing that can be read now is changed by them, and no other writer was in between.</summary>
+    /// <summary>
+    /// Whether pieces can be written before their document: they change nothing that can be read now, and the documents still have the expected revisions.
+    /// </summary>
     private bool CanBeAhead(EntityWrite write)
     {
         foreach (var change in write.Changes)
@@ -131,7 +133,7 @@ internal sealed partial class EntityWriter : IAsyncDisposable
         return true;
     }
 
-    /// <summary>Writes the next piece of a write, which goes on after the writes that wait now.</summary>
+    /// <summary>Writes the next piece of a write; the rest of it is written after the other writes that wait now.</summary>
     private void WriteAhead(EntityWrite write, List<EntityWrite> group)
     {
         Debug.Assert(group.Count == 1 && ReferenceEquals(group[0], write), "A piece has a commit of its own.");
@@ -143,7 +145,7 @@ internal sealed partial class EntityWriter : IAsyncDisposable
         }
     }
 
-    /// <summary>Runs statements as one transaction; where it fails the group is refused.</summary>
+    /// <summary>Runs statements as one transaction; when it fails, refuses the group and gives false.</summary>
     private bool TryCommit(List<EntityWrite> group, Action statements)
     {
         try
@@ -156,7 +158,7 @@ internal sealed partial class EntityWriter : IAsyncDisposable
         }
         catch (Exception exception)
         {
-            // Whatever it was: the next ones must not wait for a writer that is gone.
+            // Any exception is caught: if it ended the writer, later writes would wait for ever.
             Refuse(group, exception);
             return false;
         }
@@ -183,7 +185,7 @@ internal sealed partial class EntityWriter : IAsyncDisposable
         }
     }
 
-    /// <summary>Gives back the room of a write that is over, and has the pieces of one that came to nothing deleted.</summary>
+    /// <summary>Gives back the room of a write that is over. If it failed after pieces of it were written, has these deleted.</summary>
     private void End(EntityWrite write)
     {
         foreach (var change in write is { IsAhead: true, Applied: false } ? write.Changes : [])
@@ -247,7 +249,7 @@ internal sealed partial class EntityWriter : IAsyncDisposable
             return Apply(write, write.Changes[0]);
         }
 
-        // Within the transaction of the group: a unit that meets another writer takes back what it had changed, and the others stand.
+        // Within the transaction of the group: a unit with a conflict undoes its own changes, and the other units of the group stay.
         SqliteFile.Execute(_connection, "SAVEPOINT unit");
         foreach (var change in write.Changes)
         {
@@ -308,12 +310,13 @@ internal sealed partial class EntityWriter : IAsyncDisposable
     [LoggerMessage(EventId = 4001, Level = LogLevel.Error, Message = "A group of {Count} entity writes failed and was rolled back")]
     private partial void LogGroupFailed(Exception exception, int count);
 
-    [LoggerMessage(EventId = 4003, Level = LogLevel.Error, Message = "A group of entity writes that failed could not be undone; the next group undoes it first")]
+    [LoggerMessage(EventId = 4003, Level = LogLevel.Error, Message = "A group of entity writes that failed could not be rolled back; that is done before the next group")]
     private partial void LogNotUndone(Exception exception);
 
-    [LoggerMessage(EventId = 4004, Level = LogLevel.Error, Message = "No room for entities: {Reason} Writes of them are refused; it is said when one succeeds")]
+    [LoggerMessage(EventId = 4004, Level = LogLevel.Error,
+        Message = "The disk has no room for entities: {Reason} Writes of actions, packages, triggers and rules are refused (503) until there is room; a line is logged when one succeeds")]
     private partial void LogNoRoom(string reason);
 
-    [LoggerMessage(EventId = 4005, Level = LogLevel.Information, Message = "There is room for entities again")]
+    [LoggerMessage(EventId = 4005, Level = LogLevel.Information, Message = "The disk has room for entities again")]
     private partial void LogRoomAgain();
 }

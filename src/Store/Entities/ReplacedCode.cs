@@ -1,16 +1,16 @@
 namespace Frusta.Store.Entities;
 
 /// <summary>
-/// Code that no document names any more: of actions that were updated or deleted. It is kept for a while, because calls that came before still
+/// Code that no document names any more, of actions that were updated or deleted. It is kept for a while, since calls that came before may still
 /// wait for a sandbox to run it. The bounds are <see cref="EntityStoreOptions.ReplacedCodeAge"/> and <see cref="EntityStoreOptions.ReplacedCodeBytes"/>.
 /// </summary>
-/// <remarks>Known in memory only: what a server leaves behind is swept at the next start, when no call waits for it any more.</remarks>
+/// <remarks>The list is in memory only: code that a server leaves behind is deleted at the next start, when no call waits for it any more.</remarks>
 internal sealed class ReplacedCode(EntityStoreOptions options, TimeProvider clock)
 {
-    /// <summary>Each counts for no less than a page of the file, which bounds their number too.</summary>
+    /// <summary>Each code counts as at least a page of the file, which also bounds the number of codes.</summary>
     private const int LeastBytes = 4096;
 
-    // What one commit deletes: another write waits for it.
+    // The most that one commit deletes, since other writes wait for that commit.
     private const int MostDue = 256;
     private const long MostBytesDue = 64 << 20;
 
@@ -25,10 +25,10 @@ internal sealed class ReplacedCode(EntityStoreOptions options, TimeProvider cloc
         _bytes += counted;
     }
 
-    /// <summary>Code of a write that came to nothing after pieces of it were written: no call waits for it.</summary>
+    /// <summary>Adds the code of a write that failed after pieces of it were written: no call waits for it.</summary>
     public void AddForsaken(string documentId, string attachment) => _forsaken.Enqueue((documentId, attachment));
 
-    /// <summary>What is to be deleted in the next commit, oldest first. It stays here until <see cref="Forget"/>.</summary>
+    /// <summary>The code that is to be deleted in the next commit, oldest first. It stays in the list until <see cref="Forget"/>.</summary>
     public List<(string DocumentId, string Attachment)> Due()
     {
         var due = new List<(string, string)>(_forsaken.Take(1));
@@ -48,7 +48,7 @@ internal sealed class ReplacedCode(EntityStoreOptions options, TimeProvider cloc
         return due;
     }
 
-    /// <summary>Forgets the first of what was due, which have been deleted.</summary>
+    /// <summary>Forgets so many of the codes that were due, which have been deleted.</summary>
     public void Forget(int count)
     {
         if (count > 0 && _forsaken.TryDequeue(out _))

@@ -37,7 +37,7 @@ public sealed partial class SqliteEntityStore : IEntityStore, IAsyncDisposable
         }
     }
 
-    /// <summary>Opens the store in a folder that this program alone has, or makes it.</summary>
+    /// <summary>Opens the store in a folder that no other program uses, or makes it.</summary>
     /// <exception cref="StoreFormatException">A newer program wrote it.</exception>
     public static SqliteEntityStore Open(string folder, EntityStoreOptions options, TimeProvider clock, ILogger<SqliteEntityStore> logger)
     {
@@ -114,10 +114,10 @@ public sealed partial class SqliteEntityStore : IEntityStore, IAsyncDisposable
 
         return lease.TryHold(lease.Bytes + length)
             ? await ReadAsync(reader => reader.ReadAttachment(documentId, attachment, length), cancellationToken)
-            : throw new StoreOverloadedException($"There is no room for the {length} bytes of the code of '{documentId}'.");
+            : throw new StoreOverloadedException($"The answers under way leave no room for the {length} bytes of the code of '{documentId}'.");
     }
 
-    /// <summary>Writes what waits, then closes. Reads under way end first.</summary>
+    /// <summary>Waits for reads under way, writes all waiting writes, then closes.</summary>
     public async ValueTask DisposeAsync()
     {
         for (var i = 0; i < _readerCount; i++)
@@ -208,7 +208,7 @@ public sealed partial class SqliteEntityStore : IEntityStore, IAsyncDisposable
         return new EntityRowChange(change.DocumentId, change.ExpectedRevision, row, ArrayOf(change.Code));
     }
 
-    /// <summary>Code that is an array by itself is handed over, and nobody changes it: a copy would be as large again.</summary>
+    /// <summary>Code that fills a whole array is handed over without a copy, since no part of the server changes it; other code is copied.</summary>
     private static byte[]? ArrayOf(ReadOnlyMemory<byte>? code) =>
         code is not { } bytes ? null
         : MemoryMarshal.TryGetArray(bytes, out var whole) && whole.Count == whole.Array!.Length ? whole.Array
@@ -232,6 +232,6 @@ public sealed partial class SqliteEntityStore : IEntityStore, IAsyncDisposable
         }
     }
 
-    [LoggerMessage(EventId = 4002, Level = LogLevel.Warning, Message = "The document {DocumentId} cannot be decoded and is left out of a list")]
+    [LoggerMessage(EventId = 4002, Level = LogLevel.Warning, Message = "The stored document {DocumentId} cannot be decoded and is left out of a list")]
     private partial void LogLeftOut(Exception exception, string documentId);
 }

@@ -3,11 +3,13 @@ using System.Threading.Channels;
 
 namespace Frusta.Store.Entities;
 
-/// <summary>The writes that wait for the one writer. Small ones have room and turns of their own, so that large ones neither keep them out nor hold them up.</summary>
+/// <summary>
+/// The writes that wait for the one writer. Small writes have room and turns of their own, so that large ones neither keep them out nor hold them up.
+/// </summary>
 /// <param name="options">The bounds.</param>
 internal sealed class WaitingWrites(EntityStoreOptions options)
 {
-    /// <summary>Bytes up to which a write is small: some hundreds of those are written in the time of one action with its code.</summary>
+    /// <summary>Bytes up to which a write is small: some hundreds of small writes take as long as one action with its code.</summary>
     private const long SmallBytes = 64 * 1024;
 
     private readonly Channel<EntityWrite> _arrived = Channel.CreateBounded<EntityWrite>(new BoundedChannelOptions(2 * options.QueuedWrites) { SingleReader = true });
@@ -18,6 +20,7 @@ internal sealed class WaitingWrites(EntityStoreOptions options)
     private int _smallCount;
     private bool _largeIsNext;
 
+    /// <summary>Adds a write to those that wait.</summary>
     /// <exception cref="StoreOverloadedException">There is no room for it, by number or by bytes.</exception>
     public void Add(EntityWrite write)
     {
@@ -32,10 +35,10 @@ internal sealed class WaitingWrites(EntityStoreOptions options)
         }
     }
 
-    /// <summary>A piece of a large write is written; it goes on in its next turn, after the other large ones.</summary>
+    /// <summary>A piece of a large write is written; the write goes on in its next turn, after the other large ones.</summary>
     public void GoOn(EntityWrite write) => _large.Enqueue(write);
 
-    /// <summary>The write is over, whatever came of it: what is being written is held as what waits is.</summary>
+    /// <summary>The write has succeeded or failed: its room is free. Until this call, a write under way counts like one that waits.</summary>
     public void Written(EntityWrite write)
     {
         if (!IsLarge(write))
@@ -49,7 +52,7 @@ internal sealed class WaitingWrites(EntityStoreOptions options)
         Debug.Assert(count >= 0 && bytes >= 0, "A write is over once.");
     }
 
-    /// <summary>Waits for the next ones to be written together: small ones that have gathered, and one large one in turn with them. False at the end.</summary>
+    /// <summary>Waits for the next writes to be committed together: either the small ones that have gathered, or one large one, in turns. False at the end.</summary>
     public async ValueTask<bool> NextAsync(List<EntityWrite> group)
     {
         if (_small.Count + _large.Count == 0 && !await _arrived.Reader.WaitToReadAsync())

@@ -4,13 +4,13 @@ using SQLitePCL;
 
 namespace Frusta.Store.Sqlite;
 
-/// <summary>Opens database files the way this room uses them: write-ahead log, no pool behind our back, the schema's version checked.</summary>
+/// <summary>Opens database files as this room uses them: with a write-ahead log, without a pool of connections, and with the schema's version checked.</summary>
 internal static class SqliteFile
 {
     /// <summary>Opens the one connection that writes, and brings a file that is empty or of an older program to the schema of this one.</summary>
     /// <param name="path">The file; its folder is made when missing.</param>
     /// <param name="steps">Statements that make the schema of each version, from 1, out of the one before.</param>
-    /// <param name="synchronous"><c>FULL</c> where a commit is a promise, <c>NORMAL</c> where the content can be rebuilt.</param>
+    /// <param name="synchronous"><c>FULL</c> where a commit must survive a power cut, <c>NORMAL</c> where the content can be rebuilt.</param>
     /// <exception cref="StoreFormatException">The file was written by a newer program.</exception>
     public static SqliteConnection OpenWriter(string path, IReadOnlyList<string> steps, string synchronous)
     {
@@ -52,15 +52,15 @@ internal static class SqliteFile
         }
     }
 
-    /// <summary>True when the content of the file is at fault, and not the disk or a lock.</summary>
+    /// <summary>True when the content of the file is damaged; false for a failure of the disk or of a lock.</summary>
     public static bool IsDamage(SqliteException exception) => exception.SqliteErrorCode is raw.SQLITE_CORRUPT or raw.SQLITE_NOTADB;
 
-    /// <summary>True when the disk took no more: it is full, or refused what was written.</summary>
+    /// <summary>True when the disk is full or refused a write.</summary>
     public static bool IsOutOfRoom(SqliteException exception) =>
         exception.SqliteErrorCode is raw.SQLITE_FULL
         || exception.SqliteExtendedErrorCode is raw.SQLITE_IOERR_WRITE or raw.SQLITE_IOERR_FSYNC or raw.SQLITE_IOERR_TRUNCATE or raw.SQLITE_IOERR_SHMSIZE;
 
-    /// <summary>Deletes a database with what SQLite keeps beside it.</summary>
+    /// <summary>Deletes a database with the files that SQLite keeps beside it.</summary>
     public static void Delete(string path)
     {
         foreach (var suffix in (ReadOnlySpan<string>)["", "-wal", "-shm"])
