@@ -4,10 +4,10 @@ using System.Runtime.InteropServices;
 
 namespace Frusta.Contracts.Buffers;
 
-/// <summary>Bytes of which only what was written takes memory, however much was announced, and which leave the process the moment they are given back.</summary>
+/// <summary>A buffer of reserved addresses. Only bytes that were written take memory, and the memory leaves the process as soon as the buffer is disposed.</summary>
 /// <remarks>
-/// For what is large and short-lived, such as a body of 50 MB: in an array it would stay with the collector or in a pool long after it was needed,
-/// and would be copied each time that it grows. One owner writes and disposes it, on every way out: the collector does not know these bytes.
+/// For large and short-lived content, such as a body of 50 MB: in an array it would stay with the collector or in a pool long after it was needed,
+/// and would be copied each time that it grows. One owner writes it and must dispose it in every case, since the collector does not know these bytes.
 /// </remarks>
 public sealed unsafe partial class MappedBuffer : MemoryManager<byte>
 {
@@ -28,11 +28,11 @@ public sealed unsafe partial class MappedBuffer : MemoryManager<byte>
     /// <summary>Number of bytes written.</summary>
     public int Length => _length;
 
-    /// <summary>What was written.</summary>
+    /// <summary>The bytes that were written.</summary>
     public override Memory<byte> Memory => CreateMemory(_length);
 
-    /// <summary>Addresses for so many bytes; memory comes as they are written.</summary>
-    /// <exception cref="HostMemoryException">The host has no more.</exception>
+    /// <summary>Reserves addresses for so many bytes; memory is taken as they are written.</summary>
+    /// <exception cref="HostMemoryException">The host has no more addresses.</exception>
     public static MappedBuffer Reserve(int capacity)
     {
         var first = mmap(null, (nuint)capacity, ReadAndWrite, PrivateUnreserved, -1, 0);
@@ -41,10 +41,11 @@ public sealed unsafe partial class MappedBuffer : MemoryManager<byte>
             throw new HostMemoryException($"The host has no addresses for {capacity} bytes.");
         }
 
-        _ = madvise(first, (nuint)capacity, NoHugePages); // or a few bytes would take 2 MiB
+        _ = madvise(first, (nuint)capacity, NoHugePages); // otherwise a few bytes would take 2 MiB
         return new MappedBuffer((nint)first, capacity);
     }
 
+    /// <summary>Appends bytes.</summary>
     /// <exception cref="ArgumentException">There are more than were reserved.</exception>
     public void Write(ReadOnlySpan<byte> bytes)
     {
@@ -52,7 +53,7 @@ public sealed unsafe partial class MappedBuffer : MemoryManager<byte>
         _length += bytes.Length;
     }
 
-    /// <summary>Counts so many bytes more as written, and gives them to be filled.</summary>
+    /// <summary>Counts so many more bytes as written, and gives them to be filled.</summary>
     /// <exception cref="ArgumentException">There are more than were reserved.</exception>
     public Span<byte> Extend(int count)
     {
@@ -69,7 +70,7 @@ public sealed unsafe partial class MappedBuffer : MemoryManager<byte>
     {
     }
 
-    /// <summary>Gives the memory back, once however often it is called.</summary>
+    /// <summary>Gives the memory back. Further calls do nothing.</summary>
     public void Dispose() => Dispose(disposing: true);
 
     protected override void Dispose(bool disposing)

@@ -2,11 +2,11 @@ using System.Buffers;
 
 namespace Frusta.Contracts.Buffers;
 
-/// <summary>Bytes in a rented array, counted: who holds it retains it, and the last release gives the array back.</summary>
-/// <remarks>It is a buffer writer while it is filled; once handed on, nobody writes.</remarks>
+/// <summary>Bytes in a rented array with a count of holders: each holder disposes it once, and the last one gives the array back.</summary>
+/// <remarks>It is a buffer writer while it is filled; once it is handed on it is not written any more.</remarks>
 public sealed class PooledBuffer : IBufferWriter<byte>, IDisposable
 {
-    // What is larger is seldom needed, and the pool would keep it for good in a server that becomes idle.
+    // Larger arrays are seldom needed, and the pool of an idle server would keep them for good.
     private const int MostPooledBytes = 1 << 20;
 
     private byte[] _bytes;
@@ -42,7 +42,7 @@ public sealed class PooledBuffer : IBufferWriter<byte>, IDisposable
         _length += bytes.Length;
     }
 
-    /// <summary>Forgets what is behind the first <paramref name="length"/> bytes.</summary>
+    /// <summary>Drops the bytes behind the first <paramref name="length"/>.</summary>
     public void Truncate(int length) => _length = Math.Min(length, _length);
 
     public void Advance(int count) => _length += count;
@@ -59,14 +59,14 @@ public sealed class PooledBuffer : IBufferWriter<byte>, IDisposable
         return _bytes.AsSpan(_length);
     }
 
-    /// <summary>One more holder.</summary>
+    /// <summary>Adds a holder.</summary>
     public PooledBuffer Retain()
     {
         Interlocked.Increment(ref _holders);
         return this;
     }
 
-    /// <summary>One holder less; the last one returns the array. Each holder calls it exactly once.</summary>
+    /// <summary>Removes a holder; the last one gives the array back. Each holder calls it exactly once.</summary>
     public void Dispose()
     {
         if (Interlocked.Decrement(ref _holders) == 0)

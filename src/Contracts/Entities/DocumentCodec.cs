@@ -7,7 +7,7 @@ using Frusta.Contracts.Names;
 
 namespace Frusta.Contracts.Entities;
 
-/// <summary>Entities as the JSON documents that OpenWhisk keeps in CouchDB, without <c>_rev</c>.</summary>
+/// <summary>Writes and reads entities as the JSON documents that OpenWhisk keeps in CouchDB, without <c>_rev</c>.</summary>
 public static class DocumentCodec
 {
     private const string AttachmentType = "text/plain; charset=UTF-8";
@@ -52,7 +52,7 @@ public static class DocumentCodec
     }
 
     /// <summary>Reads a document; null when it is no entity.</summary>
-    /// <param name="documentId">Id under which it was found: a bare name in a reference belongs to its namespace.</param>
+    /// <param name="documentId">Id of the document. A reference with a bare name means an entity of this id's namespace.</param>
     /// <param name="revision">Revision that the document is given.</param>
     /// <param name="body">The JSON.</param>
     /// <exception cref="JsonException">It is not JSON.</exception>
@@ -80,11 +80,11 @@ public static class DocumentCodec
         }
         catch (Exception exception) when (exception is InvalidOperationException or KeyNotFoundException)
         {
-            throw new FormatException($"The document '{documentId}' is not the entity that it says it is.", exception);
+            throw new FormatException($"The document '{documentId}' has not the members of the entity that its type names.", exception);
         }
     }
 
-    /// <summary>As <see cref="Read"/>, but without what no list shows, which may be megabytes: parameters, and the rules of a trigger.</summary>
+    /// <summary>As <see cref="Read"/>, but without members that no list shows and that may be megabytes: parameters, and the rules of a trigger.</summary>
     /// <exception cref="JsonException">It is not JSON.</exception>
     /// <exception cref="FormatException">A member is missing or of another type than the entity has.</exception>
     public static EntityDocument? ReadSummary(string documentId, string revision, ReadOnlySpan<byte> body)
@@ -122,7 +122,7 @@ public static class DocumentCodec
         _ => "rule",
     };
 
-    /// <summary>By <c>entityType</c>; old documents lack it and are known by their members.</summary>
+    /// <summary>The kind by the member <c>entityType</c>; old documents lack that, and their kind is found by their other members.</summary>
     private static EntityKind? KindOf(JsonElement json) => Text(json, "entityType") switch
     {
         "action" => EntityKind.Action,
@@ -215,7 +215,7 @@ public static class DocumentCodec
     private static FullyQualifiedName NameOf(JsonElement json) =>
         FullyQualifiedName.In(json.GetProperty("namespace").GetString()!, json.GetProperty("name").GetString()!);
 
-    /// <summary><c>{"path","name"}</c>, or as old documents have it <c>ns/name</c> or a bare name.</summary>
+    /// <summary>Reads <c>{"path","name"}</c>, or as in old documents <c>ns/name</c> or a bare name.</summary>
     private static FullyQualifiedName ReadReference(JsonElement json, string rootNamespace)
     {
         if (json.ValueKind == JsonValueKind.Object)
@@ -228,7 +228,7 @@ public static class DocumentCodec
         return slash < 0 ? new FullyQualifiedName(rootNamespace, null, text) : FullyQualifiedName.In(text[..slash], text[(slash + 1)..]);
     }
 
-    /// <summary>The name of the attachment; Java actions once had it under <c>jar</c>.</summary>
+    /// <summary>The name of the attachment; in old documents of Java actions it is under <c>jar</c>.</summary>
     private static string? AttachmentOf(JsonElement exec) =>
         (exec.TryGetProperty("code", out var code) || exec.TryGetProperty("jar", out code)) && code.ValueKind == JsonValueKind.Object
             ? code.GetProperty("attachmentName").GetString()

@@ -11,7 +11,7 @@ public enum EntityKind : byte
     Rule,
 }
 
-/// <summary>What all entities have. <see cref="UpdatedMs"/> is set by the server at each PUT.</summary>
+/// <summary>The members that all entities have. The server sets <see cref="UpdatedMs"/> at each PUT.</summary>
 public abstract record EntityDocument
 {
     private const long OwnBytes = 512;
@@ -29,7 +29,7 @@ public abstract record EntityDocument
     /// <summary>Milliseconds since 1970.</summary>
     public required long UpdatedMs { get; init; }
 
-    /// <summary>Revision under which the document was read; empty for one that was never stored.</summary>
+    /// <summary>Revision with which the document was read; empty for a document that was never stored.</summary>
     public string Revision { get; init; } = "";
 
     public abstract EntityKind Kind { get; }
@@ -48,10 +48,10 @@ public abstract record EntityDocument
         return null;
     }
 
-    /// <summary>Bytes of memory that it takes, about.</summary>
+    /// <summary>Approximate bytes of memory that it takes.</summary>
     public virtual long SizeBytes => OwnBytes + SizeOf(Annotations);
 
-    /// <summary>Bytes of memory that pairs take, about.</summary>
+    /// <summary>Approximate bytes of memory that pairs take.</summary>
     protected static long SizeOf(IReadOnlyList<KeyValue> pairs)
     {
         var bytes = 0L;
@@ -64,7 +64,7 @@ public abstract record EntityDocument
     }
 }
 
-/// <summary>What an action executes.</summary>
+/// <summary>The member <c>exec</c> of an action: its kind, and where its code is.</summary>
 /// <param name="Kind">Resolved kind; <c>sequence</c> and <c>blackbox</c> included.</param>
 /// <param name="Main">Entry point, if the creator named one.</param>
 /// <param name="Binary">Computed from the code, never taken from a client.</param>
@@ -120,11 +120,11 @@ public sealed record TriggerDocument : EntityDocument
 
     public override long SizeBytes => base.SizeBytes + SizeOf(Parameters) + (LinkBytes * (Rules?.Count ?? 0));
 
-    /// <summary>The rules attached, by document id of the rule; null until a first rule was attached.</summary>
+    /// <summary>The links to its rules, by document id of the rule; null until a first rule was linked.</summary>
     public IReadOnlyDictionary<string, RuleLink>? Rules { get; init; }
 }
 
-/// <summary>A rule as its trigger knows it: the status lives only here.</summary>
+/// <summary>The link of a trigger to a rule. Whether the rule is active is stored only here.</summary>
 public sealed record RuleLink(FullyQualifiedName Action, bool Active);
 
 public sealed record RuleDocument : EntityDocument

@@ -3,7 +3,7 @@ using Frusta.Contracts.Names;
 
 namespace Frusta.Contracts.Entities;
 
-/// <summary>The members of entities that have one form, in the store as in an answer.</summary>
+/// <summary>Writes the members of entities that have the same form in the store and in an answer.</summary>
 public static class EntityMembers
 {
     /// <summary>Parameters or annotations.</summary>

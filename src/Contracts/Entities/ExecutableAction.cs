@@ -3,7 +3,7 @@ using Frusta.Contracts.Names;
 
 namespace Frusta.Contracts.Entities;
 
-/// <summary>What an invoker must know of an action in order to run it. The code itself is read only when a sandbox is initialised.</summary>
+/// <summary>The part of an action that an invoker needs to run it. The code itself is read only when a sandbox is initialised.</summary>
 /// <param name="Name">The real place of the action: the provider's package, also when it was called through a binding.</param>
 /// <param name="Version">Shown version, <c>major.minor.patch</c>.</param>
 /// <param name="Revision">Revision of the stored document; a sandbox is never reused under another one.</param>
@@ -14,7 +14,7 @@ namespace Frusta.Contracts.Entities;
 /// <param name="Limits">The action's own limits.</param>
 /// <param name="ProvideApiKey">True when the caller's key goes into the sandbox.</param>
 /// <param name="AllowNetwork">False when the annotation <c>network</c> is <c>none</c>.</param>
-/// <param name="Retries">Value of the annotation <c>retries</c>; 0 is at most once.</param>
+/// <param name="Retries">Value of the annotation <c>retries</c>: how often an activation may start again after a crash interrupted it; 0 means that it runs at most once.</param>
 public sealed record ExecutableAction(
     FullyQualifiedName Name,
     string Version,
@@ -28,7 +28,7 @@ public sealed record ExecutableAction(
     bool AllowNetwork = true,
     int Retries = 0)
 {
-    /// <summary>The facts of a stored action. An action that never got the annotation <c>provide-api-key</c> is an old one, and gets the key.</summary>
+    /// <summary>Makes it from a stored action. An action without the annotation <c>provide-api-key</c> is an old one, and gets the key.</summary>
     public static ExecutableAction From(ActionDocument action) => new(
         action.Name,
         action.Version,

@@ -4,7 +4,7 @@ using System.Text.Json;
 
 namespace Frusta.Contracts.Entities;
 
-/// <summary>Sandboxes of a kind that are started before anybody asks.</summary>
+/// <summary>Stem cells of a kind, as the manifest asks for them.</summary>
 /// <param name="Count">How many.</param>
 /// <param name="MemoryMb">Megabytes of each.</param>
 public sealed record StemCell(int Count, int MemoryMb);
@@ -17,7 +17,7 @@ public sealed record StemCell(int Count, int MemoryMb);
 /// <param name="Deprecated">True when actions of the kind can still be read and deleted, and nothing else.</param>
 /// <param name="Attached">True when code is kept beside the document.</param>
 /// <param name="RequireMain">True when an action must name its entry point.</param>
-/// <param name="StemCells">Sandboxes to have ready.</param>
+/// <param name="StemCells">Stem cells to keep ready.</param>
 public sealed record RuntimeKind(
     string Family,
     string Kind,
@@ -48,7 +48,7 @@ public sealed class RuntimesManifest
     public IReadOnlyList<RuntimeKind> Kinds { get; }
 
     /// <summary>Reads a manifest.</summary>
-    /// <returns>The first rule that is broken, in words, or null.</returns>
+    /// <returns>A sentence on the first rule that is broken; null when all rules hold.</returns>
     public static string? Read(ReadOnlyMemory<byte> json, out RuntimesManifest? manifest)
     {
         manifest = null;
@@ -81,7 +81,9 @@ public sealed class RuntimesManifest
     /// <summary>The kind of exactly this name.</summary>
     public bool TryFind(string kind, [NotNullWhen(true)] out RuntimeKind? found) => _byKind.TryGetValue(kind, out found);
 
-    /// <summary>The kind that a client means: itself, or the default of <c>family:default</c>. Trimmed and in lower case already.</summary>
+    /// <summary>
+    /// The kind that a client means: the one of this name, or for <c>family:default</c> the family's default. The name is trimmed and in lower case already.
+    /// </summary>
     public bool TryResolve(string kind, [NotNullWhen(true)] out RuntimeKind? found)
     {
         if (_byKind.TryGetValue(kind, out found))

@@ -1,6 +1,6 @@
 namespace Frusta.Contracts.Errors;
 
-/// <summary>What the platform says in place of a result. OpenWhisk's clients and users know these texts: they are part of compatibility.</summary>
+/// <summary>The errors that the platform gives in place of a result. OpenWhisk's clients and users know these texts: they are part of compatibility.</summary>
 public static class ExecutionTexts
 {
     public const string ExitedDuringInit = "The action did not initialize and exited unexpectedly.";
@@ -12,7 +12,7 @@ public static class ExecutionTexts
     public const string ActionUnreadable = "Action could not be fetched.";
     public const string Interrupted = "whisk internal error";
     public const string LogsIncomplete = "There was an issue while collecting your logs. Data might be missing.";
-    /// <summary>A line of the log: the Go proxy's of a process that ended while its code was loaded.</summary>
+    /// <summary>The line of the log that OpenWhisk's Go proxy writes when a process ends while its code is loaded.</summary>
     public const string EndedAbruptly = "Command exited abruptly during initialization.";
 
     public const string LogsAfterFailure = "The action did not initialize or run as expected. Log data might be missing.";

@@ -4,7 +4,7 @@ using Frusta.Contracts.Buffers;
 namespace Frusta.Contracts.Json;
 
 /// <summary>
-/// Reads one JSON value and writes it without white space as it goes. Numbers and strings are copied as text. What is
+/// Reads one JSON value and writes it without white space as it goes. Numbers and strings are copied as text. Text that is
 /// already compact is copied in one piece.
 /// </summary>
 /// <exception cref="JsonException">The text is not one JSON value, or nests too deep. Thrown by <see cref="Read"/>.</exception>
@@ -14,7 +14,7 @@ internal ref struct CompactingReader
     private readonly PooledBuffer _destination;
     private Utf8JsonReader _reader;
 
-    // The piece of the source that is compact so far and not yet written.
+    // The piece of the source that is compact up to here and not yet written.
     private int _runStart;
     private int _runEnd;
     private JsonTokenType _previous;
@@ -30,7 +30,7 @@ internal ref struct CompactingReader
 
     public readonly int Depth => _reader.CurrentDepth;
 
-    /// <summary>A property name without quotes, as escaped as it was sent.</summary>
+    /// <summary>A property name without quotes, with its escapes as they were sent.</summary>
     public readonly ReadOnlySpan<byte> Name => _reader.ValueSpan;
 
     public readonly bool NameIsEscaped => _reader.ValueIsEscaped;
@@ -48,7 +48,7 @@ internal ref struct CompactingReader
         _ => _reader.ValueSpan.Length,
     };
 
-    /// <summary>The next token; false when the value and the text are over, and everything is written.</summary>
+    /// <summary>Reads the next token; false when value and text are at their end and everything is written.</summary>
     public bool Read()
     {
         if (!_reader.Read())
@@ -75,7 +75,7 @@ internal ref struct CompactingReader
         return true;
     }
 
-    /// <summary>What stands between two tokens in compact JSON; 0 for nothing.</summary>
+    /// <summary>The byte between two tokens in compact JSON; 0 when there is none.</summary>
     private readonly byte Separator(JsonTokenType next) => _previous switch
     {
         JsonTokenType.None or JsonTokenType.StartObject or JsonTokenType.StartArray => 0,

@@ -5,7 +5,10 @@ using Frusta.Contracts.Buffers;
 
 namespace Frusta.Contracts.Json;
 
-/// <summary>One value within JSON that was found to be well-formed. It is read where it lies: it costs nothing beside the text, however large that is.</summary>
+/// <summary>
+/// One value within a JSON text that was found to be well-formed. It is read from the text itself, so that it takes no memory beside the text, however large
+/// that is.
+/// </summary>
 /// <remarks>A document tree takes 12 bytes for each token, so that 50 MB of <c>[1,1,</c> would take 300 MB. Each look-up here reads the value again instead.</remarks>
 /// <param name="json">The value, from its first byte to its last.</param>
 public readonly struct JsonSlice(ReadOnlyMemory<byte> json)
@@ -35,10 +38,10 @@ public readonly struct JsonSlice(ReadOnlyMemory<byte> json)
     /// <exception cref="JsonException">It is not one JSON value, or nests deeper than <see cref="JsonBounds.MaxDepth"/>.</exception>
     public static JsonSlice Parse(ReadOnlyMemory<byte> text) => Parse(text, [], null);
 
-    /// <summary>Reads the text once, to its end, and notes members of the object that it is; of one that is there twice the last.</summary>
+    /// <summary>Reads the text once, to its end, and notes members of its object; of a member given twice the last counts.</summary>
     /// <param name="text">The text.</param>
     /// <param name="names">Names of the members that are wanted.</param>
-    /// <param name="members">Takes them.</param>
+    /// <param name="members">Takes those members.</param>
     /// <exception cref="JsonException">It is not one JSON value, or nests deeper than <see cref="JsonBounds.MaxDepth"/>.</exception>
     public static JsonSlice Parse(ReadOnlyMemory<byte> text, ReadOnlySpan<string> names, Dictionary<string, JsonSlice>? members)
     {
@@ -72,7 +75,10 @@ public readonly struct JsonSlice(ReadOnlyMemory<byte> json)
         return new JsonSlice(text[first..end]);
     }
 
-    /// <summary>As <see cref="Parse(ReadOnlyMemory{byte}, ReadOnlySpan{string}, Dictionary{string, JsonSlice})"/>, for a text from outside. Of what it finds, every string can be read.</summary>
+    /// <summary>
+    /// As <see cref="Parse(ReadOnlyMemory{byte}, ReadOnlySpan{string}, Dictionary{string, JsonSlice})"/>, for a text from outside. Every string in a text that
+    /// it accepts can be read.
+    /// </summary>
     /// <param name="text">The text.</param>
     /// <param name="names">Names of the members that are wanted.</param>
     /// <param name="members">Takes them; null with no names.</param>
@@ -101,7 +107,7 @@ public readonly struct JsonSlice(ReadOnlyMemory<byte> json)
         }
     }
 
-    /// <summary>A member of this object; of one that is there twice the last.</summary>
+    /// <summary>Finds a member of this object; of a member given twice the last counts.</summary>
     public bool TryGetProperty(string name, out JsonSlice value)
     {
         value = default;
@@ -151,15 +157,15 @@ public readonly struct JsonSlice(ReadOnlyMemory<byte> json)
     }
 
     /// <summary>The beginning of the text as it was sent.</summary>
-    /// <param name="most">Characters of it at most.</param>
+    /// <param name="most">The most characters.</param>
     public string GetRawText(int most)
     {
         var text = Encoding.UTF8.GetString(json.Span[..(int)Math.Min(json.Length, 4L * most)]);
         return text.Length <= most ? text : text[..most];
     }
 
-    /// <summary>The value without white space, numbers as they were sent and strings escaped as little as can be.</summary>
-    /// <exception cref="InvalidOperationException">A string in it says what no string can hold.</exception>
+    /// <summary>The value without white space, with numbers as they were sent and with no more escapes in strings than JSON needs.</summary>
+    /// <exception cref="InvalidOperationException">A string in it is not Unicode text.</exception>
     public byte[] Minify()
     {
         if (ValueKind is JsonValueKind.Number or JsonValueKind.True or JsonValueKind.False or JsonValueKind.Null)
@@ -181,7 +187,7 @@ public readonly struct JsonSlice(ReadOnlyMemory<byte> json)
         return buffer.Span.ToArray();
     }
 
-    /// <summary>Bytes of what <see cref="Minify"/> would give, which is not made for it.</summary>
+    /// <summary>Bytes that <see cref="Minify"/> would give, counted without making them.</summary>
     public long MinifiedLength()
     {
         var length = 0L;

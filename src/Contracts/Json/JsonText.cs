@@ -30,7 +30,7 @@ public static class JsonText
         destination.Advance(text.Length + 2);
     }
 
-    /// <summary>Writes a part of what stands between the quotes of a JSON string; it may end within a character.</summary>
+    /// <summary>Writes a part of the content of a JSON string, without quotes; it may end within a character.</summary>
     public static void WriteText(PooledBuffer destination, ReadOnlySpan<byte> utf8)
     {
         while (utf8.IndexOfAny(Escaped) is var next and >= 0)
@@ -61,9 +61,9 @@ public static class JsonText
 
     /// <summary>
     /// Undoes the escapes of a JSON string that a reader has already found well-formed. A lone surrogate, which JSON
-    /// can say and UTF-8 cannot, becomes its own three bytes, so that two names that differ stay different.
+    /// can express and UTF-8 cannot, becomes its own three bytes, so that two names that differ stay different.
     /// </summary>
-    /// <param name="escaped">What stands between the quotes.</param>
+    /// <param name="escaped">The content between the quotes.</param>
     /// <param name="destination">At least as long as <paramref name="escaped"/>: unescaping never lengthens.</param>
     /// <returns>Number of bytes written.</returns>
     public static int Unescape(ReadOnlySpan<byte> escaped, Span<byte> destination)
@@ -94,10 +94,10 @@ public static class JsonText
     }
 
     /// <summary>
-    /// The text of a JSON string that a reader has already found well-formed, for a place that takes real text only: a lone surrogate, and
-    /// any byte that is no UTF-8, becomes U+FFFD.
+    /// The text of a JSON string that a reader has already found well-formed, for uses that need valid Unicode: a lone surrogate, and
+    /// any byte that is not UTF-8, becomes U+FFFD.
     /// </summary>
-    /// <param name="escaped">What stands between the quotes.</param>
+    /// <param name="escaped">The content between the quotes.</param>
     public static string Decode(ReadOnlySpan<byte> escaped)
     {
         if (!escaped.Contains((byte)'\\'))
@@ -125,8 +125,8 @@ public static class JsonText
         }
     }
 
-    /// <summary>Bytes that the content of a JSON string takes when it is escaped as little as can be.</summary>
-    /// <param name="escaped">What stands between the quotes, found well-formed by a reader.</param>
+    /// <summary>Bytes that the content of a JSON string takes with no more escapes than JSON needs.</summary>
+    /// <param name="escaped">The content between the quotes, found well-formed by a reader.</param>
     public static long LeastLength(ReadOnlySpan<byte> escaped)
     {
         var length = 0L;

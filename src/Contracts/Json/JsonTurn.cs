@@ -2,11 +2,11 @@ using System.Threading.Tasks.Sources;
 
 namespace Frusta.Contracts.Json;
 
-/// <summary>One request's way through <see cref="JsonWorkers"/>: on the thread pool until it enters, on their threads from then on.</summary>
+/// <summary>The turn of one request in <see cref="JsonWorkers"/>: it runs on the thread pool until it enters, and on the workers' threads from then on.</summary>
 /// <remarks>
-/// It is the synchronization context of the request, so that all of its methods move with it, whichever of them enters. For that each of them must wait
-/// when the one that entered goes on: it goes on only once the piece of the request in which it entered is over. Whoever called the request from
-/// outside of it goes on on the thread pool.
+/// It is the synchronization context of the request, so all methods of the request move to the new thread, whichever of them enters. For that all of them
+/// must be waiting when the method that entered goes on: so that method goes on only once the piece of the request in which it entered is over. The caller
+/// outside of the request goes on on the thread pool.
 /// </remarks>
 public sealed class JsonTurn : SynchronizationContext, IValueTaskSource<bool>, IDisposable
 {
@@ -23,16 +23,18 @@ public sealed class JsonTurn : SynchronizationContext, IValueTaskSource<bool>, I
 
     internal bool HasEntered => Line is not null;
 
-    /// <summary>Where it stands; null before it enters and when it is over. Changed by <see cref="JsonWorkers"/> under its lock.</summary>
+    /// <summary>The line of its namespace; null before it enters and when it is over. <see cref="JsonWorkers"/> changes it under its lock.</summary>
     internal JsonWorkers.Line? Line { get; set; }
 
-    /// <summary>Where so many bytes are too many for an event loop, the request that runs now goes on on the threads for such things. Outside of a turn nothing happens.</summary>
-    /// <param name="bytes">Of JSON that is about to be read, merged or written.</param>
-    /// <returns>False when too many requests have entered already: this one is to be refused.</returns>
+    /// <summary>
+    /// Moves the request that runs now to the threads for large JSON, if so many bytes are too many for an event loop. Outside of a turn nothing happens.
+    /// </summary>
+    /// <param name="bytes">Bytes of JSON that are about to be read, merged or written.</param>
+    /// <returns>False when too many requests have entered already: the caller refuses this one.</returns>
     public static ValueTask<bool> EnterForAsync(long bytes) =>
         Current is JsonTurn turn && turn._workers.IsLarge(bytes) ? EnterAsync() : new ValueTask<bool>(true);
 
-    /// <summary>Ends the turn. What its methods do after that is done on the thread pool.</summary>
+    /// <summary>Ends the turn. Its methods go on on the thread pool after that.</summary>
     public void Dispose()
     {
         Volatile.Write(ref _isOver, true);
@@ -58,13 +60,13 @@ public sealed class JsonTurn : SynchronizationContext, IValueTaskSource<bool>, I
             preferLocal: false);
     }
 
-    public override void Send(SendOrPostCallback d, object? state) => throw new NotSupportedException("Nobody waits for a turn while holding a thread.");
+    public override void Send(SendOrPostCallback d, object? state) => throw new NotSupportedException("A turn is never waited for while a thread is held.");
 
     public override SynchronizationContext CreateCopy() => this;
 
     internal bool IsOf(JsonWorkers workers) => _workers == workers;
 
-    /// <summary>A piece of the request that ran elsewhere is over, all of its methods wait, and the one that has entered goes on.</summary>
+    /// <summary>A piece of the request that ran on the thread pool is over, so all methods of the request wait: the one that has entered goes on.</summary>
     internal void PieceIsOver()
     {
         if (_entering is var (callback, state))
@@ -74,7 +76,7 @@ public sealed class JsonTurn : SynchronizationContext, IValueTaskSource<bool>, I
         }
     }
 
-    /// <summary>The request that runs now goes on on the threads. To be awaited at once.</summary>
+    /// <summary>Moves the request that runs now to the workers' threads. To be awaited at once.</summary>
     /// <returns>False when too many requests have entered already.</returns>
     internal static ValueTask<bool> EnterAsync()
     {
@@ -90,7 +92,7 @@ public sealed class JsonTurn : SynchronizationContext, IValueTaskSource<bool>, I
 
     bool IValueTaskSource<bool>.GetResult(short token) => true;
 
-    /// <remarks>Never done before it is awaited: it is the wait that changes the thread.</remarks>
+    /// <remarks>Always pending, since the wait itself changes the thread.</remarks>
     ValueTaskSourceStatus IValueTaskSource<bool>.GetStatus(short token) => ValueTaskSourceStatus.Pending;
 
     void IValueTaskSource<bool>.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>

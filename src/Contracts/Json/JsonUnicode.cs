@@ -3,13 +3,13 @@ using System.Text.Unicode;
 
 namespace Frusta.Contracts.Json;
 
-/// <summary>Tells JSON whose strings are all text from JSON that says more than a string can hold.</summary>
+/// <summary>Checks that all strings of a JSON text are valid Unicode, since JSON can express strings that are not.</summary>
 internal static class JsonUnicode
 {
     private const int NoUnit = -1;
     private const int EscapeBytes = 6;
 
-    /// <summary>False where bytes are not UTF-8, and where an escape is half of a pair of surrogates. Whether it is JSON is not looked at.</summary>
+    /// <summary>False when bytes are not UTF-8, or an escape is half of a surrogate pair. Does not check whether the text is JSON.</summary>
     public static bool IsValid(ReadOnlySpan<byte> json)
     {
         if (!Utf8.IsValid(json))
@@ -34,7 +34,7 @@ internal static class JsonUnicode
         return true;
     }
 
-    /// <summary>The UTF-16 unit of an escape of the form <c>\u0000</c> at the beginning, or that there is none.</summary>
+    /// <summary>The UTF-16 unit of an escape of the form <c>\u0000</c> at the beginning; <see cref="NoUnit"/> when there is none.</summary>
     private static int UnitOf(ReadOnlySpan<byte> json) =>
         json.Length >= EscapeBytes && json[0] == (byte)'\\' && json[1] == (byte)'u' && Utf8Parser.TryParse(json.Slice(2, 4), out ushort unit, out var read, 'x') && read == 4
             ? unit

@@ -1,10 +1,10 @@
 namespace Frusta.Contracts.Json;
 
-/// <summary>The threads on which JSON is read, merged and written that is too large for an event loop: a bounded number of them, for a bounded number of requests.</summary>
+/// <summary>A bounded number of threads that read, merge and write JSON that is too large for an event loop, for a bounded number of requests.</summary>
 /// <remarks>
 /// A request gets a <see cref="JsonTurn"/>. Once it has entered, each piece of it, from one wait to the next, runs on one of these threads; while it
-/// waits it holds none. The pieces of one namespace stand in one line, the lines take turns, and one alone never has all threads: a client that sends
-/// the worst body again and again leaves one to the others.
+/// waits it holds none. The pieces of one namespace stand in one line, and the lines take turns. With more than one thread a single line never has all:
+/// a client that sends the worst body again and again leaves one thread to the others.
 /// </remarks>
 public sealed class JsonWorkers : IDisposable
 {
@@ -12,14 +12,14 @@ public sealed class JsonWorkers : IDisposable
 
     private readonly LargeJsonOptions _options;
     private readonly int _mostRunning;
-    private readonly object _gate = new(); // with a condition, which a Lock has not
+    private readonly object _gate = new(); // an object, since Lock has no Monitor.Wait
     private readonly Dictionary<string, Line> _lines = new(StringComparer.Ordinal);
     private readonly LinkedList<Line> _inOrder = new();
     private int _entered;
     private bool _stopped;
 
-    /// <param name="options">Bounds.</param>
-    /// <param name="name">Of the threads.</param>
+    /// <param name="options">The bounds.</param>
+    /// <param name="name">Name of the threads.</param>
     public JsonWorkers(LargeJsonOptions options, string name)
     {
         _options = options;
@@ -45,8 +45,8 @@ public sealed class JsonWorkers : IDisposable
     /// <summary>True when so many bytes are too many for an event loop.</summary>
     public bool IsLarge(long bytes) => bytes > _options.InlineBytes;
 
-    /// <summary>Runs a request that may find on its way that it has something large before it: <see cref="JsonTurn.EnterForAsync"/> takes it to the threads.</summary>
-    /// <param name="namespaceUuid">Whose request it is.</param>
+    /// <summary>Runs a request that may come upon large JSON on its way: <see cref="JsonTurn.EnterForAsync"/> then moves it to the threads.</summary>
+    /// <param name="namespaceUuid">The caller's namespace.</param>
     /// <param name="request">The request. Each of its waits ends on the thread pool until it has entered.</param>
     public async ValueTask<T> RunAsync<T>(string namespaceUuid, Func<ValueTask<T>> request)
     {
@@ -57,8 +57,8 @@ public sealed class JsonWorkers : IDisposable
         return await running;
     }
 
-    /// <summary>Runs work that is large from its start on the threads. Within a turn it is part of that one.</summary>
-    /// <param name="namespaceUuid">Whose work it is.</param>
+    /// <summary>Runs work that is large from its start on the threads. Within a turn that has entered it is part of that turn.</summary>
+    /// <param name="namespaceUuid">The caller's namespace.</param>
     /// <param name="work">The work.</param>
     /// <param name="full">The result where too many requests have entered already.</param>
     public async ValueTask<T> RunLargeAsync<T>(string namespaceUuid, Func<ValueTask<T>> work, T full)
@@ -71,7 +71,7 @@ public sealed class JsonWorkers : IDisposable
         return await RunAsync(namespaceUuid, async () => await JsonTurn.EnterAsync() ? await work() : full);
     }
 
-    /// <summary>Ends the threads once nothing waits; who comes later is refused.</summary>
+    /// <summary>Ends the threads once no request waits; later requests are refused.</summary>
     public void Dispose()
     {
         lock (_gate)
@@ -81,7 +81,7 @@ public sealed class JsonWorkers : IDisposable
         }
     }
 
-    /// <summary>Gives a request a place in its namespace's line; null when there is none.</summary>
+    /// <summary>Gives a request a place in its namespace's line; null when there is no place left.</summary>
     internal Line? TryEnter(string namespaceUuid)
     {
         lock (_gate)
@@ -105,7 +105,7 @@ public sealed class JsonWorkers : IDisposable
         }
     }
 
-    /// <summary>Has a piece of a request run in its line; false when the request is over.</summary>
+    /// <summary>Puts a piece of a request into its line; false when the request has not entered or is over.</summary>
     internal bool TryEnqueue(JsonTurn turn, SendOrPostCallback callback, object? state)
     {
         lock (_gate)
@@ -181,7 +181,7 @@ public sealed class JsonWorkers : IDisposable
         {
             line.Running--;
             RemoveIfEmpty(line);
-            Monitor.PulseAll(_gate); // another of this namespace's may run now
+            Monitor.PulseAll(_gate); // another piece of this namespace may run now
         }
     }
 

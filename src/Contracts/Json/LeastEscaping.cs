@@ -6,8 +6,8 @@ using System.Text.Unicode;
 namespace Frusta.Contracts.Json;
 
 /// <summary>
-/// Escapes in JSON what must be and nothing else, as OpenWhisk does: a text has the size that it has in UTF-8, and nobody meets escapes that
-/// were not sent.
+/// Escapes only those characters that JSON requires to be escaped, as OpenWhisk does: so a text has the size that it has in UTF-8, and clients meet no
+/// escapes that were not sent.
 /// </summary>
 public sealed class LeastEscaping : JavaScriptEncoder
 {
@@ -24,7 +24,7 @@ public sealed class LeastEscaping : JavaScriptEncoder
 
     public override bool WillEncode(int unicodeScalar) => unicodeScalar is < 0x20 or '"' or '\\';
 
-    /// <remarks>The base class finds what is no UTF-8 too, and replaces it.</remarks>
+    /// <remarks>For invalid UTF-8 the base class is called, which also finds invalid bytes, so that they are replaced.</remarks>
     public override int FindFirstCharacterToEncodeUtf8(ReadOnlySpan<byte> utf8Text) =>
         Utf8.IsValid(utf8Text) ? utf8Text.IndexOfAny(EscapedBytes) : base.FindFirstCharacterToEncodeUtf8(utf8Text);
 

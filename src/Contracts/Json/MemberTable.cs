@@ -13,7 +13,7 @@ internal ref struct MemberTable
     private int[] _slots = [];
     private int _mask;
 
-    /// <param name="text">Where the object is, compact; positions are in it.</param>
+    /// <param name="text">The buffer with the object, compact; all positions are positions in it.</param>
     public MemberTable(PooledBuffer text)
     {
         _text = text;
@@ -24,7 +24,7 @@ internal ref struct MemberTable
 
     public readonly Span<Member> Members => _members.AsSpan(0, Count);
 
-    /// <summary>Hash of an unescaped name; seeded anew in each process, so that nobody can prepare names that collide.</summary>
+    /// <summary>Hash of an unescaped name. It has another seed in each process, so that a client cannot prepare names that collide.</summary>
     public static int Hash(ReadOnlySpan<byte> name)
     {
         var hash = default(HashCode);
@@ -32,7 +32,7 @@ internal ref struct MemberTable
         return hash.ToHashCode();
     }
 
-    /// <summary>Notes the name that starts, with its quote, at <paramref name="start"/>. Its value's end comes with <see cref="EndValue"/>.</summary>
+    /// <summary>Notes the name that starts, with its quote, at <paramref name="start"/>. <see cref="EndValue"/> gives the end of its value.</summary>
     public void Add(int start, ReadOnlySpan<byte> name, bool escaped)
     {
         if (Count == _members.Length)
@@ -66,7 +66,7 @@ internal ref struct MemberTable
 
     public readonly void EndValue(int end) => _members[Count - 1].End = end;
 
-    /// <summary>Indexes the members; of equal names all but the last are marked. True when there were any.</summary>
+    /// <summary>Indexes the members, and marks those whose name a later one has too. True when there are any.</summary>
     public bool MarkRepeated()
     {
         var size = (int)BitOperations.RoundUpToPowerOf2((uint)(Count * 2) | 16);
@@ -121,13 +121,13 @@ internal ref struct MemberTable
 
     internal struct Member
     {
-        /// <summary>The quote before the name, in the text.</summary>
+        /// <summary>Position of the quote before the name.</summary>
         public int Start;
 
-        /// <summary>Behind the value, in the text.</summary>
+        /// <summary>Position behind the value.</summary>
         public int End;
 
-        /// <summary>The unescaped name: in the text, or apart when it was escaped.</summary>
+        /// <summary>Position of the unescaped name: in the text, or in a buffer of unescaped names when it was escaped.</summary>
         public int NameStart;
         public int NameLength;
         public bool NameIsApart;

@@ -4,7 +4,7 @@ using Frusta.Contracts.Buffers;
 
 namespace Frusta.Contracts.Json;
 
-/// <summary>What the body of a result turned out to be.</summary>
+/// <summary>The form of the body of a result.</summary>
 public enum JsonVerdict : byte
 {
     /// <summary>An object without a top-level <c>error</c>.</summary>
@@ -25,12 +25,12 @@ public enum JsonVerdict : byte
     Empty,
 }
 
-/// <summary>Reads what a sandbox sends as a result. It is hostile until it went through here.</summary>
+/// <summary>Reads the bytes that a sandbox sends as a result. They may be hostile until they went through here.</summary>
 public static class ResultJson
 {
     /// <summary>
-    /// Reads the whole body once. For an object or an array the destination gets it appended without white space, an
-    /// object with an <c>error</c> reduced to <c>{"error":...}</c> of the last one; otherwise it is left as it was.
+    /// Reads the whole body once. Appends an object or an array without white space to the destination; of an object with an
+    /// <c>error</c> only <c>{"error":...}</c>, with the last one. For any other body the destination is left as it was.
     /// </summary>
     public static JsonVerdict Read(ReadOnlySpan<byte> body, PooledBuffer destination)
     {
@@ -114,7 +114,7 @@ public static class ResultJson
 
     private static void KeepOnlyError(PooledBuffer destination, int start, int errorStart, int errorEnd)
     {
-        // The shortest way to write an error member is {"error":, so moving left never overwrites what is still to be moved.
+        // No error member begins shorter than {"error":, so the value is moved left or stays, and the copy is safe.
         var span = destination.WrittenSpan;
         var opening = "{\"error\":"u8;
         span[errorStart..errorEnd].CopyTo(span[(start + opening.Length)..]);

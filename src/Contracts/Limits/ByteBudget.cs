@@ -2,15 +2,15 @@ using System.Collections.Concurrent;
 
 namespace Frusta.Contracts.Limits;
 
-/// <summary>A bound in bytes on what all clients together have the server hold, of which nobody gets more than a share.</summary>
+/// <summary>A bound in bytes on the bodies or answers that the server holds for all clients together. No namespace gets more than a share of it.</summary>
 /// <remarks>
-/// There are two rooms. What is small has one of its own, so that what is large never keeps it out; only when that is full it takes from the
-/// other. Each number is changed in one step and never stands above its bound, so that no lock is shared. A share takes some 100 bytes, and there
+/// There are two bounds. Small bodies and answers have one of their own, so that large ones never keep them out; when it is full they take from the
+/// other. Each number is changed in one step and never passes its bound, so that no lock is shared. A share takes some 100 bytes, and there
 /// are at most as many as namespaces with a key.
 /// </remarks>
 public sealed class ByteBudget
 {
-    /// <summary>Bytes up to which something is small.</summary>
+    /// <summary>Bytes up to which a body or an answer is small.</summary>
     public const int SmallBytes = 64 * 1024;
 
     private const int NamespaceFraction = 4;
@@ -27,13 +27,13 @@ public sealed class ByteBudget
         WithoutKey = ShareOf(KeylessFraction);
     }
 
-    /// <summary>What callers without a key hold together: at most a tenth.</summary>
+    /// <summary>The share of all callers without a key together: at most a tenth.</summary>
     public ByteShare WithoutKey { get; }
 
     /// <summary>Bytes that are held now, in both rooms.</summary>
     public long HeldBytes => _small.HeldBytes + _large.HeldBytes;
 
-    /// <summary>What one namespace holds: at most a quarter.</summary>
+    /// <summary>The share of one namespace: at most a quarter.</summary>
     public ByteShare Of(string namespaceUuid) =>
         _shares.TryGetValue(namespaceUuid, out var share) ? share : _shares.GetOrAdd(namespaceUuid, ShareOf(NamespaceFraction));
 
@@ -56,18 +56,18 @@ public sealed class ByteShare
     /// <summary>Bytes that are held now, in both rooms.</summary>
     public long HeldBytes => _small.HeldBytes + _large.HeldBytes;
 
-    /// <summary>A lease of nothing yet.</summary>
+    /// <summary>Begins a lease, which holds no bytes yet.</summary>
     public ByteLease Begin() => new(this);
 
-    /// <summary>The bound that has taken this many bytes, or null when there is none for them.</summary>
+    /// <summary>Takes so many bytes from one of the bounds, and gives that bound; null when no bound has room for them.</summary>
     internal ByteBound? Take(long bytes) =>
         bytes <= ByteBudget.SmallBytes && _small.TryTake(bytes) ? _small : _large.TryTake(bytes) ? _large : null;
 
-    /// <summary>True when so many bytes are at home in this bound: nothing is to move to the other when a lease changes to them.</summary>
+    /// <summary>True when a lease of so many bytes may stay in this bound; else it has to move to the other.</summary>
     internal bool Belongs(long bytes, ByteBound bound) => bound == _large || bytes <= ByteBudget.SmallBytes;
 }
 
-/// <summary>The bytes that one body or one answer holds. It has one owner, who changes it as bytes come and go, and disposes it.</summary>
+/// <summary>The bytes that one body or one answer holds. Its one owner changes it as bytes come and go, and disposes it.</summary>
 public sealed class ByteLease : IDisposable
 {
     private readonly ByteShare _share;
@@ -79,7 +79,7 @@ public sealed class ByteLease : IDisposable
     /// <summary>Bytes that it holds.</summary>
     public long Bytes => _bytes;
 
-    /// <summary>Holds this many bytes from now on, in all. False when there is no bound for more: then it holds what it held. Less always succeeds.</summary>
+    /// <summary>Holds so many bytes in all from now on. False when there is no room for more: then nothing has changed. Fewer bytes always succeed.</summary>
     /// <exception cref="ObjectDisposedException">It was given back.</exception>
     public bool TryHold(long bytes)
     {
@@ -92,7 +92,7 @@ public sealed class ByteLease : IDisposable
             return true;
         }
 
-        // It moves to the bound where it belongs, or out of a small one that is full.
+        // It takes its first bytes, or moves to another bound: it is large now, or its bound is full.
         if (_share.Take(bytes) is not { } taken)
         {
             return false;
@@ -103,7 +103,7 @@ public sealed class ByteLease : IDisposable
         return true;
     }
 
-    /// <summary>Gives all of it back, once however often it is called.</summary>
+    /// <summary>Gives all bytes back. Further calls do nothing.</summary>
     public void Dispose()
     {
         var bytes = Interlocked.Exchange(ref _bytes, -1);
@@ -114,7 +114,7 @@ public sealed class ByteLease : IDisposable
     }
 }
 
-/// <summary>A number of bytes that never stands above its bound; with a bound around it, never above that one's either.</summary>
+/// <summary>A number of bytes that never passes its bound. Its bytes also count in the bound around it, if it has one.</summary>
 internal sealed class ByteBound(long maxBytes, ByteBound? around = null)
 {
     private long _held;

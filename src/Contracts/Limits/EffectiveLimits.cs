@@ -2,7 +2,7 @@ using Frusta.Contracts.Entities;
 
 namespace Frusta.Contracts.Limits;
 
-/// <summary>The ranges of an action's limits in a namespace: the system's, which the namespace's own limits make narrower and never wider.</summary>
+/// <summary>The ranges of an action's limits in a namespace: the system's ranges, which the namespace's own limits can make narrower but not wider.</summary>
 public readonly record struct EffectiveLimits(LimitRange Memory, LimitRange Timeout, LimitRange Logs, LimitRange Concurrency)
 {
     public static EffectiveLimits Of(NamespaceLimits own, LimitsOptions system) => new(
@@ -11,7 +11,10 @@ public readonly record struct EffectiveLimits(LimitRange Memory, LimitRange Time
         Narrow("log size", " MB", own.MinActionLogs, own.MaxActionLogs, 0, system.MaxActionLogsMb),
         Narrow("concurrency", "", own.MinActionConcurrency, own.MaxActionConcurrency, 1, system.MaxActionConcurrency));
 
-    /// <summary>The refusal of a run, whose caller's limits may have been lowered since the action's last update: the first in OpenWhisk's order; null when all limits are inside of their ranges.</summary>
+    /// <summary>
+    /// The text that refuses a run, since the caller's limits may have been lowered after the action was last updated. It is about the first limit, in
+    /// OpenWhisk's order, that is outside of its range; null when none is.
+    /// </summary>
     public string? Refusal(ActionLimits action) =>
         Timeout.Refusal(action.TimeoutMs) ?? Memory.Refusal(action.MemoryMb) ?? Concurrency.Refusal(action.Concurrency) ?? Logs.Refusal(action.LogsMb);
 

@@ -8,7 +8,7 @@ public sealed class LimitsOptions
     /// <summary>Name of the section.</summary>
     public const string Section = "Limits";
 
-    /// <summary>Components that a sequence has at most, whatever is configured.</summary>
+    /// <summary>The greatest value of <see cref="SequenceLength"/>.</summary>
     public const int MostSequenceLength = 1000;
 
     /// <summary>Invocations that one namespace may make in a wall-clock minute; 0 refuses all. 0 to 2147483647.</summary>
@@ -38,7 +38,7 @@ public sealed class LimitsOptions
     /// <summary>Megabytes. Greatest log of one activation. 0 to 1024.</summary>
     public int MaxActionLogsMb { get; set; } = 10;
 
-    /// <summary>Activations that one sandbox may run at a time at most. 1, as stock OpenWhisk has it, to 500.</summary>
+    /// <summary>Greatest number of activations that an action may ask for in one sandbox at a time. 1, as in a stock OpenWhisk, to 500.</summary>
     public int MaxActionConcurrency { get; set; } = 1;
 
     /// <summary>Bytes. Greatest request body of an invocation, and of a result. 1024 to 50 MiB.</summary>
@@ -62,7 +62,7 @@ public sealed class LimitsOptions
     /// <summary>Bytes that a caller may send with a call or a fire: the namespace's own limit, never above the system's.</summary>
     public long PayloadBytes(NamespaceLimits own) => Math.Min(own.MaxPayloadSize ?? MaxPayloadBytes, MaxPayloadBytes);
 
-    /// <summary>What an action has whose creator named no limits: OpenWhisk's defaults, within these bounds.</summary>
+    /// <summary>The limits of an action whose creator named none: OpenWhisk's defaults, within these bounds.</summary>
     public ActionLimits OfNewAction()
     {
         var standard = new ActionLimits();
@@ -74,7 +74,7 @@ public sealed class LimitsOptions
         };
     }
 
-    /// <summary>The first rule that is broken, naming key, rule and value; null when all hold.</summary>
+    /// <summary>A sentence on the first rule that is broken, with key, rule and value; null when all rules hold.</summary>
     public string? Validate()
     {
         (string Key, long Value, long Least, long Greatest)[] rules =

@@ -1,8 +1,8 @@
 namespace Frusta.Contracts.Limits;
 
 /// <summary>
-/// Keeps a line of the log that a client can cause at will from filling the disk: it is written at most once in ten seconds, with the number of times it
-/// would have been written since. Any thread may ask.
+/// Keeps a line of the log that a client can cause at will from filling the disk: the line is written at most once in ten seconds, with the number of events
+/// that it stands for. Any thread may ask.
 /// </summary>
 public sealed class SeldomLine(TimeProvider clock)
 {
@@ -12,7 +12,7 @@ public sealed class SeldomLine(TimeProvider clock)
     private long? _writtenAt;
     private int _count;
 
-    /// <summary>Counts one. True when the line is to be written now, for so many.</summary>
+    /// <summary>Counts an event. True when the line is to be written now, for <paramref name="count"/> events.</summary>
     public bool IsDue(out int count)
     {
         lock (_lock)

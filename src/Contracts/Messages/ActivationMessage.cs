@@ -27,7 +27,7 @@ public sealed class ActivationMessage
     /// <summary>True when a client waits for the result.</summary>
     public required bool Blocking { get; init; }
 
-    /// <summary>The merged arguments: one JSON object, or an array from a sequence step. Held once; see <see cref="Release"/>.</summary>
+    /// <summary>The merged arguments: one JSON object, or an array from a sequence step. The message is one holder of this buffer; see <see cref="Release"/>.</summary>
     public required PooledBuffer Content { get; init; }
 
     /// <summary>Names of members of <see cref="Content"/> that go to the environment at init instead of to the arguments.</summary>
@@ -42,7 +42,7 @@ public sealed class ActivationMessage
     /// <summary>True when the client asked with <c>X-OW-EXTRA-LOGGING: on</c> for the record to be stored whatever the level says.</summary>
     public bool ForceStore { get; init; }
 
-    /// <summary>The span that sent it, as the header <c>traceparent</c> has it (W3C Trace Context); null where nobody traces.</summary>
+    /// <summary>The span that sent it, in the form of the header <c>traceparent</c> (W3C Trace Context); null without a listener for spans.</summary>
     public string? TraceParent { get; init; }
 
     /// <summary>Bytes that this message holds in a queue.</summary>

@@ -9,7 +9,7 @@ using Frusta.Contracts.Names;
 namespace Frusta.Contracts.Messages;
 
 /// <summary>
-/// An activation message as JSON: what OpenWhisk's controllers send to invokers, and what the journal keeps of an
+/// Writes and reads an activation message as JSON: the form in which OpenWhisk's controllers send it to invokers, and in which the journal keeps an
 /// accepted activation.
 /// </summary>
 public static class ActivationMessageCodec
@@ -69,7 +69,7 @@ public static class ActivationMessageCodec
         json.WriteEndObject();
     }
 
-    /// <summary>Reads a message. False when it is not one; nothing is rented then.</summary>
+    /// <summary>Reads a message. False when the text is not a message; then no buffer is rented.</summary>
     public static bool TryParse(ReadOnlySpan<byte> text, [NotNullWhen(true)] out ActivationMessage? message)
     {
         message = null;
@@ -156,7 +156,7 @@ public static class ActivationMessageCodec
             ReadMember(ref reader, ref parts);
         }
 
-        // One more read sees to it that nothing follows.
+        // One more read checks that nothing follows.
         return !reader.Read();
     }
 
@@ -221,7 +221,7 @@ public static class ActivationMessageCodec
         }
     }
 
-    /// <summary>The carrier of a tracer: names and values. Those of other tracers than W3C's are left out.</summary>
+    /// <summary>Reads the names and values of a tracer. Only W3C's <c>traceparent</c> is taken.</summary>
     private static string? ReadTraceParent(ref Utf8JsonReader reader)
     {
         string? traceParent = null;
@@ -238,7 +238,7 @@ public static class ActivationMessageCodec
     private static ActivationId? ReadId(ref Utf8JsonReader reader) =>
         ActivationId.TryParse(reader.GetString(), out var id) ? id : null;
 
-    /// <summary><c>[id, start]</c>, <c>[id, start, true]</c>, with or without a parent of the same form at the end.</summary>
+    /// <summary>Reads <c>[id, start]</c> or <c>[id, start, true]</c>, with or without a parent of the same form at the end.</summary>
     private static void ReadTransaction(ref Utf8JsonReader reader, ref Parts parts)
     {
         if (reader.TokenType != JsonTokenType.StartArray)
@@ -341,7 +341,7 @@ public static class ActivationMessageCodec
         return strings;
     }
 
-    /// <summary>What was read so far.</summary>
+    /// <summary>The members that were read up to now.</summary>
     private struct Parts
     {
         public string? TransactionId;

@@ -5,7 +5,7 @@ using Frusta.Contracts.Names;
 
 namespace Frusta.Contracts.Messages;
 
-/// <summary>What an activation record says. Whoever ends an activation fills it in; a member left out is not in the record.</summary>
+/// <summary>The members of an activation record, filled in where an activation ends. A member that is left out is not in the record.</summary>
 public readonly ref struct ActivationRecord
 {
     public required ActivationId Id { get; init; }
@@ -30,7 +30,7 @@ public readonly ref struct ActivationRecord
     /// <summary>Milliseconds since 1970; 0 for a trigger, whose record has neither end nor duration.</summary>
     public required long EndMs { get; init; }
 
-    /// <summary>Milliseconds, where it is not end - start: the sum over the components of a sequence.</summary>
+    /// <summary>Milliseconds, set where the duration is not end - start: for a sequence it is the sum over its components.</summary>
     public long? DurationMs { get; init; }
 
     public required ActivationStatus Status { get; init; }
@@ -53,7 +53,7 @@ public readonly ref struct ActivationRecord
     /// <summary>Annotation <c>limits</c>: of an action that was executed.</summary>
     public ActionLimits? Limits { get; init; }
 
-    /// <summary>Annotation <c>timeout</c>: whether the time limit was hit.</summary>
+    /// <summary>Annotation <c>timeout</c>: whether the time limit was exceeded.</summary>
     public bool? TimedOut { get; init; }
 
     /// <summary>Annotation <c>waitTime</c>, milliseconds.</summary>
@@ -78,8 +78,8 @@ public static class ActivationRecordWriter
     /// <summary>Room for everything but result, logs and long names; the buffer grows when it is not enough.</summary>
     private const int Envelope = 1024;
 
-    /// <summary>Writes the record into a buffer of its own and wraps it.</summary>
-    /// <param name="record">What the record says.</param>
+    /// <summary>Writes the record into a buffer of its own, which the result holds.</summary>
+    /// <param name="record">The members of the record.</param>
     /// <param name="filterName">See <see cref="FinishedActivation.FilterName"/> and <see cref="FilterName"/>.</param>
     /// <param name="store">See <see cref="FinishedActivation.Store"/>.</param>
     public static FinishedActivation Finish(in ActivationRecord record, string filterName, bool store = true)
@@ -107,7 +107,7 @@ public static class ActivationRecordWriter
         };
     }
 
-    /// <summary>What a list compares with its filter <c>name</c>: the binding's name stands in for the package's.</summary>
+    /// <summary>The name that a list compares with its filter <c>name</c>; for a call through a binding it has the binding's name instead of the package's.</summary>
     public static string FilterName(FullyQualifiedName action, string? binding)
     {
         var package = binding is null ? action.Package : binding[(binding.IndexOf('/', StringComparison.Ordinal) + 1)..];

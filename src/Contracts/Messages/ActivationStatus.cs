@@ -9,7 +9,7 @@ public enum ActivationStatus : byte
     WhiskError = 3,
 }
 
-/// <summary>The words that clients see for a status.</summary>
+/// <summary>The texts that clients see for a status.</summary>
 public static class ActivationStatusText
 {
     public static ReadOnlySpan<byte> Utf8(ActivationStatus status) => status switch

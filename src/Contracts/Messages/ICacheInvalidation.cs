@@ -1,18 +1,18 @@
 namespace Frusta.Contracts.Messages;
 
 /// <summary>
-/// Where it is said that a document was written or deleted, for all who keep something of it: OpenWhisk's topic <c>cacheInvalidation</c>. It is said after the
-/// write, and may be said for a write that failed; a listener reads the document as it is now.
+/// Tells all parts that keep copies of a document that it was written or deleted: OpenWhisk's topic <c>cacheInvalidation</c>. The news comes after the
+/// write, and may come for a write that failed; a listener reads the document as it is now.
 /// </summary>
 public interface ICacheInvalidation
 {
-    /// <summary>Says it and does not wait for anybody.</summary>
+    /// <summary>Publishes the news of a document, and does not wait for what listeners do with it.</summary>
     void Publish(string documentId);
 }
 
-/// <summary>Hears which documents were written or deleted.</summary>
+/// <summary>Is told which documents were written or deleted.</summary>
 public interface ICacheInvalidationIntake
 {
-    /// <summary>The document is not any more what it was, or may not be. Never waits.</summary>
+    /// <summary>The document has changed, or may have. Never waits.</summary>
     void Invalidated(string documentId);
 }

@@ -43,7 +43,7 @@ public static class NamespaceLimitsJson
         json.WriteEndObject();
     }
 
-    /// <summary>Reads limits. If a single member cannot be read, none counts: that is what OpenWhisk does with such a document.</summary>
+    /// <summary>Reads limits. If a single member cannot be read, none counts, as in OpenWhisk.</summary>
     public static NamespaceLimits Read(JsonElement limits)
     {
         try
@@ -111,7 +111,7 @@ public static class NamespaceLimitsJson
         return kinds;
     }
 
-    /// <summary><c>2 MB</c>, <c>512 K</c>, <c>1048576 B</c>, in any case and with or without the blank.</summary>
+    /// <summary>Reads a size such as <c>2 MB</c>, <c>512 K</c> or <c>1048576 B</c> in bytes; upper or lower case, with or without the blank.</summary>
     private static long? Size(JsonElement limits, string name)
     {
         if (!Given(limits, name, out var value))

@@ -17,8 +17,8 @@ public static class Spans
     /// <summary>The span under way, in the form of the header <c>traceparent</c> (W3C Trace Context), so that a message can carry it; null without a listener.</summary>
     public static string? Current => Activity.Current is { IdFormat: ActivityIdFormat.W3C } current ? current.Id : null;
 
-    /// <summary>Begins the span of a request. Its end disposes it; null without a listener.</summary>
-    /// <param name="traceParent">The header <c>traceparent</c> of the request, as it came; one that cannot be read counts as none.</param>
+    /// <summary>Begins the span of a request; null without a listener. The caller disposes it when the request ends.</summary>
+    /// <param name="traceParent">The header <c>traceparent</c> of the request, as it came; a header that cannot be read counts as none.</param>
     public static Activity? Request(string? traceParent) =>
         Source.HasListeners() ? Source.StartActivity("request", ActivityKind.Server, Parse(traceParent)) : null;
 
@@ -26,9 +26,9 @@ public static class Spans
     public static Activity? Begin(string stage) => Source.HasListeners() ? Source.StartActivity(stage) : null;
 
     /// <summary>Begins a stage of the activation under the span that its message carries.</summary>
-    /// <param name="stage">Its name.</param>
-    /// <param name="message">The activation's.</param>
-    /// <param name="sinceMs">Milliseconds since 1970, where the stage began earlier than now.</param>
+    /// <param name="stage">Name of the stage.</param>
+    /// <param name="message">The message of the activation.</param>
+    /// <param name="sinceMs">Milliseconds since 1970 at which the stage began; null for now.</param>
     public static Activity? Begin(string stage, ActivationMessage message, long? sinceMs = null)
     {
         if (!Source.HasListeners())

@@ -20,7 +20,7 @@ public readonly record struct ActivationId(ulong High, ulong Low)
     {
         var created = (ulong)clock.GetUtcNow().ToUnixTimeMilliseconds();
 
-        // An id is no secret, so it takes no secure random bits: those cost a microsecond and a system call each time.
+        // An id is not a secret, so its random bits need not be secure: secure ones cost a microsecond and a system call each time.
         var high = (created << 16) | 0x7000 | ((ulong)Random.Shared.NextInt64() & 0x0fff);
         var low = (ulong)Random.Shared.NextInt64();
         return new ActivationId(high, 0x8000_0000_0000_0000 | (low >> 1));

@@ -1,22 +1,25 @@
 namespace Frusta.Contracts.Names;
 
-/// <summary>Where an entity lives: its namespace, the package for an action in one, and its name.</summary>
+/// <summary>The full name of an entity: its namespace, for an action in a package the package, and its name.</summary>
 public sealed record FullyQualifiedName(string Namespace, string? Package, string Name)
 {
-    /// <summary><c>ns</c> or <c>ns/pkg</c>: what OpenWhisk shows as the entity's namespace or path.</summary>
+    /// <summary><c>ns</c> or <c>ns/pkg</c>, which OpenWhisk shows as the entity's namespace or path.</summary>
     public string Path => Package is null ? Namespace : $"{Namespace}/{Package}";
 
     /// <summary><c>ns[/pkg]/name</c>: the identity of the document, shared by all collections.</summary>
     public string DocumentId => Package is null ? $"{Namespace}/{Name}" : $"{Namespace}/{Package}/{Name}";
 
-    /// <summary>Reads <c>[/]ns[/pkg]/name</c>; null when there are fewer than two segments. OpenWhisk passes over empty segments, and takes all between the first and the last for the package.</summary>
+    /// <summary>
+    /// Reads <c>[/]ns[/pkg]/name</c>; null when there are fewer than two segments. As in OpenWhisk, empty segments are ignored, and all segments between the
+    /// first and the last are the package.
+    /// </summary>
     public static FullyQualifiedName? Parse(string path) => Of(path.Split('/', StringSplitOptions.RemoveEmptyEntries));
 
-    /// <summary>The same from segments.</summary>
+    /// <summary>The name of these segments, as <see cref="Parse"/> reads it; null when there are fewer than two.</summary>
     public static FullyQualifiedName? Of(ReadOnlySpan<string> segments) =>
         segments.Length < 2 ? null : new FullyQualifiedName(segments[0], segments.Length == 2 ? null : string.Join('/', segments[1..^1]), segments[^1]);
 
-    /// <summary>The entity of a name in a path <c>ns[/pkg]</c>.</summary>
+    /// <summary>The full name of an entity with this name in a path <c>ns[/pkg]</c>.</summary>
     public static FullyQualifiedName In(string path, string name)
     {
         var slash = path.IndexOf('/', StringComparison.Ordinal);

@@ -1,5 +1,5 @@
 namespace Frusta.Contracts.Options;
 
-/// <summary>Marks options of one part of a room that have no section of their own: their keys stand in the section of the class that holds them.</summary>
+/// <summary>Marks a property with options that have no section of their own: their keys stand in the section of the class with this property.</summary>
 [AttributeUsage(AttributeTargets.Property)]
 public sealed class SameSectionAttribute : Attribute;

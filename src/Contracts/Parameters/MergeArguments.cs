@@ -5,7 +5,7 @@ using Frusta.Contracts.Json;
 
 namespace Frusta.Contracts.Parameters;
 
-/// <summary>What became of a merge.</summary>
+/// <summary>The outcome of a merge.</summary>
 public enum MergeOutcome : byte
 {
     Merged,
@@ -21,17 +21,17 @@ public enum MergeOutcome : byte
 }
 
 /// <summary>
-/// Puts a request's arguments over the parameters that are bound to an action: one object with each top-level name
-/// once, names compared without their escapes, the last one wins; values are copied as text.
+/// Merges a request's arguments over the parameters that are bound to an action, into one object with each top-level name
+/// once. Names are compared without their escapes, of equal names the last counts, and values are copied as text.
 /// </summary>
 public static class MergeArguments
 {
     /// <summary>
-    /// Reads the body once and writes the merged object. No byte at all counts as <c>{}</c>. On any outcome but
-    /// <see cref="MergeOutcome.Merged"/> what is in the destination means nothing.
+    /// Reads the body once and writes the merged object. An empty body counts as <c>{}</c>. On any outcome but
+    /// <see cref="MergeOutcome.Merged"/> the content of the destination is to be ignored.
     /// </summary>
     /// <param name="body">The request's body as it came.</param>
-    /// <param name="bound">What lies under it.</param>
+    /// <param name="bound">The bound parameters.</param>
     /// <param name="refuseFinal">True when the action's bound parameters are final (those that are null may still be given).</param>
     /// <param name="destination">Empty; its capacity grows to body and bound parameters together at most.</param>
     public static MergeOutcome Merge(ReadOnlySpan<byte> body, ParameterLayer bound, bool refuseFinal, PooledBuffer destination)
@@ -77,7 +77,7 @@ public static class MergeArguments
         reader.Read();
         var isObject = reader.TokenType == JsonTokenType.StartObject;
 
-        // Also what is no object is read to its end: malformed comes before not an object.
+        // A value that is not an object is read to its end too, since Malformed is reported before NotAnObject.
         while (reader.Read())
         {
             if (isObject && reader.Depth == 1)
@@ -97,8 +97,8 @@ public static class MergeArguments
     }
 
     /// <summary>
-    /// Moves the members that count together, over those that a later one of the same name replaces, and their places
-    /// with them: the names are still to be looked up.
+    /// Moves the members that count together, over those that a later member of the same name replaces. Their positions in the table are changed too,
+    /// since their names are still looked up.
     /// </summary>
     private static void DropRepeated(PooledBuffer destination, Span<MemberTable.Member> members)
     {

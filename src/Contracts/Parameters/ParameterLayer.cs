@@ -7,7 +7,7 @@ namespace Frusta.Contracts.Parameters;
 
 /// <summary>
 /// The parameters that are bound to an action, ready to be spliced under a request's: package, binding and action
-/// merged once, kept as bytes for as long as the action's revision is.
+/// merged once and kept as bytes as long as their documents keep their revisions.
 /// </summary>
 public sealed class ParameterLayer
 {
@@ -34,7 +34,7 @@ public sealed class ParameterLayer
 
     internal ReadOnlySpan<Entry> Entries => _entries;
 
-    /// <summary>Merges layers; of one name the last wins, with its own <c>init</c>.</summary>
+    /// <summary>Merges layers; of parameters with the same name the last counts, with its own <c>init</c>.</summary>
     public static ParameterLayer Merge(params ReadOnlySpan<IReadOnlyList<KeyValue>> layers)
     {
         var merged = new OrderedDictionary<string, KeyValue>(StringComparer.Ordinal);
@@ -75,8 +75,8 @@ public sealed class ParameterLayer
         return new Entry(name, MemberTable.Hash(name), member.Span.ToArray(), !parameter.IsNull);
     }
 
-    /// <param name="Name">Unescaped.</param>
-    /// <param name="Hash">Of the name.</param>
+    /// <param name="Name">The unescaped name.</param>
+    /// <param name="Hash">Hash of the name.</param>
     /// <param name="Member"><c>"name":value</c>.</param>
     /// <param name="Bound">False for a parameter that is only declared: its value is <c>null</c>, and <c>final</c> does not protect it.</param>
     internal readonly record struct Entry(byte[] Name, int Hash, byte[] Member, bool Bound);
