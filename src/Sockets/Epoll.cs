@@ -31,17 +31,28 @@ public static unsafe partial class Epoll
     private const int ForgetOperation = 2;
     private const int ChangeOperation = 3;
 
+    /// <summary>A watch over no descriptor yet.</summary>
+    /// <exception cref="IOException">The host has no room for another.</exception>
     public static SafeFileHandle Create() => Checked(epoll_create1(CloseOnExec), "epoll_create1");
 
+    /// <summary>A descriptor that becomes readable by <see cref="Signal"/>, to wake a thread that waits.</summary>
+    /// <exception cref="IOException">The host has no room for another.</exception>
     public static SafeFileHandle CreateEvent() => Checked(eventfd(0, CloseOnExec | NonBlocking), "eventfd");
 
-    /// <summary>Watches a descriptor; it leaves the watch when its last copy is closed. What is there already is reported too.</summary>
+    /// <summary>
+    /// Watches a descriptor; the kernel ends the watch when the descriptor's last copy is closed. Bytes or room that are there already are reported too.
+    /// </summary>
+    /// <param name="epoll">The watch, of <see cref="Create"/>.</param>
+    /// <param name="descriptor">The descriptor.</param>
+    /// <param name="data">A number of the caller's that comes back in each <see cref="EpollEvent"/>.</param>
+    /// <param name="events">A set of <see cref="Readable"/> and the like.</param>
+    /// <returns>False when the kernel cannot watch the descriptor, or has no room for another watch.</returns>
     public static bool Watch(SafeFileHandle epoll, SafeHandle descriptor, long data, uint events) => Control(epoll, AddOperation, descriptor, data, events);
 
-    /// <summary>Watches a descriptor for other events from now on. What is there already is reported too.</summary>
+    /// <summary>Watches a descriptor for other events from now on. Bytes or room that are there already are reported too.</summary>
     public static bool Change(SafeFileHandle epoll, SafeHandle descriptor, long data, uint events) => Control(epoll, ChangeOperation, descriptor, data, events);
 
-    /// <summary>Watches a descriptor no more.</summary>
+    /// <summary>Ends the watch over a descriptor.</summary>
     public static void Forget(SafeFileHandle epoll, SafeHandle descriptor) => Control(epoll, ForgetOperation, descriptor, 0, 0);
 
     /// <summary>Waits for events and tells how many there are; -1 milliseconds waits without end.</summary>
@@ -59,12 +70,14 @@ public static unsafe partial class Epoll
         return Math.Max(count, 0);
     }
 
+    /// <summary>Makes a descriptor of <see cref="CreateEvent"/> readable.</summary>
     public static void Signal(SafeFileHandle wake)
     {
         ulong one = 1;
         write(wake, (byte*)&one, sizeof(ulong));
     }
 
+    /// <summary>Makes a descriptor of <see cref="CreateEvent"/> unreadable until the next <see cref="Signal"/>.</summary>
     public static void Clear(SafeFileHandle wake)
     {
         ulong count;
@@ -107,7 +120,7 @@ public static unsafe partial class Epoll
     private static partial nint read(SafeFileHandle descriptor, byte* bytes, nint count);
 }
 
-/// <summary>What happened, and to whom.</summary>
+/// <summary>The kernel's report about one descriptor.</summary>
 /// <param name="What">A set of <see cref="Epoll.Readable"/> and the like.</param>
-/// <param name="Data">What the descriptor was watched with.</param>
+/// <param name="Data">The number that the descriptor was watched with.</param>
 public readonly record struct EpollEvent(uint What, long Data);

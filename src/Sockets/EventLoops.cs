@@ -4,30 +4,32 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Frusta.Sockets;
 
-/// <summary>What a loop tells that something happened.</summary>
+/// <summary>An owner of watched descriptors, which a loop tells of each report.</summary>
 internal interface IWatched
 {
     /// <param name="what">A set of <see cref="Epoll.Readable"/> and the like.</param>
     void Happened(uint what);
 }
 
-/// <summary>The threads that wait for clients and sandboxes. What became possible is done on the spot, so that a warm call changes threads nowhere in this process.</summary>
+/// <summary>
+/// The threads that wait for clients and sandboxes. They handle each report themselves, so that a warm call changes threads nowhere in this process.
+/// </summary>
 /// <remarks>
-/// Code between a descriptor and its next wait must not block, nor take as long as a client or a sandbox likes: on these threads it holds up
-/// everybody. docs/decisions/0010-channel-of-two-pipes.md lists what is done here for a sandbox, and the bound of each.
+/// Code that handles a report must not block, nor may a client or a sandbox decide how long it takes: on these threads it holds up all
+/// others. docs/decisions/0010-channel-of-two-pipes.md lists the work that is done here for a sandbox, and the bound of each piece.
 /// </remarks>
 public sealed class EventLoops : IDisposable
 {
     private readonly Loop[] _loops;
     private uint _next;
 
-    /// <param name="threads">How many; one that finds several sockets ready sleeps less often than two that find one each.</param>
+    /// <param name="threads">How many threads. Few are better: a thread that finds several sockets ready sleeps less often than two that find one each.</param>
     public EventLoops(int threads)
     {
         _loops = [.. Enumerable.Range(0, threads).Select(static number => new Loop(number))];
     }
 
-    /// <summary>Ends the threads. Sockets that are still watched are told nothing more.</summary>
+    /// <summary>Ends the threads. Descriptors that are still watched get no report any more.</summary>
     public void Dispose()
     {
         foreach (var loop in _loops)
@@ -39,7 +41,7 @@ public sealed class EventLoops : IDisposable
     /// <summary>The loop of a new socket: each in turn.</summary>
     internal Loop Next() => _loops[Interlocked.Increment(ref _next) % (uint)_loops.Length];
 
-    /// <summary>One thread and what it watches.</summary>
+    /// <summary>One thread and the descriptors that it watches.</summary>
     internal sealed class Loop : IDisposable
     {
         private const int EventsAtOnce = 256;
@@ -76,10 +78,10 @@ public sealed class EventLoops : IDisposable
         /// <summary>True on the thread of this loop.</summary>
         public bool IsCurrent => Environment.CurrentManagedThreadId == _thread.ManagedThreadId;
 
-        /// <summary>How often the kernel had no more reports than it gave.</summary>
+        /// <summary>How many waits so far took every report that the kernel had queued.</summary>
         public long Drains => Volatile.Read(ref _drains);
 
-        /// <summary>The number under which a descriptor is watched. It is never given twice, so that an event of something that is gone meets nobody.</summary>
+        /// <summary>A number to watch descriptors under. No number is given twice, so that a late event of a closed descriptor reaches no other owner.</summary>
         public long NumberOf(IWatched watched)
         {
             var number = Interlocked.Increment(ref _number);
@@ -87,8 +89,8 @@ public sealed class EventLoops : IDisposable
             return number;
         }
 
-        /// <summary>Watches from now on; several descriptors may have one number.</summary>
-        /// <exception cref="IOException">The host has no room for that.</exception>
+        /// <summary>Watches a descriptor from now on; several descriptors may have one number.</summary>
+        /// <exception cref="IOException">The host has no room for another watch.</exception>
         public void Watch(long number, SafeHandle handle, uint events)
         {
             if (!Epoll.Watch(_epoll, handle, number, events))
@@ -98,7 +100,10 @@ public sealed class EventLoops : IDisposable
             }
         }
 
-        /// <summary>Watches for one arrival on each of the descriptors; again, when they have their number already. False when they cannot be watched.</summary>
+        /// <summary>Has the next arrival on each of the descriptors reported, once. False when one of them cannot be watched.</summary>
+        /// <param name="watch">Gets the reports.</param>
+        /// <param name="number">0 at the first call, which sets it; later calls change the watches that it stands for.</param>
+        /// <param name="descriptors">The same at each call.</param>
         public bool TryWatchOnce(QuietWatch watch, ref long number, SafeHandle[] descriptors)
         {
             const uint Once = Epoll.Readable | Epoll.OneShot;

@@ -2,11 +2,12 @@ using System.Runtime.InteropServices;
 
 namespace Frusta.Sockets;
 
-/// <summary>Says without a system call that nothing has come on two descriptors.</summary>
+/// <summary>Tells without a system call that nothing has arrived on two descriptors beside a channel.</summary>
 /// <remarks>
-/// The kernel reports in the order in which things came. So whoever received something from the channel beside, because it was reported, knows
-/// of everything that was written here before it; unless a report may have been queued for bytes that were taken long since. An arrival is reported once, and then nothing until the next
-/// <see cref="Arm"/>: descriptors on which much comes do not wake the loop each time.
+/// The kernel reports arrivals in their order. When the loop's thread receives bytes of the channel because they were reported, it has therefore
+/// been told of everything that was written to the two descriptors before those bytes. The exception is a report that was queued for earlier
+/// bytes of the channel (<see cref="ReadyDescriptor.InOrderFrom"/>). After an arrival nothing more is reported until the next
+/// <see cref="Arm"/>, so that busy descriptors do not wake the loop each time.
 /// </remarks>
 public sealed class QuietWatch : IWatched, IDisposable
 {
@@ -25,21 +26,21 @@ public sealed class QuietWatch : IWatched, IDisposable
     }
 
     /// <summary>
-    /// True when nothing had come since <see cref="Arm"/> as the other side sent what was received since <see cref="Begin"/>.
-    /// Only the loop's own thread has seen every report, so elsewhere it is false.
+    /// True when nothing had arrived since <see cref="Arm"/> at the moment at which the other side sent the bytes that were received since <see cref="Begin"/>.
+    /// False on every thread but the loop's own, because only that one has seen every report.
     /// </summary>
     public bool IsQuiet => Volatile.Read(ref _quiet) && _loop.IsCurrent && _channel.InOrderFrom <= Volatile.Read(ref _beganAt);
 
-    /// <summary>An exchange with the other side of the channel begins; before anything of it is sent.</summary>
+    /// <summary>Begins an exchange with the other side of the channel. To be called before its first byte is sent.</summary>
     public void Begin() => Volatile.Write(ref _beganAt, _loop.Drains);
 
-    /// <summary>Watches from now on. To be called when both were found empty; what has come since then is reported.</summary>
+    /// <summary>Watches from now on. To be called when both descriptors were found empty; an arrival since then is reported.</summary>
     public void Arm()
     {
         Volatile.Write(ref _quiet, true);
         if (!_loop.TryWatchOnce(this, ref _number, _descriptors))
         {
-            Volatile.Write(ref _quiet, false); // the kernel cannot watch these, or has no room for it
+            Volatile.Write(ref _quiet, false); // the kernel cannot watch these descriptors, or has no room for another watch
         }
     }
 

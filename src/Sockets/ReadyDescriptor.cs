@@ -2,11 +2,11 @@ using System.Runtime.InteropServices;
 
 namespace Frusta.Sockets;
 
-/// <summary>A way for bytes in both directions that is read when an event loop has seen something come, and written at once.</summary>
+/// <summary>A way for bytes in both directions. It is read when an event loop has seen bytes arrive, and written at once.</summary>
 /// <remarks>
-/// The kernel reports changes, not states (edge-triggered). A receive that did not fill its buffer took all there was, so that
-/// the next is not tried before the next report: the usual second receive that finds nothing is not made. No call here waits: one takes
-/// as long as it takes to copy the bytes that there is room for.
+/// The kernel reports changes, not states (edge-triggered). A receive that did not fill its buffer took all bytes there were, so the next
+/// receive is not tried before the next report: this saves the usual second receive that finds nothing. No call here waits: it takes as long
+/// as copying the bytes that there is room for.
 /// </remarks>
 public abstract unsafe class ReadyDescriptor : IWatched, IDisposable
 {
@@ -21,7 +21,7 @@ public abstract unsafe class ReadyDescriptor : IWatched, IDisposable
     private const int Interrupted = 4;
     private const int TryAgain = 11;
 
-    /// <summary>A drain that is under way may have passed by what is queued now; the next does not.</summary>
+    /// <summary>Drains of the loop after which a report that is queued now is surely taken: a drain that is under way may miss it, the next does not.</summary>
     private const int DrainsToOrder = 2;
 
     private const int Quiet = 0;
@@ -30,25 +30,31 @@ public abstract unsafe class ReadyDescriptor : IWatched, IDisposable
 
     private readonly EventLoops.Loop _loop;
     private long _number;
-    private int _state = Ready; // what came before the watch is looked for
+    private int _state = Ready; // bytes may have arrived before the watch began
     private int _closed;
     private int _writableAwaited;
     private long _inOrderFrom;
     private volatile bool _otherSideClosed;
 
-    /// <param name="loops">One of them will watch, from <see cref="Watch"/> on.</param>
+    /// <param name="loops">One of them watches the descriptor from <see cref="Watch"/> on.</param>
     private protected ReadyDescriptor(EventLoops loops) => _loop = loops.Next();
 
-    /// <summary>From this one of the loop's drains on, a report is surely of bytes that came after it.</summary>
+    /// <summary>
+    /// A count of the loop's drains (<see cref="EventLoops.Loop.Drains"/>). Once the loop has drained this often, each report is of bytes that
+    /// came after that drain. An earlier report may be an old one, of bytes that were received before it.
+    /// </summary>
     internal long InOrderFrom => Volatile.Read(ref _inOrderFrom);
 
     /// <summary>False when <see cref="Receive"/> would find nothing.</summary>
     protected internal bool MayReceive => Volatile.Read(ref _state) == Ready;
 
-    /// <summary>Called on the loop's thread when something can be received after <see cref="TryAwait"/> said so. Once for each time.</summary>
+    /// <summary>Called on the loop's thread when something can be received: once for each <see cref="TryAwait"/> that returned true.</summary>
     protected abstract void OnReadable();
 
-    /// <summary>Called when there is room to send, or there never will be, after <see cref="AwaitWritable"/>: on the loop's thread, or on the one that closes.</summary>
+    /// <summary>
+    /// Called after <see cref="AwaitWritable"/> when there is room to send, or there will never be any: on the loop's thread, or on a thread that calls
+    /// <see cref="AwaitWritable"/>, <see cref="Shut"/> or <see cref="Dispose()"/>.
+    /// </summary>
     protected virtual void OnWritable()
     {
     }
@@ -58,10 +64,10 @@ public abstract unsafe class ReadyDescriptor : IWatched, IDisposable
     {
     }
 
-    /// <summary>A watch over two descriptors on the loop of this one. It says nothing before <see cref="QuietWatch.Arm"/>.</summary>
+    /// <summary>A watch over two other descriptors, on the same loop as this one. It is not quiet before <see cref="QuietWatch.Arm"/>.</summary>
     public QuietWatch Beside(SafeHandle one, SafeHandle other) => new(_loop, this, one, other);
 
-    /// <summary>Closes it: nothing is reported from here on.</summary>
+    /// <summary>Closes the descriptor: nothing is reported from here on.</summary>
     public void Dispose()
     {
         Dispose(disposing: true);
@@ -74,12 +80,12 @@ public abstract unsafe class ReadyDescriptor : IWatched, IDisposable
         {
             _loop.Forget(_number);
             CloseEnds();
-            TellWritable(); // nothing is reported any more, and nobody is to wait for ever
+            TellWritable(); // nothing is reported any more: a wait for room would not end
         }
     }
 
     /// <summary>Begins to watch.</summary>
-    /// <exception cref="IOException">The host has no room for that.</exception>
+    /// <exception cref="IOException">The host has no room for another watch.</exception>
     protected void Watch()
     {
         MayBeOutOfOrder();
@@ -105,7 +111,7 @@ public abstract unsafe class ReadyDescriptor : IWatched, IDisposable
         {
             if (!_loop.IsCurrent)
             {
-                MayBeOutOfOrder(); // the loop may not have come to the report of these yet
+                MayBeOutOfOrder(); // the loop may not have come to the report of these bytes yet
             }
 
             return count;
@@ -116,13 +122,13 @@ public abstract unsafe class ReadyDescriptor : IWatched, IDisposable
         return count;
     }
 
-    /// <summary>Has <see cref="OnReadable"/> called once when something can be received; false when it can be now.</summary>
+    /// <summary>Has <see cref="OnReadable"/> called once when something can be received; false when something can be received now.</summary>
     protected bool TryAwait() => Interlocked.CompareExchange(ref _state, Awaited, Quiet) == Quiet;
 
     /// <summary>Takes the wait back; false when <see cref="OnReadable"/> is being called.</summary>
     protected bool TryTakeBack() => Interlocked.CompareExchange(ref _state, Quiet, Awaited) == Awaited;
 
-    /// <summary>Sends what there is room for: the number of bytes, <see cref="WouldBlock"/> or <see cref="Broken"/>.</summary>
+    /// <summary>Sends the bytes that there is room for: their number, <see cref="WouldBlock"/> or <see cref="Broken"/>.</summary>
     protected int Send(ReadOnlySpan<byte> bytes)
     {
         try
@@ -157,7 +163,7 @@ public abstract unsafe class ReadyDescriptor : IWatched, IDisposable
         }
     }
 
-    /// <summary>Closes both directions for good: nothing is sent from here on, and the other side learns it.</summary>
+    /// <summary>Closes for good: nothing is sent from here on, and the other side learns it.</summary>
     protected abstract void Shut();
 
     void IWatched.Happened(uint what)
@@ -191,21 +197,21 @@ public abstract unsafe class ReadyDescriptor : IWatched, IDisposable
     /// <summary>Writes without waiting: the number of bytes, or -1 and the error of the C library.</summary>
     private protected abstract nint Write(byte* bytes, nuint length);
 
-    /// <summary>Puts under watch what is read from, <see cref="WhileReading"/>, and what is written to.</summary>
+    /// <summary>Watches the descriptor that is read from, for <see cref="WhileReading"/>, and the one that is written to if that is another.</summary>
     private protected abstract void BeginWatch();
 
-    /// <summary>Has the next room to write reported, or that there is some; false when nothing can be written any more.</summary>
+    /// <summary>Has room to write reported, now or when there is some; false when nothing can be written any more.</summary>
     private protected abstract bool TryWatchRoom();
 
-    /// <summary>Room was reported, and is not to be again.</summary>
+    /// <summary>Room was reported; it need not be reported again.</summary>
     private protected virtual void RoomCame()
     {
     }
 
-    /// <summary>Gives back what the kernel holds.</summary>
+    /// <summary>Closes the descriptors in the kernel.</summary>
     private protected abstract void CloseEnds();
 
-    /// <summary>Tells whoever waits for room that there is some, or never will be.</summary>
+    /// <summary>Calls <see cref="OnWritable"/> if it is awaited: there is room, or there will never be any.</summary>
     private protected void TellWritable()
     {
         if (Interlocked.Exchange(ref _writableAwaited, 0) == 1)
@@ -216,7 +222,10 @@ public abstract unsafe class ReadyDescriptor : IWatched, IDisposable
 
     private protected void WatchAlso(SafeHandle handle, uint events) => _loop.Watch(_number, handle, events);
 
-    /// <summary>Changes what is reported of a descriptor that is watched, and has what is there already reported, behind all other reports. False when it is closed.</summary>
+    /// <summary>
+    /// Changes the events that are reported of a watched descriptor. Bytes or room that are there already are reported behind all other reports.
+    /// False when the descriptor is closed.
+    /// </summary>
     private protected bool TryChangeWatch(SafeHandle handle, uint events)
     {
         try
@@ -229,11 +238,11 @@ public abstract unsafe class ReadyDescriptor : IWatched, IDisposable
         }
     }
 
-    /// <summary>As <see cref="TryAwait"/>, when a report is sure to come.</summary>
+    /// <summary>As <see cref="TryAwait"/>, for a caller that causes a report.</summary>
     private protected void AwaitReport() => Interlocked.Exchange(ref _state, Awaited);
 
     /// <summary>
-    /// Bytes were or may soon be received before their report: the report is then left in the kernel's queue, and what comes later takes its place there.
+    /// Bytes were, or may soon be, received before their report. That report then stays in the kernel's queue, and stands there for bytes that come later.
     /// </summary>
     private protected void MayBeOutOfOrder() => Volatile.Write(ref _inOrderFrom, _loop.Drains + DrainsToOrder);
 

@@ -3,7 +3,7 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Frusta.Sockets;
 
-/// <summary>Two pipes, one for each direction. Bytes are all that comes through them: a descriptor cannot be passed.</summary>
+/// <summary>Two pipes, one for each direction. Only bytes come through them: a descriptor cannot be passed.</summary>
 /// <remarks>
 /// The process that holds the other ends may do anything to them: enlarge or shrink the buffers (to 1 MiB and 4 KiB), make each write a packet, open
 /// the other direction of a pipe where it owns it. None of that makes a call here wait, since our ends are descriptions of their own. None of it lets
@@ -17,16 +17,16 @@ public abstract unsafe partial class ReadyPipes : ReadyDescriptor
     private readonly SafeFileHandle _to;
     private readonly Lock _sending = new();
 
-    /// <param name="from">Read end of the one, non-blocking; from now on this one's.</param>
-    /// <param name="to">Write end of the other, non-blocking; from now on this one's.</param>
-    /// <param name="loops">One of them will watch both.</param>
+    /// <param name="from">Read end of one pipe, non-blocking; this object owns it from now on.</param>
+    /// <param name="to">Write end of the other pipe, non-blocking; this object owns it from now on.</param>
+    /// <param name="loops">One of them watches both.</param>
     protected ReadyPipes(SafeFileHandle from, SafeFileHandle to, EventLoops loops)
         : base(loops)
     {
         (_from, _to) = (from, to);
     }
 
-    /// <summary>Has <see cref="ReadyDescriptor.OnReadable"/> called again, when all that is ready besides has had its turn.</summary>
+    /// <summary>Has <see cref="ReadyDescriptor.OnReadable"/> called again, after all other descriptors that are ready.</summary>
     protected void AwaitTurn()
     {
         MayBeOutOfOrder();
@@ -34,7 +34,7 @@ public abstract unsafe partial class ReadyPipes : ReadyDescriptor
         TryChangeWatch(_from, WhileReading);
     }
 
-    /// <summary>Closes the pipe to the other side, which reads its end; no byte is being sent when this returns. What the other side writes is read on.</summary>
+    /// <summary>Closes the pipe to the other side, which then reads its end; no byte is being sent when this returns. The other pipe can still be read.</summary>
     protected override void Shut()
     {
         lock (_sending)
@@ -58,7 +58,7 @@ public abstract unsafe partial class ReadyPipes : ReadyDescriptor
     private protected override void BeginWatch()
     {
         WatchAlso(_from, WhileReading);
-        WatchAlso(_to, RoomOnce); // reported once at the start, when nobody waits for it
+        WatchAlso(_to, RoomOnce); // reported once at the start, when no caller waits for room
     }
 
     private protected override bool TryWatchRoom() => TryChangeWatch(_to, RoomOnce);
@@ -69,7 +69,7 @@ public abstract unsafe partial class ReadyPipes : ReadyDescriptor
         _from.Dispose();
     }
 
-    // A pipe that nobody reads gives EPIPE: .NET ignores the signal.
+    // Writing to a pipe that has no reader gives EPIPE: .NET ignores the signal.
     [LibraryImport("libc", SetLastError = true)]
     private static partial nint read(SafeFileHandle pipe, byte* buffer, nuint length);
 

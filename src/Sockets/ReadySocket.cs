@@ -4,7 +4,10 @@ using System.Runtime.InteropServices;
 namespace Frusta.Sockets;
 
 /// <summary>A connected socket.</summary>
-/// <remarks>Only for what other hosts and clients connect to: who holds the other end of a unix socket may pass descriptors, and to close them may block.</remarks>
+/// <remarks>
+/// Only for connections of clients and other hosts, never for a sandbox: a process at the other end of a unix socket may pass descriptors, and
+/// closing those may block.
+/// </remarks>
 public abstract unsafe partial class ReadySocket : ReadyDescriptor
 {
     private const int DoNotWait = 0x40;
@@ -13,12 +16,12 @@ public abstract unsafe partial class ReadySocket : ReadyDescriptor
     private readonly Socket _socket;
     private readonly SafeSocketHandle _handle;
 
-    // One watch is for what comes and for room: threads that change it for the one and for the other must know of each other.
+    // One watch reports both arrivals and room: a thread that changes it for one must keep what another asked for the other.
     private readonly Lock _watching = new();
     private uint _room;
 
-    /// <param name="socket">Connected; from now on this one's.</param>
-    /// <param name="loops">One of them will watch it.</param>
+    /// <param name="socket">Connected; this object owns it from now on.</param>
+    /// <param name="loops">One of them watches the socket.</param>
     protected ReadySocket(Socket socket, EventLoops loops)
         : base(loops)
     {
@@ -26,7 +29,7 @@ public abstract unsafe partial class ReadySocket : ReadyDescriptor
         _handle = socket.SafeHandle;
     }
 
-    /// <summary>Has <see cref="ReadyDescriptor.OnReadable"/> called when something can be received, when all that is ready besides has had its turn.</summary>
+    /// <summary>Has <see cref="ReadyDescriptor.OnReadable"/> called when something can be received, after all other descriptors that are ready.</summary>
     protected void AwaitTurn()
     {
         MayBeOutOfOrder();
@@ -45,7 +48,7 @@ public abstract unsafe partial class ReadySocket : ReadyDescriptor
         }
         catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
         {
-            // It is closed already, which is what was wanted.
+            // The socket is closed already.
         }
     }
 
@@ -55,7 +58,7 @@ public abstract unsafe partial class ReadySocket : ReadyDescriptor
 
     private protected override void BeginWatch() => WatchAlso(_handle, WhileReading);
 
-    /// <remarks>Room is watched for only then: a socket would report it each time that the other side has read.</remarks>
+    /// <remarks>Room is watched only while a caller waits for it: a socket would report it each time that the other side has read.</remarks>
     private protected override bool TryWatchRoom() => TryWatchRoom(Epoll.Writable);
 
     private protected override void RoomCame() => TryWatchRoom(0);

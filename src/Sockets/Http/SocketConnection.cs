@@ -6,7 +6,7 @@ using Microsoft.AspNetCore.Http.Features;
 
 namespace Frusta.Sockets.Http;
 
-/// <summary>What Kestrel knows of one client's connection.</summary>
+/// <summary>One client's connection, as Kestrel sees it.</summary>
 internal sealed class SocketConnection : ConnectionContext
 {
     private readonly StreamSocket _socket;
@@ -15,9 +15,9 @@ internal sealed class SocketConnection : ConnectionContext
     private int _told;
     private int _isFreed;
 
-    /// <param name="socket">Connected; from now on this one's.</param>
-    /// <param name="loops">One of them watches it.</param>
-    /// <param name="number">Tells it from others.</param>
+    /// <param name="socket">Connected; the connection owns it from now on.</param>
+    /// <param name="loops">One of them watches the socket.</param>
+    /// <param name="number">Tells the connection from others of its listener.</param>
     /// <param name="freed">Called once, when the socket's descriptor is free again.</param>
     public SocketConnection(Socket socket, EventLoops loops, long number, Action freed)
     {
@@ -44,7 +44,7 @@ internal sealed class SocketConnection : ConnectionContext
 
     public override EndPoint? RemoteEndPoint { get; set; }
 
-    /// <exception cref="IOException">It cannot be watched.</exception>
+    /// <exception cref="IOException">The socket cannot be watched.</exception>
     public void Start() => _socket.Start();
 
     public override void Abort(ConnectionAbortedException abortReason) => _socket.Abort();
@@ -67,7 +67,7 @@ internal sealed class SocketConnection : ConnectionContext
     {
         if (Interlocked.Exchange(ref _told, 1) == 0)
         {
-            _ = _closed.CancelAsync(); // whoever listens may do much, or fail: on the pool, not on the loop's thread
+            _ = _closed.CancelAsync(); // listeners may do much, or fail: they run on the thread pool, not on the loop's thread
         }
     }
 }

@@ -5,17 +5,17 @@ using Microsoft.AspNetCore.Connections;
 
 namespace Frusta.Sockets.Http;
 
-/// <summary>What a client sends. It is received when the reader asks for it, so that a reader that does not ask holds the client up.</summary>
+/// <summary>The bytes that a client sends. They are received when the reader asks for them, so that a slow reader holds the client up.</summary>
 /// <remarks>Between requests a connection holds no memory here.</remarks>
 internal sealed class SocketInput(StreamSocket socket) : PipeReader, IValueTaskSource<ReadResult>
 {
     private const int LeastBytes = 4 * 1024;
     private const int MostAtOnce = 64 * 1024;
 
-    // What one client sends without end does not keep the loop from the others: after so many bytes it is their turn.
+    // A client that sends without end does not keep the loop from other clients: after this many bytes it is their turn.
     private const int MostInTurn = 64 * 1024;
 
-    private readonly Lock _gate = new(); // between what arrives and a reader that is completed meanwhile
+    private readonly Lock _gate = new(); // keeps an arrival and a Complete of another thread apart
     private byte[] _buffer = [];
     private int _start;
     private int _examined;
@@ -95,7 +95,7 @@ internal sealed class SocketInput(StreamSocket socket) : PipeReader, IValueTaskS
         }
     }
 
-    /// <summary>Called by the socket when something came that was waited for.</summary>
+    /// <summary>Called by the socket, on the loop's thread, when something arrived while the reader waits.</summary>
     public void Arrived()
     {
         _inTurn = 0;
@@ -106,7 +106,7 @@ internal sealed class SocketInput(StreamSocket socket) : PipeReader, IValueTaskS
             {
                 if (!TryReadArrived(out result))
                 {
-                    continue; // it was nothing
+                    continue; // nothing could be received: wait again
                 }
             }
             catch (Exception exception) when (exception is ConnectionResetException or InvalidOperationException)
@@ -134,7 +134,7 @@ internal sealed class SocketInput(StreamSocket socket) : PipeReader, IValueTaskS
     void IValueTaskSource<ReadResult>.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
         _wait.OnCompleted(continuation, state, token, flags);
 
-    /// <summary>What is there that the reader has not looked at; or that nothing more will come, or that the wait was cancelled.</summary>
+    /// <summary>The result of a read, when there are bytes that the reader has not examined, or the client ended, or the read was cancelled; else false.</summary>
     private bool TryResult(out ReadResult result)
     {
         ObjectDisposedException.ThrowIf(_completed, this);
@@ -190,7 +190,7 @@ internal sealed class SocketInput(StreamSocket socket) : PipeReader, IValueTaskS
         return true;
     }
 
-    /// <summary>Whoever cancelled just before the wait could be seen did not find it.</summary>
+    /// <summary>Ends the wait if a cancellation came just before the wait was there to be found.</summary>
     private void LookForCancelling()
     {
         if (Volatile.Read(ref _cancelled) == 1)
@@ -247,7 +247,7 @@ internal sealed class SocketInput(StreamSocket socket) : PipeReader, IValueTaskS
         }
     }
 
-    /// <summary>Room to receive into: behind what is kept, after moving that to the front, or in a larger buffer.</summary>
+    /// <summary>Makes room to receive into: behind the bytes that are kept, by moving those to the front, or in a larger buffer.</summary>
     private void MakeRoom()
     {
         var kept = _end - _start;

@@ -4,7 +4,7 @@ using System.Threading.Tasks.Sources;
 
 namespace Frusta.Sockets.Http;
 
-/// <summary>What a client is sent: gathered, and sent on the spot by the flush. A client that does not read holds the flush up.</summary>
+/// <summary>The bytes for a client: gathered, then sent by the flush on the caller's thread. A client that does not read holds the flush up.</summary>
 internal sealed class SocketOutput(StreamSocket socket) : PipeWriter, IValueTaskSource<FlushResult>
 {
     private const int LeastBytes = 4 * 1024;
@@ -12,7 +12,7 @@ internal sealed class SocketOutput(StreamSocket socket) : PipeWriter, IValueTask
     private const int NobodyWaits = 0;
     private const int FlushWaits = 1;
 
-    private readonly Lock _gate = new(); // between room that comes and an output that is completed meanwhile
+    private readonly Lock _gate = new(); // keeps a report of room and a Complete of another thread apart
     private byte[] _buffer = [];
     private int _length;
     private int _sent;
@@ -81,7 +81,7 @@ internal sealed class SocketOutput(StreamSocket socket) : PipeWriter, IValueTask
             _completed = true;
             if (!TrySendAll())
             {
-                socket.Abort(); // the client does not read, and nobody waits for it any more
+                socket.Abort(); // the client does not read, and no flush waits for it any more
                 GiveBack();
             }
         }
@@ -92,12 +92,12 @@ internal sealed class SocketOutput(StreamSocket socket) : PipeWriter, IValueTask
         }
     }
 
-    /// <summary>Called by the socket when there is room that was waited for, or never will be.</summary>
+    /// <summary>Called by the socket when there is room that a flush waits for, or there will never be any.</summary>
     public void RoomCame()
     {
         if (Interlocked.Exchange(ref _waiting, NobodyWaits) == NobodyWaits)
         {
-            return; // cancelled; what is left goes with the next flush
+            return; // cancelled; the bytes that are left go with the next flush
         }
 
         bool done;
@@ -123,7 +123,7 @@ internal sealed class SocketOutput(StreamSocket socket) : PipeWriter, IValueTask
     void IValueTaskSource<FlushResult>.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
         _wait.OnCompleted(continuation, state, token, flags);
 
-    /// <summary>False when there was no room for all.</summary>
+    /// <summary>Sends all bytes, or drops them when the connection is broken; false when there is no room for all.</summary>
     private bool TrySendAll()
     {
         while (_sent < _length)

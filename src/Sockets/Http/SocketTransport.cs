@@ -8,16 +8,17 @@ namespace Frusta.Sockets.Http;
 /// <summary>Kestrel's transport on the event loops (docs/decisions/0005-own-event-loops.md).</summary>
 /// <param name="loops">They watch the connections.</param>
 /// <param name="maxConnections">
-/// Connections of one listener at a time; one more is closed as soon as it is taken. Kestrel's own bound would close it a while later, and a
-/// flood could take the last descriptor until then.
+/// Greatest number of connections of one listener at a time. A connection beyond it is closed as soon as it is accepted. Kestrel's own bound
+/// would close it a while later, and a flood could take the last descriptor until then.
 /// </param>
-/// <param name="clock">Waits when no connection can be taken.</param>
-/// <param name="logger">Says when no connection can be taken, and when there are too many.</param>
+/// <param name="clock">Times the next try when no connection can be accepted, and how often that is logged.</param>
+/// <param name="logger">Gets a warning when no connection can be accepted, and when there are too many.</param>
 public sealed partial class SocketTransport(EventLoops loops, int maxConnections, TimeProvider clock, ILogger<SocketTransport> logger) : IConnectionListenerFactory
 {
     private const int Backlog = 512;
 
-    // Bytes that the kernel takes of an answer before they are on their way. Without it these are up to 4 MB for each client that does not read, which nobody counts.
+    // Bytes of an answer that the kernel holds before they are on their way. Without this bound it holds up to 4 MB for each client that does not read,
+    // which no budget counts.
     private const int MostUnsentBytes = 64 * 1024;
     private const int TcpNotSentLowAt = 25;
 
@@ -84,7 +85,7 @@ public sealed partial class SocketTransport(EventLoops loops, int maxConnections
                 }
                 catch (SocketException)
                 {
-                    // The client went before it was taken.
+                    // The client closed the connection before it was accepted.
                 }
             }
         }
@@ -130,7 +131,7 @@ public sealed partial class SocketTransport(EventLoops loops, int maxConnections
 
         private void Free() => Interlocked.Decrement(ref _open);
 
-        /// <summary>It is so for every client while it lasts; once in a while says enough.</summary>
+        /// <summary>True when the last warning is so long ago that another helps: the cause lasts, and each new client meets it.</summary>
         private bool IsTimeToSay(ref long? said)
         {
             if (said is { } before && clock.GetElapsedTime(before) < BetweenWarnings)

@@ -6,15 +6,15 @@ namespace Frusta.Sockets.Http;
 /// <summary>One client's connection as the two pipes that Kestrel speaks through, without a copy or a thread between them and the socket.</summary>
 internal sealed class StreamSocket : ReadySocket, IDuplexPipe
 {
-    /// <summary>What <see cref="ReceiveInto"/> and <see cref="SendFrom"/> say when they would have to wait.</summary>
+    /// <summary>The result of <see cref="ReceiveInto"/> and <see cref="SendFrom"/> when they would have to wait.</summary>
     internal const int NothingNow = WouldBlock;
 
     private readonly SocketInput _input;
     private readonly SocketOutput _output;
     private readonly Action _closed;
 
-    /// <param name="socket">Connected; from now on this one's.</param>
-    /// <param name="loops">One of them watches it.</param>
+    /// <param name="socket">Connected; this object owns it from now on.</param>
+    /// <param name="loops">One of them watches the socket.</param>
     /// <param name="closed">Called, perhaps several times and on the loop's thread, when the client closed its end or the connection broke.</param>
     public StreamSocket(Socket socket, EventLoops loops, Action closed)
         : base(socket, loops)
@@ -30,12 +30,12 @@ internal sealed class StreamSocket : ReadySocket, IDuplexPipe
 
     public void Start() => Watch();
 
-    /// <summary>Breaks the connection; whoever waits for it goes on.</summary>
+    /// <summary>Breaks the connection; a read or flush that waits for the client ends.</summary>
     public void Abort() => Shut();
 
     /// <summary>
-    /// Closes in good order: what came and was not read is thrown away first, because the kernel would otherwise break the connection,
-    /// and with it the last answer.
+    /// Closes in good order: unread bytes are received and dropped first. The kernel would otherwise break the connection, and the client could
+    /// lose the last answer.
     /// </summary>
     public void Close()
     {
