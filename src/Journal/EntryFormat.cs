@@ -42,7 +42,7 @@ internal static class EntryFormat
 
     internal static void WriteHeader(Span<byte> destination, in EntryHeader header, SegmentIdentity segment, int offset)
     {
-        Debug.Assert(header.Length >= 0 && header.SyncedTo >= 0 && header.SyncedTo <= offset, "What was synced stands in front of the entry that says so.");
+        Debug.Assert(header.Length >= 0 && header.SyncedTo >= 0 && header.SyncedTo <= offset, "An entry says of bytes in front of it that they were synced.");
         BinaryPrimitives.WriteInt32LittleEndian(destination, header.Length);
         BinaryPrimitives.WriteUInt32LittleEndian(destination[4..], header.PayloadCrc);
         BinaryPrimitives.WriteInt32LittleEndian(destination[8..], header.SyncedTo);
@@ -51,7 +51,7 @@ internal static class EntryFormat
         BinaryPrimitives.WriteUInt32LittleEndian(destination[20..], 0);
     }
 
-    /// <summary>Reads the header that stands at the offset; false when there is none of this segment.</summary>
+    /// <summary>Reads the header that stands at the offset; false when the bytes are no header of this segment.</summary>
     internal static bool TryReadHeader(ReadOnlySpan<byte> source, SegmentIdentity segment, int offset, out EntryHeader header)
     {
         header = default;
@@ -75,16 +75,16 @@ internal static class EntryFormat
     {
         var seed = BitOperations.Crc32C(BitOperations.Crc32C(~0u, segment.Salt), (ulong)segment.Number);
         var check = ~Crc(BitOperations.Crc32C(seed, (uint)offset), header[..CheckedBytes]);
-        return check == 0 ? 1 : check; // Zero is what an unused place holds: looking for headers skips it without a computation.
+        return check == 0 ? 1 : check; // An unused place holds zero: a search for headers skips it without a computation.
     }
 }
 
-/// <summary>What stands in front of a payload.</summary>
+/// <summary>The header in front of a payload.</summary>
 /// <param name="Length">Bytes of the payload.</param>
 /// <param name="PayloadCrc">CRC32C of the payload.</param>
-/// <param name="SyncedTo">Offset up to which this segment was known to be on disk at the time; 0 when not even the segments before it were.</param>
+/// <param name="SyncedTo">Offset up to which this segment was known to be on disk at the time; 0 when the segments before it were not known to be either.</param>
 /// <param name="Type">The caller's type, or <see cref="EntryFormat.Seal"/>.</param>
 internal readonly record struct EntryHeader(int Length, uint PayloadCrc, int SyncedTo, byte Type);
 
-/// <summary>What the entries of one use of a file are checked against.</summary>
+/// <summary>Tells the entries of one use of a file from those of another: their checksums are seeded with it.</summary>
 internal readonly record struct SegmentIdentity(long Number, ulong Salt);

@@ -4,7 +4,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Frusta.Journal;
 
-/// <summary>Syncs a log from one thread of its own: all who wait when a sync begins share it.</summary>
+/// <summary>Syncs a log from one thread of its own: all callers that wait when a sync begins share it.</summary>
 internal sealed partial class GroupCommit : IDisposable
 {
     private const int PooledWaiters = 4096;
@@ -24,9 +24,9 @@ internal sealed partial class GroupCommit : IDisposable
     private LogRefusedException? _failure;
 
     /// <param name="sync">Brings everything published so far to the disk; an <see cref="IOException"/> fails the log for good.</param>
-    /// <param name="flushInterval">Greatest time until a sync that nobody waits for.</param>
-    /// <param name="clock">For that time.</param>
-    /// <param name="logger">For the failure.</param>
+    /// <param name="flushInterval">Greatest time from an append to the beginning of its sync, where no caller waits for one.</param>
+    /// <param name="clock">Measures that time.</param>
+    /// <param name="logger">Gets the failure of a sync.</param>
     internal GroupCommit(Action sync, TimeSpan flushInterval, TimeProvider clock, ILogger logger)
     {
         _sync = sync;
@@ -43,7 +43,7 @@ internal sealed partial class GroupCommit : IDisposable
     /// <summary>Number of syncs so far.</summary>
     internal long Syncs { get; private set; }
 
-    /// <summary>Something was appended: a sync will begin within the flush interval.</summary>
+    /// <summary>To be called after each append: a sync will begin within the flush interval.</summary>
     internal void Appended()
     {
         if (Volatile.Read(ref _armed) == 0 && Interlocked.Exchange(ref _armed, 1) == 0)
@@ -52,7 +52,8 @@ internal sealed partial class GroupCommit : IDisposable
         }
     }
 
-    /// <summary>Completes after a sync that begins from now on.</summary>
+    /// <summary>Completes after a sync that begins after this call.</summary>
+    /// <exception cref="LogRefusedException">A sync failed, or the log is closed.</exception>
     internal ValueTask NextSyncAsync()
     {
         lock (_gate)
@@ -112,7 +113,7 @@ internal sealed partial class GroupCommit : IDisposable
                 _wanted = false;
                 last = _closing;
                 (_waiting, _syncing) = (_syncing, _waiting);
-                Debug.Assert(_waiting.Count == 0, "Everybody who waited for the sync before has been told.");
+                Debug.Assert(_waiting.Count == 0, "Every wait for the sync before has been completed.");
             }
 
             if (_failure is null)
@@ -147,7 +148,7 @@ internal sealed partial class GroupCommit : IDisposable
         }
     }
 
-    /// <summary>One wait, used again. Continuations run on the pool, so that the next sync begins at once.</summary>
+    /// <summary>One wait, used again afterwards. Continuations run on the thread pool, so that the next sync begins at once.</summary>
     private sealed class Waiter(GroupCommit owner) : IValueTaskSource
     {
         private ManualResetValueTaskSourceCore<bool> _core = new() { RunContinuationsAsynchronously = true };
@@ -191,6 +192,6 @@ internal sealed partial class GroupCommit : IDisposable
             _core.OnCompleted(continuation, state, token, flags);
     }
 
-    [LoggerMessage(2004, LogLevel.Critical, "A sync of the journal failed. Nothing more is accepted until a restart.")]
+    [LoggerMessage(2004, LogLevel.Critical, "A sync of the journal failed, and appends to it are refused until a restart. Check the disk before that.")]
     private static partial void LogSyncFailed(ILogger logger, Exception exception);
 }

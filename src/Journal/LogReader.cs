@@ -1,6 +1,6 @@
 namespace Frusta.Journal;
 
-/// <summary>One entry as a reader sees it. The payload is valid until the next one is read.</summary>
+/// <summary>One entry as a reader sees it. The payload is valid until the next entry is read.</summary>
 public readonly ref struct LogEntry(LogPosition position, byte type, ReadOnlySpan<byte> payload)
 {
     public LogPosition Position { get; } = position;
@@ -10,8 +10,8 @@ public readonly ref struct LogEntry(LogPosition position, byte type, ReadOnlySpa
     public ReadOnlySpan<byte> Payload { get; } = payload;
 }
 
-/// <summary>Reads the entries that were published when it was made, in order; for use with <c>foreach</c>.</summary>
-/// <remarks>Appends go on meanwhile. A segment that is released meanwhile is left out. It is used once.</remarks>
+/// <summary>Reads the entries that were published when the reader was made, in order; for one use with <c>foreach</c>.</summary>
+/// <remarks>Appends go on meanwhile. A segment that is released meanwhile is left out.</remarks>
 public sealed class LogReader : IDisposable
 {
     private readonly (LogSegment Segment, int Start, int End)[] _segments;

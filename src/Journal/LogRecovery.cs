@@ -3,13 +3,12 @@ using Microsoft.Extensions.Logging;
 
 namespace Frusta.Journal;
 
-/// <summary>Opens the segments that an earlier process left, and cuts what was never whole on disk.</summary>
+/// <summary>Opens the segments that an earlier process left, and cuts entries that were never whole on disk.</summary>
 /// <remarks>
-/// A process that dies leaves at most one torn entry, the last. A power cut may leave any part of what was not synced,
-/// also a whole entry behind a torn one: both were promised to nobody and are cut. But each entry says how far its
-/// segment was synced when it was appended. When such an entry stands behind a bad one that it says was on disk, the
-/// bad one was damaged afterwards, and only a person can decide what to do. Segments that are surely on disk are not read:
-/// their seals say where they end.
+/// A process that dies leaves at most one torn entry, the last. A power cut may leave any part of the bytes that were not synced, also a whole
+/// entry behind a torn one: neither was acknowledged to a caller, and both are cut. But each entry says how far its segment was synced when
+/// it was appended. If an entry says that a bad one before it was on disk, the bad one was damaged afterwards, and only a person can decide
+/// what to do. Segments that are surely on disk are not read: their seals say where they end.
 /// </remarks>
 internal static partial class LogRecovery
 {
@@ -61,7 +60,7 @@ internal static partial class LogRecovery
     }
 
     internal static LogDamagedException Damaged(LogSegment segment, int offset) => new(
-        $"The journal '{segment.Path}' is damaged at byte {offset}: what stands there was on disk and is not readable any more. " +
+        $"The journal '{segment.Path}' is damaged at byte {offset}: the entry there was on disk and is not readable any more. " +
         "Check the disk, and restore the folder from a copy if there is one. To go on without the entries from there on, " +
         "move this file and all with higher numbers in its folder to another place, and start again.");
 
@@ -86,9 +85,8 @@ internal static partial class LogRecovery
     }
 
     /// <summary>
-    /// How many segments, from the oldest on, are surely on disk whole: the seal of a later one says that it was synced in
-    /// part, and those before it are synced first. A seal alone proves nothing of its segment: its page may have been
-    /// written back long before the others.
+    /// How many segments, from the oldest on, are surely whole on disk. They are when the seal of a later segment says that this one was synced
+    /// in part, because segments are synced in order. A segment's own seal proves nothing: the kernel may have written its page long before the others.
     /// </summary>
     private static int CountSurelyOnDisk(List<(long Number, string Path)> files)
     {
@@ -104,7 +102,7 @@ internal static partial class LogRecovery
         return 0;
     }
 
-    /// <summary>Finds the end of a segment. False when what it holds does not end as it should.</summary>
+    /// <summary>Finds the end of a segment. False when it has neither a seal nor, as the last segment, no header behind its last good entry.</summary>
     private static bool IsWhole(LogSegment segment, bool isLast, bool mayTrustSeal)
     {
         if (mayTrustSeal && segment.TryFindSeal(out var sealedEnd, out _))
@@ -130,8 +128,8 @@ internal static partial class LogRecovery
     }
 
     /// <summary>
-    /// Makes sure that nothing behind the last good entry is ever taken for one: its headers are wiped, later segments
-    /// deleted. Stops when any of them proves that the damage came after a sync.
+    /// Makes sure that no bytes behind the last good entry are ever taken for an entry: wipes the headers there and deletes later segments.
+    /// Throws, and changes nothing, when one of these headers proves that the damage came after a sync.
     /// </summary>
     private static void Cut(string folder, List<(long Number, string Path)> files, LogSegment? first, ILogger logger)
     {

@@ -9,8 +9,8 @@ namespace Frusta.Journal;
 
 /// <summary>One file of a log: 64 bytes of header, then entries. Written through a mapping, read through its descriptor.</summary>
 /// <remarks>
-/// Readers never touch the mapping: a descriptor that is closed under a reader is an exception, a mapping that is gone
-/// would be the end of the process. Not thread-safe: the log's lock guards the writing side.
+/// Readers never touch the mapping: a read of a closed descriptor throws an exception, a read of a mapping that is gone
+/// would end the process. Not thread-safe: the log's lock guards the writing side.
 /// </remarks>
 internal sealed unsafe class LogSegment : IDisposable
 {
@@ -44,22 +44,22 @@ internal sealed unsafe class LogSegment : IDisposable
 
     internal long Number => Identity.Number;
 
-    /// <summary>Where the next entry begins, once it is published.</summary>
+    /// <summary>Byte behind the last published entry, where the next one will begin.</summary>
     internal int End { get; set; } = HeaderBytes;
 
     internal bool IsSealed { get; set; }
 
-    /// <summary>True once nothing in it counts any more; its file may already hold something else.</summary>
+    /// <summary>True once the log has given up its entries; its file may already be another segment's.</summary>
     internal bool IsReleased
     {
         get => Volatile.Read(ref _isReleased);
         set => Volatile.Write(ref _isReleased, value);
     }
 
-    /// <summary>Up to where it is known to be on disk; at least <see cref="HeaderBytes"/> only when all segments before it are.</summary>
+    /// <summary>Byte up to which the segment is known to be on disk; at least <see cref="HeaderBytes"/> only when all segments before it are.</summary>
     internal int SyncedTo { get; set; }
 
-    /// <summary>Makes a file whose room on the disk is really there.</summary>
+    /// <summary>Makes a file with all its bytes allocated on the disk.</summary>
     internal static LogSegment Create(string path, int size, bool zero)
     {
         var file = System.IO.File.OpenHandle(path, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
@@ -124,7 +124,7 @@ internal sealed unsafe class LogSegment : IDisposable
         Path = path;
     }
 
-    /// <summary>Takes over the file of a released segment under a new object, so that a reader of the old one finds nothing.</summary>
+    /// <summary>Takes over the file of a released segment in a new object, so that a reader of the old one accepts none of the new entries.</summary>
     internal LogSegment Reuse(string path)
     {
         System.IO.File.Move(Path, path, overwrite: true);
@@ -158,7 +158,7 @@ internal sealed unsafe class LogSegment : IDisposable
         return new LogPosition(Number, start + EntryFormat.HeaderBytes, length);
     }
 
-    /// <summary>Ends the segment. The header remembers where, so that a later start need not read it all.</summary>
+    /// <summary>Ends the segment. Its header says where, so that a later start need not read all of it.</summary>
     internal void Seal()
     {
         var at = End;
@@ -167,7 +167,7 @@ internal sealed unsafe class LogSegment : IDisposable
         IsSealed = true;
     }
 
-    /// <summary>Where the header says that the seal stands, if it really stands there, and up to where the segment was synced before it.</summary>
+    /// <summary>Finds the end and, in the seal, up to where the segment was synced before; false when no seal stands where the header says.</summary>
     internal bool TryFindSeal(out int end, out int syncedTo)
     {
         Span<byte> bytes = stackalloc byte[EntryFormat.HeaderBytes];
@@ -199,7 +199,7 @@ internal sealed unsafe class LogSegment : IDisposable
         _base = pointer;
     }
 
-    /// <summary>Gives the address space back. Nobody writes any more.</summary>
+    /// <summary>Gives the address space back, once nothing is written any more.</summary>
     internal void Unmap()
     {
         if (_base != null)

@@ -8,13 +8,13 @@ public enum LogState
     /// <summary>The disk or <see cref="SegmentedLogOptions.MaxBytes"/> has no room for another segment. Ends when room is found again, which is logged.</summary>
     Full,
 
-    /// <summary>A sync failed: nobody knows what is on disk. Ends only with a restart.</summary>
+    /// <summary>A sync failed, so it is unknown which entries are on disk. Ends only with a restart.</summary>
     Failed,
 
     Closed,
 }
 
-/// <summary>The log did not take an entry, or cannot say that it is on disk.</summary>
+/// <summary>The log did not take an entry, or cannot say that an entry is on disk.</summary>
 public sealed class LogRefusedException(LogState state, string message, Exception? inner = null) : Frusta.Contracts.Messages.RecordRefusedException(message, inner)
 {
     public LogState State { get; } = state;

@@ -3,7 +3,7 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Frusta.Journal;
 
-/// <summary>What the file API of .NET does not have: fdatasync, real allocation, and the sync of a folder.</summary>
+/// <summary>Calls that the file API of .NET does not have: fdatasync, real allocation, and the sync of a folder.</summary>
 internal static partial class NativeFile
 {
     private const int NoSpace = 28;
@@ -28,6 +28,7 @@ internal static partial class NativeFile
     }
 
     /// <summary>Brings the names in a folder to the disk.</summary>
+    /// <exception cref="IOException">The disk refused.</exception>
     internal static void SyncFolder(string folder)
     {
         if (!OperatingSystem.IsLinux())
@@ -43,7 +44,7 @@ internal static partial class NativeFile
     }
 
     /// <summary>
-    /// Gives the file that many bytes of the disk for good, so that a store into the mapping never finds the disk full.
+    /// Allocates that many bytes of the disk to the file, so that a write into the mapping never finds the disk full.
     /// </summary>
     /// <remarks>With <paramref name="zero"/> it writes zeros: the first syncs are then as cheap as those of a recycled file.</remarks>
     internal static void Allocate(SafeFileHandle file, long bytes, bool zero)

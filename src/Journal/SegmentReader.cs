@@ -12,7 +12,7 @@ internal sealed class SegmentReader(LogSegment segment, int start, int end) : ID
     private int _chunkLength;
     private int _payloadInChunk;
 
-    /// <summary>Where the next entry begins; after a failed read, where the unreadable one does.</summary>
+    /// <summary>Byte where the next entry begins; after a failed read, where the unreadable entry begins.</summary>
     internal int Offset { get; private set; } = start;
 
     internal EntryHeader Header { get; private set; }
@@ -21,7 +21,7 @@ internal sealed class SegmentReader(LogSegment segment, int start, int end) : ID
 
     internal LogPosition Position { get; private set; }
 
-    /// <summary>Reads the next entry; false at the end, or when what stands there is no entry of this segment.</summary>
+    /// <summary>Reads the next entry; false at the end, or when the bytes there are no entry of this segment.</summary>
     internal bool TryRead()
     {
         if (end - Offset < EntryFormat.HeaderBytes
@@ -45,7 +45,7 @@ internal sealed class SegmentReader(LogSegment segment, int start, int end) : ID
         return true;
     }
 
-    /// <summary>Looks for a header at any later place, whole entry or not; false when there is none up to the end.</summary>
+    /// <summary>Looks for a header at any later place, whether its entry is whole or not; false when there is none up to the end.</summary>
     internal bool TryFindHeader(out EntryHeader header)
     {
         for (Offset += 8; end - Offset >= EntryFormat.HeaderBytes; Offset += 8)

@@ -4,7 +4,8 @@ using Microsoft.Extensions.Logging;
 
 namespace Frusta.Journal;
 
-/// <summary>Has the next segment ready before it is needed, and takes released ones back. All its disk work is done by a thread of its own.</summary>
+/// <summary>Has the next segment ready before it is needed, and takes released ones back, on a thread of its own.</summary>
+/// <remarks>A segment for one large entry is made on the caller's thread.</remarks>
 internal sealed partial class SegmentSupply : IDisposable
 {
     internal const string SpareExtension = ".spare";
@@ -38,7 +39,7 @@ internal sealed partial class SegmentSupply : IDisposable
         _thread.Start();
     }
 
-    /// <summary>Why a segment was last not to be had.</summary>
+    /// <summary>Why the last segment could not be made, as part of a sentence; empty before.</summary>
     internal string Refusal => Volatile.Read(ref _refusal);
 
     /// <summary>Bytes of all files, spare ones included.</summary>
@@ -56,7 +57,7 @@ internal sealed partial class SegmentSupply : IDisposable
         }
     }
 
-    /// <summary>Asks for so many bytes to be ready ahead.</summary>
+    /// <summary>Has spare segments of at least this many bytes kept ready.</summary>
     internal void KeepAhead(long bytes)
     {
         var wanted = (int)Math.Min(1 + (bytes + _options.SegmentBytes - 1) / _options.SegmentBytes, int.MaxValue);
@@ -73,7 +74,7 @@ internal sealed partial class SegmentSupply : IDisposable
     /// <summary>True for an entry that no spare segment can hold.</summary>
     internal bool NeedsItsOwn(long entryBytes) => SizeFor(entryBytes) > _options.SegmentBytes;
 
-    /// <summary>A segment that the entry fits in; null when there is no room for another. Waits for one that is being made.</summary>
+    /// <summary>A segment that the entry fits in; null when there is no room for another. Waits for a segment that is being made.</summary>
     internal LogSegment? Take(long entryBytes)
     {
         if (NeedsItsOwn(entryBytes))
@@ -85,7 +86,7 @@ internal sealed partial class SegmentSupply : IDisposable
         {
             while (_spares.Count == 0)
             {
-                // What failed long ago says nothing of now: one try is waited for, and only a failure that is fresh refuses.
+                // A failure of more than a second ago says nothing of now: then another try is waited for.
                 if (_closing || UntilTry() > TimeSpan.Zero)
                 {
                     return null;
@@ -146,7 +147,7 @@ internal sealed partial class SegmentSupply : IDisposable
         }
     });
 
-    /// <summary>A spare segment could not get its name: it is given up.</summary>
+    /// <summary>Gives up a spare segment that could not get its name.</summary>
     internal void Lost(LogSegment segment, IOException exception)
     {
         Failed($"the journal '{_options.Folder}' cannot name another segment: {exception.Message}");
@@ -154,7 +155,7 @@ internal sealed partial class SegmentSupply : IDisposable
         Return(segment);
     }
 
-    /// <summary>Does something on the supply's thread, in order.</summary>
+    /// <summary>Has work done on the supply's thread, in the order of the calls.</summary>
     internal void Post(Action work)
     {
         lock (_gate)
@@ -203,7 +204,7 @@ internal sealed partial class SegmentSupply : IDisposable
                         break;
                     }
 
-                    // While room is missing it is looked for again and again: nobody else asks before a segment is full.
+                    // While room is missing, this thread tries once a second: no append asks before a segment is full.
                     Monitor.Wait(_gate, _failure is null ? Timeout.InfiniteTimeSpan : UntilTry() + TimeSpan.FromMilliseconds(1));
                 }
             }
@@ -212,7 +213,7 @@ internal sealed partial class SegmentSupply : IDisposable
         }
     }
 
-    /// <summary>Time until another spare segment may be tried; nothing is tried again in a loop. Under the lock.</summary>
+    /// <summary>Time until the next try to make a spare segment: after a failure <see cref="RetryInterval"/> passes first. Under the lock.</summary>
     private TimeSpan UntilTry() => _failedAt is { } failedAt ? RetryInterval - _clock.GetElapsedTime(failedAt) : TimeSpan.Zero;
 
     private void Refill()
@@ -240,7 +241,7 @@ internal sealed partial class SegmentSupply : IDisposable
         }
     }
 
-    /// <summary>That a large entry finds no room says nothing of the others, which have their spares: it is no failure of the supply.</summary>
+    /// <summary>Makes a segment for one large entry. If there is no room for it, the supply has not failed: other entries have the spare segments.</summary>
     private LogSegment? TakeItsOwn(int bytes)
     {
         if (TryMake(bytes, zero: false, out var refusal) is { } own)
@@ -321,15 +322,15 @@ internal sealed partial class SegmentSupply : IDisposable
         Monitor.PulseAll(_gate);
     }
 
-    [LoggerMessage(2001, LogLevel.Error, "No room ahead: {Reason}.")]
+    [LoggerMessage(2001, LogLevel.Error, "No room for the next segment: {Reason}. Appends are refused once the present one is full. Free space on the disk, or raise the bound; room is looked for once a second.")]
     private static partial void LogNoRoom(ILogger logger, string reason);
 
     [LoggerMessage(2002, LogLevel.Information, "The journal {Folder} has room again.")]
     private static partial void LogRoomAgain(ILogger logger, string folder);
 
-    [LoggerMessage(2005, LogLevel.Error, "No room for an entry that needs a segment of its own: {Reason}. It is said again only after one had room.")]
+    [LoggerMessage(2005, LogLevel.Error, "No room for an entry that needs a segment of its own: {Reason}. The entry was refused; this is logged again only after such an entry had room.")]
     private static partial void LogNoRoomForLarge(ILogger logger, string reason);
 
-    [LoggerMessage(2003, LogLevel.Error, "The released segment {Path} could not be taken back.")]
+    [LoggerMessage(2003, LogLevel.Error, "The released segment {Path} could be neither used again nor deleted. Its file stays on the disk.")]
     private static partial void LogReturnFailed(ILogger logger, Exception exception, string path);
 }

@@ -48,7 +48,7 @@ public sealed class SegmentedLog : IDisposable
         _commit = new GroupCommit(Sync, options.FlushInterval, clock, logger);
     }
 
-    /// <summary>Opens the log of a folder, cutting what a power cut left torn at its end.</summary>
+    /// <summary>Opens the log of a folder, and cuts entries at its end that a power cut left torn.</summary>
     /// <exception cref="LogDamagedException">An entry that was on disk is damaged; the message says what to do.</exception>
     /// <exception cref="IOException">The folder cannot be used, or another process has it open.</exception>
     public static SegmentedLog Open(SegmentedLogOptions options, TimeProvider clock, ILogger logger)
@@ -71,12 +71,12 @@ public sealed class SegmentedLog : IDisposable
         }
     }
 
-    /// <summary>False while appends are refused or cannot be brought to the disk. Cheap enough for every call.</summary>
+    /// <summary>False while appends are refused or cannot be brought to the disk. Cheap enough to be read before every append.</summary>
     public bool Accepts => !Volatile.Read(ref _isClosed) && _commit.Failure is null && (!Volatile.Read(ref _isFull) || _supply.HasRoom());
 
     /// <summary>
-    /// Called with the number of a segment that takes no more entries and is on disk, in order, from the thread that syncs:
-    /// it must be quick. Set it before the first append.
+    /// Called with the number of each segment, in order, once it takes no more entries and is on disk. It must be quick, because the
+    /// thread that syncs calls it. Set it before the first append.
     /// </summary>
     public Action<long>? SegmentSealed { get; set; }
 
@@ -148,7 +148,7 @@ public sealed class SegmentedLog : IDisposable
     /// <summary>Number of syncs since the log was opened.</summary>
     public long Syncs => _commit.Syncs;
 
-    /// <summary>Has at least so many bytes ready ahead of the end, as far as disk and <see cref="SegmentedLogOptions.MaxBytes"/> allow.</summary>
+    /// <summary>Keeps at least this many bytes ready ahead of the end, as far as disk and <see cref="SegmentedLogOptions.MaxBytes"/> allow.</summary>
     public void KeepAhead(long bytes) => _supply.KeepAhead(bytes);
 
     /// <summary>The segments and their sizes in bytes, oldest first; the last one may still be appended to.</summary>
@@ -172,7 +172,7 @@ public sealed class SegmentedLog : IDisposable
             return position;
         }
 
-        // Open says that others find room, now or all the time: for this one there was none.
+        // The state may be Open here: there was no room for this entry, but there is for smaller ones, or again.
         throw State switch
         {
             LogState.Failed => new LogRefusedException(LogState.Failed, "The journal could not be brought to the disk.", _commit.Failure),
@@ -181,7 +181,7 @@ public sealed class SegmentedLog : IDisposable
         };
     }
 
-    /// <summary>As <see cref="Append"/>; false instead of the exception.</summary>
+    /// <summary>As <see cref="Append"/>; returns false instead of throwing <see cref="LogRefusedException"/>.</summary>
     public bool TryAppend(byte type, ReadOnlySpan<byte> head, ReadOnlySpan<byte> body, out LogPosition position)
     {
         ArgumentOutOfRangeException.ThrowIfZero(type);
@@ -216,8 +216,8 @@ public sealed class SegmentedLog : IDisposable
 
     /// <summary>Completes when the entry is on disk.</summary>
     /// <param name="position">Of an entry, or <see cref="End"/> for everything so far.</param>
-    /// <param name="cancellationToken">Looked at once, before the wait: no wait is longer than two syncs.</param>
-    /// <exception cref="LogRefusedException">The sync failed: it may be on disk or not.</exception>
+    /// <param name="cancellationToken">Looked at only before the wait, which is never longer than two syncs.</param>
+    /// <exception cref="LogRefusedException">The sync failed, or the log was closed: the entry may be on disk or not.</exception>
     public ValueTask SyncedAsync(LogPosition position, CancellationToken cancellationToken)
     {
         if (cancellationToken.IsCancellationRequested)
@@ -251,10 +251,10 @@ public sealed class SegmentedLog : IDisposable
     }
 
     /// <summary>Reads the payload of an entry, or its first bytes; false when its segment is gone.</summary>
-    /// <param name="position">Where it stands.</param>
-    /// <param name="payload">As long as the entry is, or shorter for its first bytes, which are not checked: the sum is that of all of them.</param>
-    /// <param name="type">The type that it was appended with.</param>
-    /// <exception cref="LogDamagedException">What stands there is not what was written.</exception>
+    /// <param name="position">Position of the entry.</param>
+    /// <param name="payload">As long as the entry's payload, or shorter for its first bytes. Those are not checked: the checksum is of the whole payload.</param>
+    /// <param name="type">The type that the entry was appended with.</param>
+    /// <exception cref="LogDamagedException">The entry is not readable.</exception>
     public bool TryRead(LogPosition position, Span<byte> payload, out byte type)
     {
         type = 0;
@@ -304,7 +304,7 @@ public sealed class SegmentedLog : IDisposable
         return done == payload.Length && (done < length || EntryFormat.Crc(0, payload) == entry.PayloadCrc);
     }
 
-    /// <summary>Reads every entry behind the given one that is published now; <c>default</c> reads all.</summary>
+    /// <summary>Reads every entry that is published now and stands behind the position; <c>default</c> reads all.</summary>
     public LogReader ReadAfter(LogPosition position)
     {
         lock (_gate)
@@ -329,7 +329,7 @@ public sealed class SegmentedLog : IDisposable
         }
     }
 
-    /// <summary>Gives up a sealed segment with all its entries. False when it is unknown or still active.</summary>
+    /// <summary>Gives up a sealed segment with all its entries. False when it is unknown or still active, or the log is closed.</summary>
     public bool Release(long segmentNumber)
     {
         LogSegment segment;
@@ -441,7 +441,7 @@ public sealed class SegmentedLog : IDisposable
         return true;
     }
 
-    /// <summary>Brings what is published now to the disk: sealed segments first, then names, then the active segment.</summary>
+    /// <summary>Brings the entries that are published now to the disk: file names first, then sealed segments, then the active segment.</summary>
     private void Sync()
     {
         bool folderChanged;
@@ -486,13 +486,13 @@ public sealed class SegmentedLog : IDisposable
         }
         catch (ObjectDisposedException)
         {
-            return; // Released meanwhile: nothing in it counts any more.
+            return; // The segment was released meanwhile: its entries need not reach the disk.
         }
 
         lock (_gate)
         {
-            Debug.Assert(end >= segment.SyncedTo && end <= segment.End, "Only what is published is synced, and nothing of it twice.");
-            Debug.Assert(!_synced.IsBehind(new LogPosition(segment.Number, end, 0)), "What is on disk stays on disk: segments are synced in order.");
+            Debug.Assert(end >= segment.SyncedTo && end <= segment.End, "Only published bytes are synced, and none of them twice.");
+            Debug.Assert(!_synced.IsBehind(new LogPosition(segment.Number, end, 0)), "Bytes on disk stay there: segments are synced in order.");
             segment.SyncedTo = end;
             _synced = new LogPosition(segment.Number, end, 0);
             if (!segment.IsSealed || end < segment.End || !_unsynced.Remove(segment))

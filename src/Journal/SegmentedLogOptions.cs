@@ -1,12 +1,12 @@
 namespace Frusta.Journal;
 
-/// <summary>What becomes of a released segment.</summary>
+/// <summary>How the file of a released segment ends.</summary>
 public enum ReleasedSegments
 {
-    /// <summary>Its file is used again: overwriting costs no allocation and syncs fastest.</summary>
+    /// <summary>It is used again: overwriting costs no allocation and syncs fastest.</summary>
     Recycle,
 
-    /// <summary>Its file is deleted and the space comes back.</summary>
+    /// <summary>It is deleted, which frees its space.</summary>
     Delete,
 }
 
@@ -19,13 +19,13 @@ public sealed record SegmentedLogOptions
     /// <summary>Bytes of one segment. 64 KiB to 1 GiB.</summary>
     public int SegmentBytes { get; init; } = 64 * 1024 * 1024;
 
-    /// <summary>Bytes. Greatest payload of one entry. One that exceeds a segment gets a segment of its own size. At most 1 GiB.</summary>
+    /// <summary>Bytes. Greatest payload of one entry. An entry that exceeds a segment gets a segment of its own size. At most 1 GiB.</summary>
     public int MaxEntryBytes { get; init; } = 128 * 1024 * 1024;
 
     /// <summary>Bytes that all segments, the spare ones included, may take. At least three segments.</summary>
     public long MaxBytes { get; init; } = 64L * 1024 * 1024 * 1024;
 
-    /// <summary>Greatest time from an append that nobody waits for until its sync begins.</summary>
+    /// <summary>Greatest time from an append until its sync begins, where no caller waits for the sync. Above 0, at most 10 s.</summary>
     public TimeSpan FlushInterval { get; init; } = TimeSpan.FromMilliseconds(100);
 
     public ReleasedSegments Released { get; init; } = ReleasedSegments.Delete;
