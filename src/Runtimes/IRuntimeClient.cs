@@ -12,18 +12,19 @@ public interface IRuntimeClient : IAsyncDisposable
     /// <summary>Runs once. <paramref name="request"/> is the JSON object of <c>/run</c> and stays the caller's.</summary>
     ValueTask<RuntimeAnswer> RunAsync(ActivationId id, ReadOnlyMemory<byte> request, CancellationToken cancellationToken);
 
-    /// <summary>Ends the wait of whatever is in flight with <see cref="RuntimeAnswerKind.TimedOut"/>, from any thread. The sandbox is not usable afterwards.</summary>
+    /// <summary>Ends the init or run in flight with an answer of this kind, from any thread. The sandbox is not usable afterwards.</summary>
     void Abort(RuntimeAnswerKind reason);
 }
 
+/// <summary>How an init or a run ended.</summary>
 public enum RuntimeAnswerKind : byte
 {
-    /// <summary>The runtime answered; see the status.</summary>
+    /// <summary>The runtime answered; see <see cref="RuntimeAnswer.Ok"/>.</summary>
     Answered,
 
     /// <summary>
-    /// The channel closed without an answer: the process is gone. Where the kind's own proxy would outlive the process and
-    /// say so, the body has its words, and counts as a failed answer's unless the memory was exhausted.
+    /// The channel closed without an answer: the process is gone. Where OpenWhisk's image of the kind has a proxy that outlives the process, the body
+    /// has the proxy's words, and counts as that of a failed answer unless the memory was exhausted.
     /// </summary>
     Closed,
 
@@ -33,13 +34,15 @@ public enum RuntimeAnswerKind : byte
     /// <summary>The body exceeded the bound; the body holds its beginning.</summary>
     TooLarge,
 
-    /// <summary>A frame that no runner of ours sends: unknown id, second result, oversized, out of state. The sandbox is to be ended.</summary>
+    /// <summary>
+    /// The sandbox sent a frame that none of our runners sends, such as one with another id, a second result, or one that is too long. It is to be ended.
+    /// </summary>
     Violated,
 }
 
-/// <summary>What came back.</summary>
-/// <param name="Kind">Whether there is an answer at all.</param>
-/// <param name="Ok">True for what an HTTP runtime would answer with 200.</param>
+/// <summary>The end of an init or a run.</summary>
+/// <param name="Kind">Whether the runtime answered at all.</param>
+/// <param name="Ok">True where an HTTP runtime would answer with status 200.</param>
 /// <param name="Body">The body, or null. The receiver disposes it.</param>
 /// <param name="BodyLength">Length that the runtime announced; more than the body's for <see cref="RuntimeAnswerKind.TooLarge"/>.</param>
 public readonly record struct RuntimeAnswer(RuntimeAnswerKind Kind, bool Ok, PooledBuffer? Body, long BodyLength);

@@ -10,7 +10,7 @@ public readonly record struct KindSupport(string? Family, string? Reason);
 /// <summary>Makes sandboxes that can run actions.</summary>
 public interface ISandboxFactory
 {
-    /// <summary>Which family runs the kind.</summary>
+    /// <summary>The family that runs the kind, or the reason why none does.</summary>
     KindSupport Find(string kind);
 
     /// <summary>True when a sandbox of the family serves only actions with the memory that it was started for.</summary>
@@ -21,9 +21,9 @@ public interface ISandboxFactory
 
     /// <summary>Starts a sandbox with the family's runtime in it, without any code yet.</summary>
     /// <param name="family">As <see cref="Find"/> gave it.</param>
-    /// <param name="memoryMb">Megabytes that it may use.</param>
-    /// <param name="ahead">True for a stem cell, which has the time to warm up; nobody waits for it.</param>
+    /// <param name="memoryMb">Megabytes that the sandbox may use.</param>
+    /// <param name="ahead">True for a stem cell, which has the time to warm up: no activation waits for it.</param>
     /// <param name="cancellationToken">Ends the start.</param>
-    /// <exception cref="SandboxStartException">It did not come up.</exception>
+    /// <exception cref="SandboxStartException">The sandbox did not start; the message says why.</exception>
     ValueTask<RunnableSandbox> StartAsync(string family, int memoryMb, bool ahead, CancellationToken cancellationToken);
 }

@@ -3,31 +3,31 @@ using Frusta.Sandboxes;
 
 namespace Frusta.Runtimes;
 
-/// <summary>A sandbox with the runtime in it and its output: all that a run needs, however the runtime is spoken to.</summary>
+/// <summary>A sandbox with its runtime and output: all that a run needs, whatever protocol the runtime speaks.</summary>
 public abstract class RunnableSandbox : IAsyncDisposable
 {
     public abstract ISandbox Sandbox { get; }
 
     public abstract IRuntimeClient Runtime { get; }
 
-    /// <summary>True once nothing can run in it any more.</summary>
+    /// <summary>True once no action can run in the sandbox any more.</summary>
     public abstract bool IsDead { get; }
 
-    /// <summary>From here on output belongs to the activation that begins.</summary>
+    /// <summary>Begins an activation's output: from here on all output belongs to it.</summary>
     /// <param name="limitBytes">Bytes of log that it may write; 0 drops all.</param>
     public abstract void BeginOutput(long limitBytes);
 
     /// <summary>
-    /// Reads what the activation wrote if that is little: called when its answer is there, or when there will be none. False when there is more;
-    /// to collect that takes as long as the code likes, so it is not to be done on an event loop.
+    /// Reads the activation's output if it is short. To be called when its answer is there, or when there will be none. False when there is more output:
+    /// user code decides how long it takes to collect that, so it is not to be done on an event loop.
     /// </summary>
     public abstract bool TryReadOutput();
 
-    /// <summary>Takes what the activation wrote, after <see cref="TryReadOutput"/>.</summary>
+    /// <summary>Gives the logs of the activation, after <see cref="TryReadOutput"/>.</summary>
     /// <param name="failed">True for a developer error, after which a line says that logs might be missing.</param>
-    /// <param name="lastWords">A line that is the runtime's though its process could not write it, or null.</param>
+    /// <param name="lastWords">A line of the runtime that its process could not write any more, or null.</param>
     public abstract LogsResult CollectOutput(bool failed, string? lastWords);
 
-    /// <summary>Ends the sandbox and everything that reads from it.</summary>
+    /// <summary>Ends the sandbox and all reading from it.</summary>
     public abstract ValueTask DisposeAsync();
 }

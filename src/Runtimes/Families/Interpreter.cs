@@ -5,7 +5,7 @@ namespace Frusta.Runtimes.Families;
 
 /// <summary>A program on this host that runs code of one family.</summary>
 /// <param name="Path">Absolute, links resolved.</param>
-/// <param name="Version">What it says of itself.</param>
+/// <param name="Version">The version that it prints.</param>
 internal sealed record Interpreter(string Path, Version Version)
 {
     private static readonly TimeSpan ProbeTimeout = TimeSpan.FromSeconds(20);
@@ -20,11 +20,11 @@ internal sealed record Interpreter(string Path, Version Version)
         }
     }
 
-    /// <summary>Asks the program for its version; the text says why it cannot be used.</summary>
+    /// <summary>Asks the program for its version. Where it cannot be used, the text says why, as part of a sentence.</summary>
     /// <param name="path">The program.</param>
     /// <param name="least">The oldest version that will do.</param>
-    /// <param name="flags">What it will be started with, and must know.</param>
-    /// <param name="clock">For the bound on the probe.</param>
+    /// <param name="flags">Flags that it will be started with, and must know.</param>
+    /// <param name="clock">Bounds the probe, to 20 s.</param>
     /// <param name="cancellationToken">Ends the probe.</param>
     public static async Task<(Interpreter? Found, string Reason)> ProbeAsync(
         string path, Version least, IReadOnlyList<string> flags, TimeProvider clock, CancellationToken cancellationToken)

@@ -20,7 +20,7 @@ internal sealed class NodeFamily : RuntimeFamily
 
     internal override bool AddressSpaceMayBeLimited => false;
 
-    /// <summary>In OpenWhisk's image the process is the server itself.</summary>
+    /// <summary>None: in OpenWhisk's image the process is the server itself, and its end leaves no server to answer.</summary>
     internal override WordsOfEnd WordsOfEnd => WordsOfEnd.None;
 
     internal override string Runner => "nodejs/runner.js";
@@ -28,14 +28,14 @@ internal sealed class NodeFamily : RuntimeFamily
     internal override Version LeastVersion { get; } = new(20, 0);
 
     /// <summary>
-    /// Code may call <c>gc</c>, as in OpenWhisk's image. A small heap that allocates little is not made smaller still: it grows again with
-    /// the next runs, a page fault for each page.
+    /// Code may call <c>gc</c>, as in OpenWhisk's image. Node does not shrink a small heap that allocates little: it would grow again with
+    /// the next runs, at a page fault for each page.
     /// </summary>
     internal override IReadOnlyList<string> Flags { get; } = ["--expose-gc", "--no-memory-reducer-for-small-heaps"];
 
     /// <summary>
-    /// The heap may have seven eighths of the memory: more would be ended by the limit before Node looks for garbage, and with less an action
-    /// would not fit here that fits into OpenWhisk's image. By itself Node sees the memory of the whole machine in a sandbox.
+    /// The heap may have seven eighths of the memory. With more, the sandbox would reach its limit before Node collects garbage; with less, some
+    /// actions that fit into OpenWhisk's image would not fit here. By itself Node sees the memory of the whole machine in a sandbox.
     /// </summary>
     internal override IReadOnlyList<string> MemoryFlags(int memoryMb) =>
         [$"--max-old-space-size={Math.Min(memoryMb * 7 / 8, LargestHeapMb).ToString(CultureInfo.InvariantCulture)}"];
@@ -44,7 +44,7 @@ internal sealed class NodeFamily : RuntimeFamily
 
     internal override string Remark(RuntimeHost host) => PackagesFolder(host) is null ? "; the npm package openwhisk is not installed" : "";
 
-    /// <summary>TZ is among those that all have: without it Node walks the whole tree of time zones at its first date, 18 to 20 ms.</summary>
+    /// <summary>All families have TZ: without it Node walks the whole tree of time zones at its first date, for 18 to 20 ms.</summary>
     private protected override void AddVariables(Dictionary<string, string> environment, Interpreter interpreter, RuntimeHost host)
     {
         if (interpreter.Prefix is not null)
@@ -81,7 +81,7 @@ internal sealed class NodeFamily : RuntimeFamily
 /// <summary>How Node.js is found and used (in section <c>Runtimes</c>).</summary>
 public sealed class NodeOptions
 {
-    /// <summary>Path of the Node.js program, version 20 or later, which must be there; empty looks for it on PATH.</summary>
+    /// <summary>Path of the Node.js program, version 20 or later, which must exist; empty looks for it on PATH.</summary>
     public string NodePath { get; set; } = "";
 
     /// <summary>Folder with the npm packages that every Node.js action finds, such as <c>openwhisk</c>; empty means <c>nodejs/node_modules</c> in the folder with the runners.</summary>

@@ -15,7 +15,7 @@ internal sealed class PythonFamily : RuntimeFamily
 
     internal override bool AddressSpaceMayBeLimited => true;
 
-    /// <summary>In OpenWhisk's image a proxy outlives the process, and says these.</summary>
+    /// <summary>In OpenWhisk's image a proxy outlives the process, and answers with these.</summary>
     internal override WordsOfEnd WordsOfEnd { get; } = new(
         "{\"error\":\"Cannot start action. Check logs for details.\"}\n"u8.ToArray(),
         "{\"error\":\"command exited\"}\n"u8.ToArray());
@@ -35,10 +35,10 @@ public sealed class PythonOptions
 {
     private const string StockPython = "/usr/bin/python3";
 
-    /// <summary>Path of the Python program, version 3.10 or later; another one than the stock one must be there.</summary>
+    /// <summary>Path of the Python program, version 3.10 or later. A path other than the default must exist.</summary>
     public string PythonPath { get; set; } = StockPython;
 
     /// <summary>The first rule that is broken, naming key, rule and value; null when all hold.</summary>
     public string? Validate() =>
-        RuntimesOptions.Missing(nameof(PythonPath), PythonPath, "a program", static path => path is StockPython || File.Exists(path)); // a host without Python is none with a mistake
+        RuntimesOptions.Missing(nameof(PythonPath), PythonPath, "a program", static path => path is StockPython || File.Exists(path)); // a host without Python is no mistake
 }

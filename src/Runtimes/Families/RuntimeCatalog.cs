@@ -2,7 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace Frusta.Runtimes.Families;
 
-/// <summary>Which kinds run on this host's own interpreters, found out once at the start.</summary>
+/// <summary>The kinds that run on this host's own interpreters, looked for once at the start.</summary>
 public sealed class RuntimeCatalog
 {
     private readonly Dictionary<string, RuntimeRecipe> _recipes = new(StringComparer.Ordinal);
@@ -16,14 +16,14 @@ public sealed class RuntimeCatalog
     /// <summary>The kinds that run here, in the order of the manifest.</summary>
     public IReadOnlyCollection<RuntimeRecipe> Recipes => _recipes.Values;
 
-    /// <summary>What the start screen says of the interpreters, one short sentence each.</summary>
+    /// <summary>One short sentence on each family, for the start screen.</summary>
     public IReadOnlyList<string> Report => _report;
 
     /// <summary>Looks for the interpreters and the runners.</summary>
     /// <param name="options">Where to look.</param>
     /// <param name="apiHost">Value of <c>__OW_API_HOST</c> in every sandbox, such as <c>http://127.0.0.1:3233</c>.</param>
-    /// <param name="maxResultBytes">Bytes of the largest result; longer ones come truncated.</param>
-    /// <param name="clock">For the bound on the probes.</param>
+    /// <param name="maxResultBytes">Bytes of the largest result; runners truncate longer ones.</param>
+    /// <param name="clock">Bounds each probe.</param>
     /// <param name="cancellationToken">Ends the search.</param>
     public static async Task<RuntimeCatalog> ProbeAsync(
         RuntimesOptions options, string apiHost, int maxResultBytes, TimeProvider clock, CancellationToken cancellationToken)
@@ -46,7 +46,7 @@ public sealed class RuntimeCatalog
         return catalog;
     }
 
-    /// <summary>How the kind is started here; otherwise the words why it cannot be.</summary>
+    /// <summary>Finds how the kind is started here; false with a sentence for users that says why it cannot be.</summary>
     public bool TryFind(string kind, [NotNullWhen(true)] out RuntimeRecipe? recipe, [NotNullWhen(false)] out string? reason)
     {
         reason = null;

@@ -3,7 +3,7 @@ using Frusta.Sandboxes;
 
 namespace Frusta.Runtimes.Families;
 
-/// <summary>A language that actions are written in: its kinds, which one interpreter on this host runs, and what is particular about its processes.</summary>
+/// <summary>A language that actions are written in: its kinds, the interpreter on this host that runs them, and the needs of its processes.</summary>
 /// <remarks>Each has a file of its own, and a place in <see cref="RuntimeFamilies.All"/> (docs/howto/add-a-language.md).</remarks>
 public abstract class RuntimeFamily
 {
@@ -14,7 +14,7 @@ public abstract class RuntimeFamily
     /// <summary>The first part of its kinds, such as <c>nodejs</c>.</summary>
     public abstract string Name { get; }
 
-    /// <summary>What the start screen calls it.</summary>
+    /// <summary>The name of the language on the start screen.</summary>
     public abstract string Title { get; }
 
     /// <summary>Its kinds, such as <c>nodejs:20</c>: those of OpenWhisk's manifest that the interpreter can run.</summary>
@@ -23,13 +23,13 @@ public abstract class RuntimeFamily
     /// <summary>Stem cells that are kept ready unless an option says otherwise.</summary>
     public abstract int StemCells { get; }
 
-    /// <summary>True when a process is started for a certain amount of memory, so that another limit later would not be known to it.</summary>
+    /// <summary>True when a process learns its amount of memory only at its start, so that it cannot follow another limit later.</summary>
     internal virtual bool IsForItsMemoryOnly => false;
 
     /// <summary>See <see cref="SandboxSpec.AddressSpaceMayBeLimited"/>.</summary>
     internal abstract bool AddressSpaceMayBeLimited { get; }
 
-    /// <summary>Said when a process ends in the middle of an exchange.</summary>
+    /// <summary>The answers when a process ends in the middle of an exchange.</summary>
     internal abstract WordsOfEnd WordsOfEnd { get; }
 
     /// <summary>Path of the runner in the folder with the runners, such as <c>nodejs/runner.js</c>.</summary>
@@ -47,7 +47,7 @@ public abstract class RuntimeFamily
     /// <summary>Path of the interpreter.</summary>
     internal abstract string ProgramOf(RuntimesOptions options);
 
-    /// <summary>Looks for the interpreter; the text says why the family cannot run here.</summary>
+    /// <summary>Looks for the interpreter. Where there is none, the text says why the family cannot run here, as part of a sentence.</summary>
     internal async Task<(Interpreter? Found, string Reason)> ProbeAsync(RuntimeHost host, TimeProvider clock, CancellationToken cancellationToken)
     {
         var runner = Path.Combine(host.RunnersFolder, Runner);
@@ -64,10 +64,10 @@ public abstract class RuntimeFamily
             kind, this, interpreter.Path, [.. Flags, runner, host.MaxResultText], EnvironmentOf(interpreter, host), MountsOf(interpreter, Path.GetDirectoryName(runner)!, host));
     }
 
-    /// <summary>What the start screen says behind the kinds; empty when there is nothing.</summary>
+    /// <summary>Text that follows the kinds on the start screen; empty for none.</summary>
     internal virtual string Remark(RuntimeHost host) => "";
 
-    /// <summary>Adds the variables that this language needs to those that all have.</summary>
+    /// <summary>Adds this language's variables to those that every language has.</summary>
     private protected virtual void AddVariables(Dictionary<string, string> environment, Interpreter interpreter, RuntimeHost host)
     {
     }

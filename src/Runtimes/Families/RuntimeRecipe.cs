@@ -6,9 +6,9 @@ namespace Frusta.Runtimes.Families;
 /// <param name="Kind">Such as <c>nodejs:20</c>.</param>
 /// <param name="Family">Its language.</param>
 /// <param name="Program">The interpreter.</param>
-/// <param name="Arguments">What it is given behind the language's flags for memory.</param>
+/// <param name="Arguments">The interpreter's arguments behind the language's flags for memory.</param>
 /// <param name="Environment">The whole environment at the start.</param>
-/// <param name="Mounts">What must be seen inside, beside the system's own folders.</param>
+/// <param name="Mounts">Folders that the sandbox must see besides the system's own.</param>
 public sealed record RuntimeRecipe(
     string Kind,
     RuntimeFamily Family,
@@ -17,7 +17,7 @@ public sealed record RuntimeRecipe(
     IReadOnlyDictionary<string, string> Environment,
     IReadOnlyList<SandboxMount> Mounts)
 {
-    /// <summary>What to start for an action with this much memory.</summary>
+    /// <summary>The sandbox to start for an action with this many megabytes of memory.</summary>
     public SandboxSpec ToSpec(int memoryMb) => new()
     {
         Purpose = Kind.Replace(':', '-'),

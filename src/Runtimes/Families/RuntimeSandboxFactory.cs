@@ -5,10 +5,10 @@ using Frusta.Sockets;
 
 namespace Frusta.Runtimes.Families;
 
-/// <summary>Makes sandboxes with the runners of this host's own interpreters in them.</summary>
+/// <summary>Makes sandboxes in which this host's own interpreters run Frusta's runners.</summary>
 public sealed class RuntimeSandboxFactory : ISandboxFactory
 {
-    // OpenWhisk's default for an action. What is made ahead is given the bound of its action when there is one.
+    // OpenWhisk's default for an action. A sandbox that is made ahead gets the limit of its action once it has one.
     private const int UsualMemoryMb = 256;
 
     private readonly RuntimeCatalog _catalog;
@@ -23,10 +23,10 @@ public sealed class RuntimeSandboxFactory : ISandboxFactory
     /// <param name="catalog">The kinds that run here.</param>
     /// <param name="maker">Makes the sandboxes.</param>
     /// <param name="loops">They watch the channels.</param>
-    /// <param name="pump">Reads along with what runs.</param>
+    /// <param name="pump">Reads the output of activations while they run.</param>
     /// <param name="options">How stem cells are primed.</param>
     /// <param name="maxResultBytes">Bytes of the largest result; the catalog was made with the same number.</param>
-    /// <param name="time">The clock.</param>
+    /// <param name="time">Gives log lines their time.</param>
     public RuntimeSandboxFactory(RuntimeCatalog catalog, ISandboxMaker maker, EventLoops loops, OutputPump pump, RuntimesOptions options, int maxResultBytes, TimeProvider time)
     {
         _catalog = catalog;
@@ -73,7 +73,7 @@ public sealed class RuntimeSandboxFactory : ISandboxFactory
         }
     }
 
-    /// <summary>The client that speaks to this sort of endpoint.</summary>
+    /// <summary>Gives the sandbox the client that speaks to its sort of endpoint.</summary>
     private FramedSandbox Connect(ISandbox sandbox, RuntimeFamily family) => sandbox.Endpoint switch
     {
         SandboxChannel channel => new FramedSandbox(sandbox, channel, family.WordsOfEnd, _maxResultBytes, _loops, _pump, _time),

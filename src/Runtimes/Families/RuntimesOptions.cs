@@ -20,7 +20,7 @@ public sealed class RuntimesOptions
     /// <summary>Dummy runs that warm a stem cell. 0 to 1000.</summary>
     public int PrimingRuns { get; set; } = 12;
 
-    /// <summary>Milliseconds between two looks at the output of running activations: how long a full pipe may hold up user code before it is read along. 1 to 1000.</summary>
+    /// <summary>Milliseconds between two looks at the output of running activations: how long a full pipe may hold up user code before it is read. 1 to 1000.</summary>
     public int OutputTickMs { get; set; } = 2;
 
     /// <summary>The first rule that is broken, naming key, rule and value; null when all hold.</summary>
@@ -31,7 +31,7 @@ public sealed class RuntimesOptions
         ?? OutOfBounds(nameof(PrimingRuns), PrimingRuns, 0, 1000)
         ?? OutOfBounds(nameof(OutputTickMs), OutputTickMs, 1, 1000);
 
-    /// <summary>The rule that a path is empty or leads to something, when it is broken.</summary>
+    /// <summary>The broken rule that a path must be empty or lead to <paramref name="what"/>; null when it holds.</summary>
     internal static string? Missing(string key, string path, string what, Func<string, bool> isThere) => path.Length == 0 || isThere(path)
         ? null
         : $"{Section}:{key} must be the path of {what}, but there is none at {Path.GetFullPath(path)}.";

@@ -4,10 +4,10 @@ using Frusta.Contracts.Names;
 
 namespace Frusta.Runtimes.Frames;
 
-/// <summary>What a frame is; the numbers are on the wire (docs/reference/frames.md).</summary>
+/// <summary>The types of frames; their numbers are on the wire (docs/reference/frames.md).</summary>
 internal enum FrameType : byte
 {
-    /// <summary>From the runner, once, first: who it is.</summary>
+    /// <summary>The runner's first frame, once: its family and version.</summary>
     Hello = 1,
     Init = 2,
     Run = 3,
@@ -21,8 +21,10 @@ internal enum FrameType : byte
 /// <summary>The 24 bytes before each payload.</summary>
 /// <param name="Length">Bytes of the payload.</param>
 /// <param name="Version">Version of the format.</param>
-/// <param name="Type">What the payload is.</param>
-/// <param name="Flags">Of a result: 1 for what an HTTP runtime would answer with another status than 200. The byte behind it, which is 0, is read with it.</param>
+/// <param name="Type">The type of the frame.</param>
+/// <param name="Flags">
+/// Of a result: 1 where an HTTP runtime would answer with another status than 200. The byte behind the flags, which is 0, is read with them.
+/// </param>
 /// <param name="Id">The activation.</param>
 internal readonly record struct FrameHeader(uint Length, byte Version, FrameType Type, ushort Flags, ActivationId Id)
 {
@@ -51,12 +53,12 @@ internal readonly record struct FrameHeader(uint Length, byte Version, FrameType
     }
 }
 
-/// <summary>A frame that a runner of ours may send, whole.</summary>
+/// <summary>A whole frame that one of our runners may send.</summary>
 /// <param name="Header">Its header.</param>
 /// <param name="Payload">As many bytes as the header says. The receiver disposes it.</param>
 internal readonly record struct Frame(FrameHeader Header, PooledBuffer Payload)
 {
-    /// <summary>What a result says, or a truncated one. The payload goes over into the answer.</summary>
+    /// <summary>The answer in a result or a truncated result. It takes over the payload, or disposes it.</summary>
     public RuntimeAnswer ToAnswer() => Header.Type == FrameType.Truncated
         ? TooLarge()
         : new RuntimeAnswer(RuntimeAnswerKind.Answered, (Header.Flags & FrameHeader.NotOk) == 0, Payload, Payload.Length);

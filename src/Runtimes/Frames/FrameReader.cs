@@ -14,7 +14,7 @@ internal enum FrameProgress : byte
     Violated,
 }
 
-/// <summary>Why no runner of ours has sent the bytes that came.</summary>
+/// <summary>The rule that received bytes break, so that none of our runners can have sent them.</summary>
 internal enum FrameViolation : byte
 {
     None,
@@ -35,23 +35,23 @@ internal enum FrameViolation : byte
     /// <summary>An answer to another request than the one that waits, or a hello with an id.</summary>
     Id,
 
-    /// <summary>Flags that mean nothing.</summary>
+    /// <summary>Flags without a meaning.</summary>
     Flags,
 
     /// <summary>More bytes than the type may have, or too few.</summary>
     Length,
 }
 
-/// <summary>Cuts the bytes of a runner into frames, and finds what no runner of ours sends (docs/reference/frames.md).</summary>
+/// <summary>Cuts the bytes of a sandbox into frames, and finds frames that none of our runners sends (docs/reference/frames.md).</summary>
 /// <remarks>
 /// It knows no pipe, thread or clock: the receiver writes into <see cref="Room"/>, says with <see cref="Advance"/> how much, and takes frames with
-/// <see cref="Next"/> until that needs more bytes. A header is checked as soon as it is whole, before any byte of its payload is kept apart. Memory is
-/// taken as bytes come, at most <see cref="BytesAhead"/> before them: a header that announces much costs a runner nothing, and takes nothing here.
+/// <see cref="Next"/> until that needs more bytes. A header is checked as soon as it is whole, before memory is taken for its payload. That memory
+/// grows as bytes come, at most <see cref="BytesAhead"/> ahead of them: a header may announce much at no cost, and must not take much here.
 /// </remarks>
 /// <param name="maxResultBytes">Bytes of the largest result.</param>
 internal sealed class FrameReader(int maxResultBytes) : IDisposable
 {
-    /// <summary>Bytes of the buffer that frames are received into; a longer one gets a buffer of its own.</summary>
+    /// <summary>Bytes of the buffer that frames are received into; a longer frame gets a buffer of its own.</summary>
     public const int BufferBytes = 8 * 1024;
 
     /// <summary>Bytes of memory that are taken for a long frame before its own bytes come.</summary>
@@ -65,10 +65,10 @@ internal sealed class FrameReader(int maxResultBytes) : IDisposable
     private FrameHeader _longHeader;
     private PooledBuffer? _longPayload;
 
-    /// <summary>What was wrong with the frame that ended the reading.</summary>
+    /// <summary>The rule that the last frame broke, which ended the reading.</summary>
     public FrameViolation Violation { get; private set; }
 
-    /// <summary>Where the next bytes go: never empty, and not longer than <paramref name="most"/> while a long frame is received.</summary>
+    /// <summary>The memory for the next bytes: never empty, and while a long frame is received not longer than <paramref name="most"/>, or 1.</summary>
     public Span<byte> Room(int most)
     {
         Debug.Assert(Violation == FrameViolation.None, "Nothing is received behind a violation.");
@@ -82,7 +82,7 @@ internal sealed class FrameReader(int maxResultBytes) : IDisposable
         return payload.GetSpan(wanted)[..wanted];
     }
 
-    /// <summary>So many bytes were written into <see cref="Room"/>.</summary>
+    /// <summary>Takes over this many bytes that were written into <see cref="Room"/>.</summary>
     public void Advance(int count)
     {
         if (_longPayload is null)
@@ -99,7 +99,7 @@ internal sealed class FrameReader(int maxResultBytes) : IDisposable
 
     /// <summary>The next frame, whose payload is then the caller's to dispose.</summary>
     /// <param name="awaited">The id of the request that waits for an answer; null when none does.</param>
-    /// <param name="frame">The frame, where there is one.</param>
+    /// <param name="frame">The frame, where the result is <see cref="FrameProgress.HasFrame"/>.</param>
     public FrameProgress Next(ActivationId? awaited, out Frame frame)
     {
         frame = default;
@@ -139,11 +139,11 @@ internal sealed class FrameReader(int maxResultBytes) : IDisposable
         frame = new Frame(header, PooledBuffer.Copy(_buffer.AsSpan(FrameHeader.Size, (int)header.Length)));
         _buffer.AsSpan(size, _have - size).CopyTo(_buffer);
         _have -= size;
-        _greeted = true; // it was the hello, or came after it
+        _greeted = true; // the frame was the hello, or came after it
         return FrameProgress.HasFrame;
     }
 
-    /// <summary>Gives back what was received of a frame whose rest does not come.</summary>
+    /// <summary>Gives back the memory of a frame whose rest does not come.</summary>
     public void Dispose()
     {
         _longPayload?.Dispose();

@@ -5,10 +5,10 @@ using Frusta.Sockets;
 
 namespace Frusta.Runtimes.Frames;
 
-/// <summary>A sandbox with one of our runners in it, which is spoken to in frames on the two pipes of its channel.</summary>
+/// <summary>A sandbox with one of our runners in it. Server and runner exchange frames over the two pipes of the channel.</summary>
 internal sealed class FramedSandbox : RunnableSandbox
 {
-    // What a run looks like, so that the code that reads one is warm. Both ways of answering are gone through.
+    // Requests like those of real runs, to warm the code that reads one. The dummy action answers the first at once, and the second by a promise.
     private static readonly byte[] AtOnce = Priming("""{"later":false}""");
     private static readonly byte[] Later = Priming("""{"later":true}""");
 
@@ -16,12 +16,12 @@ internal sealed class FramedSandbox : RunnableSandbox
     private readonly OutputCollector _output;
 
     /// <summary>Takes the sandbox over. Nothing is received before <see cref="StartAsync"/>.</summary>
-    /// <param name="sandbox">The sandbox; from now on this one's.</param>
+    /// <param name="sandbox">The sandbox; this object owns it from now on.</param>
     /// <param name="channel">Its endpoint.</param>
-    /// <param name="words">Said when the runner's process ends.</param>
+    /// <param name="words">The answers when the runner's process ends in the middle of an exchange.</param>
     /// <param name="maxResultBytes">Bytes of the largest result; the runner was started with the same number.</param>
     /// <param name="loops">One of them watches the channel.</param>
-    /// <param name="pump">Reads along with what runs.</param>
+    /// <param name="pump">Reads the output of activations while they run.</param>
     /// <param name="time">Gives log lines their time.</param>
     public FramedSandbox(ISandbox sandbox, SandboxChannel channel, WordsOfEnd words, int maxResultBytes, EventLoops loops, OutputPump pump, TimeProvider time)
     {
@@ -37,9 +37,9 @@ internal sealed class FramedSandbox : RunnableSandbox
     public override bool IsDead => _client.IsDead;
 
     /// <summary>Begins to receive, and has the runner make dummy runs.</summary>
-    /// <param name="primingRuns">How many; 0 for a sandbox that somebody waits for.</param>
+    /// <param name="primingRuns">Number of dummy runs; 0 for a sandbox that an activation waits for.</param>
     /// <param name="cancellationToken">Ends the dummy runs.</param>
-    /// <exception cref="SandboxStartException">The runner ended meanwhile.</exception>
+    /// <exception cref="SandboxStartException">The runner ended during a dummy run, or gave no valid answer.</exception>
     public async ValueTask StartAsync(int primingRuns, CancellationToken cancellationToken)
     {
         _client.Start();
@@ -49,7 +49,7 @@ internal sealed class FramedSandbox : RunnableSandbox
             answer.Body?.Dispose();
             if (answer.Kind != RuntimeAnswerKind.Answered)
             {
-                throw new SandboxStartException($"Sandbox {Sandbox.Label} ended while it warmed up.");
+                throw new SandboxStartException($"Sandbox {Sandbox.Label} ended while it warmed up: its runner gave no answer to a dummy run ({answer.Kind}).");
             }
         }
     }

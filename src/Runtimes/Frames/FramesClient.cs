@@ -10,20 +10,19 @@ namespace Frusta.Runtimes.Frames;
 
 /// <summary>Speaks frames (docs/reference/frames.md) to one of our runners over the channel of its sandbox.</summary>
 /// <remarks>
-/// One exchange at a time. The channel is always watched, so that the end of the process is seen at once, between
-/// activations too. The answer's continuation runs on the loop's thread, which received it. Nothing is allocated for an
-/// exchange but the answer's body. What the runner says is checked: anything but the one answer that is awaited makes
-/// the client useless and its sandbox one to be ended. No runner holds the loop: of a result only so much is received at a time, and one that is
-/// long is handed out on another thread.
+/// One exchange at a time. The channel is always watched, so that the end of the process is seen at once, between activations too. The answer's
+/// continuation runs on the loop's thread, which received it. An exchange allocates nothing but the answer's body. Each frame of the runner is
+/// checked: after any frame but the hello or the one awaited answer the client is useless, and its sandbox is to be ended. No runner can hold the loop's thread:
+/// it receives at most so many bytes of a result at a time, and hands a long result out on another thread.
 /// </remarks>
 internal sealed class FramesClient : ReadyPipes, IRuntimeClient, IValueTaskSource<RuntimeAnswer>
 {
     private const int CopiedSendBytes = 64 * 1024;
 
-    // A runner that writes as fast as this reads keeps the loop for some 50 us before all others have their turn.
+    // A runner that writes as fast as the loop reads keeps it for some 50 us before all other descriptors have their turn.
     private const int BytesATurn = 256 * 1024;
 
-    // What is done with a result takes the longer the longer it is: it is looked through, written to the record, and sent.
+    // Work on a result grows with its length: it is looked through, written to the record, and sent.
     private const int LongResultBytes = 64 * 1024;
 
     private const int Idle = 0;
@@ -46,13 +45,13 @@ internal sealed class FramesClient : ReadyPipes, IRuntimeClient, IValueTaskSourc
     private RuntimeAnswer _early;
     private TaskCompletionSource? _room;
 
-    // Of the receiving thread alone.
+    // Used by the receiving thread alone.
     private RuntimeAnswer _owed;
     private bool _owes;
 
     /// <summary>Takes over the channel. Nothing happens before <see cref="Start"/>.</summary>
-    /// <param name="channel">Our ends of the sandbox's pipes; from now on this one's.</param>
-    /// <param name="words">Said when the process ends in the middle of an exchange.</param>
+    /// <param name="channel">Our ends of the sandbox's pipes; this client owns them from now on.</param>
+    /// <param name="words">The answers when the process ends in the middle of an exchange.</param>
     /// <param name="maxResultBytes">Bytes of the largest result; the runner was started with the same number.</param>
     /// <param name="loops">One of them watches the channel.</param>
     public FramesClient(SandboxChannel channel, WordsOfEnd words, int maxResultBytes, EventLoops loops)
@@ -62,10 +61,10 @@ internal sealed class FramesClient : ReadyPipes, IRuntimeClient, IValueTaskSourc
         _reader = new FrameReader(maxResultBytes);
     }
 
-    /// <summary>What the runner said in its hello, such as <c>{"family":"nodejs","version":"20.1.0"}</c>; empty before.</summary>
+    /// <summary>The text of the runner's hello, such as <c>{"family":"nodejs","version":"20.1.0"}</c>; empty before.</summary>
     public string Hello { get; private set; } = "";
 
-    /// <summary>True when no exchange is possible any more: the channel is closed, or was violated.</summary>
+    /// <summary>True when no exchange is possible any more: the channel is closed, or the runner broke a rule of the frames.</summary>
     public bool IsDead => Volatile.Read(ref _state) == Dead;
 
     /// <summary>Begins to receive. Call it once.</summary>
@@ -184,7 +183,9 @@ internal sealed class FramesClient : ReadyPipes, IRuntimeClient, IValueTaskSourc
         }
     }
 
-    /// <summary>What did not fit into the pipe at once. The request stays valid: no answer ends its exchange before this has ended.</summary>
+    /// <summary>
+    /// Sends the bytes that did not fit into the pipe at once. The request's memory stays valid: no answer ends the exchange before this task ends.
+    /// </summary>
     private async Task SendRestAsync(byte[] frame, int size, int sent, ReadOnlyMemory<byte> request)
     {
         var whole = await TrySendAllAsync(frame.AsMemory(sent, size - sent)) && await TrySendAllAsync(request);
@@ -198,8 +199,8 @@ internal sealed class FramesClient : ReadyPipes, IRuntimeClient, IValueTaskSourc
     }
 
     /// <summary>
-    /// Nothing of the request's memory is read from here on. Code in a sandbox may answer before it has read its request: the answer has waited,
-    /// or the memory could be another request's by the time that the rest is sent.
+    /// Hands out an answer that waited for the end of the send. From here on the request's memory is not read any more. Code in a sandbox may
+    /// answer before it has read its request; without the wait, the memory could be another request's by the time that the rest is sent.
     /// </summary>
     private void SendEnded()
     {
@@ -233,7 +234,7 @@ internal sealed class FramesClient : ReadyPipes, IRuntimeClient, IValueTaskSourc
             bytes = bytes[Math.Max(sent, 0)..];
             if (bytes.Length > 0)
             {
-                // From here on on a thread of the pool: a runner that reads as fast as we write would keep the loop.
+                // The rest is sent on a thread of the pool: a runner that reads as fast as this writes would keep the loop.
                 var room = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
                 Volatile.Write(ref _room, room);
                 AwaitWritable();
@@ -247,8 +248,8 @@ internal sealed class FramesClient : ReadyPipes, IRuntimeClient, IValueTaskSourc
     protected override void OnWritable() => Volatile.Read(ref _room)?.TrySetResult();
 
     /// <summary>
-    /// Receives until there is nothing more or others are to have their turn, and hands out the answer if one came: its continuation may begin the
-    /// next exchange.
+    /// Receives until there is nothing more or it is other descriptors' turn, and hands out the answer if one came. The answer's continuation may
+    /// begin the next exchange.
     /// </summary>
     protected override void OnReadable()
     {
@@ -287,11 +288,11 @@ internal sealed class FramesClient : ReadyPipes, IRuntimeClient, IValueTaskSourc
         base.Dispose(disposing);
         if (disposing && TryTakeBack())
         {
-            _reader.Dispose(); // nobody receives, and nobody will
+            _reader.Dispose(); // no thread receives, and none will
         }
     }
 
-    /// <summary>Takes what a receive brought; false when it was the last.</summary>
+    /// <summary>Takes the bytes of one receive, or its failure; false when nothing more is received.</summary>
     private bool TryTake(int count)
     {
         if (count <= 0)
@@ -309,7 +310,7 @@ internal sealed class FramesClient : ReadyPipes, IRuntimeClient, IValueTaskSourc
         return progress == FrameProgress.NeedsBytes || Stop(RuntimeAnswerKind.Violated);
     }
 
-    /// <summary>The request that waits for its answer, so that the runner may give one.</summary>
+    /// <summary>The request that the runner may answer now; null when there is none, or its answer has come already.</summary>
     private ActivationId? Awaited() => Volatile.Read(ref _send) != AnswerWaits && Volatile.Read(ref _state) == InFlight ? _id : null;
 
     private void Take(in Frame frame)
@@ -356,7 +357,7 @@ internal sealed class FramesClient : ReadyPipes, IRuntimeClient, IValueTaskSourc
         Shut();
         if (inFlight && Interlocked.Exchange(ref _send, Sent) == AnswerWaits)
         {
-            Complete(_early); // it came before the end did
+            Complete(_early); // the answer came before the end
         }
         else if (inFlight)
         {
@@ -367,7 +368,7 @@ internal sealed class FramesClient : ReadyPipes, IRuntimeClient, IValueTaskSourc
 
     private void Complete(RuntimeAnswer answer)
     {
-        Debug.Assert(Volatile.Read(ref _state) != InFlight, "Who ends an exchange has taken its state away.");
+        Debug.Assert(Volatile.Read(ref _state) != InFlight, "A thread ends an exchange only after it has changed the state from InFlight.");
         _cancellation.Dispose();
         _cancellation = default;
         _answer.RunContinuationsAsynchronously = answer.BodyLength > LongResultBytes;

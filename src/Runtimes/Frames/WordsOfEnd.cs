@@ -2,12 +2,12 @@ using Frusta.Contracts.Buffers;
 
 namespace Frusta.Runtimes.Frames;
 
-/// <summary>What OpenWhisk's image of a language answers when its process ends in the middle of an exchange, as the body of a failed answer.</summary>
-/// <param name="OfInit">During an init; empty where the process is the image's server itself, so that nothing is answered.</param>
-/// <param name="OfRun">During a run; empty likewise.</param>
+/// <summary>The bodies that OpenWhisk's image of a language answers with when its process ends in the middle of an exchange.</summary>
+/// <param name="OfInit">The body during an init; empty where the process is the image's server itself, so that nothing answers.</param>
+/// <param name="OfRun">The body during a run; empty likewise.</param>
 public sealed record WordsOfEnd(ReadOnlyMemory<byte> OfInit, ReadOnlyMemory<byte> OfRun)
 {
-    /// <summary>Nothing is answered.</summary>
+    /// <summary>No body in either case.</summary>
     public static WordsOfEnd None { get; } = new(default, default);
 
     /// <summary>A body for the receiver to dispose, or null.</summary>

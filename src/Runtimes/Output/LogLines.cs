@@ -11,7 +11,7 @@ namespace Frusta.Runtimes.Output;
 /// <summary>The lines of one activation as the JSON array of its record, within its limit.</summary>
 internal sealed class LogLines(TimeProvider clock)
 {
-    /// <summary>What Docker's log file has around the text of one line: the members' names, the stream, the time, the line end.</summary>
+    /// <summary>Bytes that Docker's log file has around the text of one line: the members' names, the stream, the time, the line end.</summary>
     private const int WrappingBytes = 71;
     private const int LineEndBytes = 2;
     private const int TimestampBytes = 30;
@@ -33,7 +33,7 @@ internal sealed class LogLines(TimeProvider clock)
     /// <summary>Bytes of JSON until now.</summary>
     public int Length => _json?.Length ?? 0;
 
-    /// <summary>True when nothing more is kept: the limit is reached, or none may be.</summary>
+    /// <summary>True when no more lines are kept: the limit is reached, or is 0.</summary>
     public bool IsFull => _truncated || _limit == 0;
 
     public void Begin(long limitBytes)
@@ -44,8 +44,8 @@ internal sealed class LogLines(TimeProvider clock)
     }
 
     /// <summary>
-    /// Adds a line without its end, or a piece of one, unless it or one before it exceeds the limit. What OpenWhisk's runtimes end an activation with
-    /// is no line.
+    /// Adds a line without its end, or a piece of one, unless this or an earlier line exceeds the limit. A line with the sentinel by which OpenWhisk's
+    /// runtimes end an activation is left out.
     /// </summary>
     public void Add(ReadOnlySpan<byte> text, bool isError, bool isPiece = false)
     {
@@ -80,7 +80,7 @@ internal sealed class LogLines(TimeProvider clock)
         _json!.Write("\""u8);
     }
 
-    /// <summary>Closes the array, with the lines that the platform adds.</summary>
+    /// <summary>Adds the platform's own lines, and gives the array.</summary>
     public LogsResult End(bool failed)
     {
         var truncated = _truncated;
@@ -178,7 +178,7 @@ internal sealed class LogLines(TimeProvider clock)
         }
     }
 
-    /// <summary>Length of the text in Docker's log file, which escapes what may not stand in HTML, too.</summary>
+    /// <summary>Length of the text in Docker's log file, which also escapes characters that HTML reserves.</summary>
     private static int EscapedLength(ReadOnlySpan<byte> text)
     {
         var length = 0;

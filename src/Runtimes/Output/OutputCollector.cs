@@ -11,25 +11,25 @@ namespace Frusta.Runtimes.Output;
 /// <param name="Truncated">True when the limit cut them; the sandbox is then ended, as OpenWhisk does.</param>
 public readonly record struct LogsResult(PooledBuffer? Json, bool Truncated);
 
-/// <summary>Turns what one sandbox writes to its standard output and error into the logs of its activations.</summary>
+/// <summary>Turns the standard output and error of one sandbox into the logs of its activations.</summary>
 /// <remarks>
-/// A runner flushes before it answers, so that after an answer both pipes hold everything: they are read until they would
+/// A runner flushes before it answers, so that after an answer both pipes hold all output: they are read until they would
 /// block, and no sentinel is needed. A sandbox that usually writes nothing costs nothing: the loop of its channel says when that changes
-/// (docs/decisions/0008-quiet-output.md). An activation that runs for longer is read along by the pump, so that a full pipe never
-/// stops user code. What is written between two activations belongs to the next one, as what is written while code is loaded belongs to the first.
+/// (docs/decisions/0008-quiet-output.md). While an activation runs for longer, the pump reads its output, so that a full pipe does not
+/// stop user code for long. Output between two activations belongs to the next one, and output while code is loaded to the first.
 /// </remarks>
 internal sealed class OutputCollector : IDisposable
 {
-    // Two calls of the kernel watch the pipes anew, each report wakes the loop, and a look is one call: so only what stays quiet is watched.
+    // To watch the pipes anew takes two system calls, and each report wakes the loop; a look takes one. So only pipes that stay quiet are watched.
     private const int EmptyLooksBeforeWatch = 8;
 
-    // A line costs more than its bytes, and code may write 4,096 empty ones in so many: that is a millisecond.
+    // Each line has a cost of its own, and these bytes may be 4,096 empty lines: they take a millisecond.
     private const int ShortBytes = 4 * 1024;
 
-    // What is made of the lines afterwards, the record, takes as long as they are.
+    // The time to make a record of the lines grows with their length.
     private const int ShortLogBytes = 64 * 1024;
 
-    // The pump looks at one sandbox after the other, and again at each until nothing is there.
+    // The pump reads this much of one sandbox before it goes to the next, and comes back to each that has more.
     private const int AlongBytes = 64 * 1024;
 
     private readonly Lock _gate = new();
@@ -44,8 +44,8 @@ internal sealed class OutputCollector : IDisposable
     private bool _isRead;
     private bool _closed;
 
-    /// <param name="standardOutput">Read end, non-blocking; stays the sandbox's.</param>
-    /// <param name="standardError">Read end, non-blocking; stays the sandbox's.</param>
+    /// <param name="standardOutput">Read end, non-blocking; the sandbox still owns it.</param>
+    /// <param name="standardError">Read end, non-blocking; the sandbox still owns it.</param>
     /// <param name="channel">The channel over which the sandbox answers.</param>
     /// <param name="pump">The one pump of this process.</param>
     /// <param name="clock">Gives the lines their time.</param>
@@ -63,7 +63,7 @@ internal sealed class OutputCollector : IDisposable
     /// <summary>Tick of the pump at which the activation in flight began; 0 when there is none.</summary>
     internal long BeganAt;
 
-    /// <summary>The pump's: <see cref="BeganAt"/> of the activation that it has looked at.</summary>
+    /// <summary><see cref="BeganAt"/> of the last activation that the pump has looked at; used by the pump alone.</summary>
     internal long SeenAt;
 
     /// <summary>True once a line of the activation in flight was read.</summary>
@@ -81,7 +81,7 @@ internal sealed class OutputCollector : IDisposable
     /// <summary>True on the loop's thread when nothing was written since the pipes were watched.</summary>
     internal bool IsQuiet => _quiet.IsQuiet;
 
-    /// <summary>An activation begins: before its init if it has one, otherwise before its run.</summary>
+    /// <summary>Begins the output of an activation. To be called before its init if it has one, otherwise before its run.</summary>
     /// <param name="limitBytes">Bytes of raw log that it may write; 0 keeps nothing.</param>
     public void Begin(long limitBytes)
     {
@@ -98,8 +98,8 @@ internal sealed class OutputCollector : IDisposable
     }
 
     /// <summary>
-    /// The activation's answer is here, or will never come: reads what it wrote if that is little. False when it is more, which <see cref="Collect"/>
-    /// then reads: on another thread than an event loop's, since it takes as long as the code likes.
+    /// To be called when the activation's answer is here, or will never come: reads the output if it is short. False when it is longer:
+    /// <see cref="Collect"/> then reads it, which must not be called on an event loop, because user code decides how long that takes.
     /// </summary>
     public bool TryReadShort()
     {
@@ -111,9 +111,9 @@ internal sealed class OutputCollector : IDisposable
         }
     }
 
-    /// <summary>The activation's answer is here, or will never come: reads what is left and gives its logs.</summary>
+    /// <summary>To be called when the activation's answer is here, or will never come: reads the rest of the output and gives the logs.</summary>
     /// <param name="failed">True for a developer error, after which a line says that logs might be missing.</param>
-    /// <param name="lastWords">A line that is the runtime's though its process could not write it.</param>
+    /// <param name="lastWords">A line of the runtime that its process could not write any more, or null.</param>
     public LogsResult Collect(bool failed, string? lastWords = null)
     {
         Volatile.Write(ref BeganAt, 0);
@@ -149,7 +149,7 @@ internal sealed class OutputCollector : IDisposable
         }
     }
 
-    /// <summary>Puts both pipes under the kernel's watch, once: it ends when the sandbox closes them.</summary>
+    /// <summary>Puts both pipes under the kernel's watch at the first call. The watch ends when they are closed.</summary>
     internal void Watch(SafeFileHandle epoll)
     {
         lock (_gate)
@@ -163,7 +163,7 @@ internal sealed class OutputCollector : IDisposable
         }
     }
 
-    /// <summary>Called by the pump while an activation runs; true when something was there, so that more may be.</summary>
+    /// <summary>Reads output while an activation runs; called by the pump. True when there was some, so that there may be more.</summary>
     internal bool ReadAlong()
     {
         lock (_gate)
@@ -173,8 +173,8 @@ internal sealed class OutputCollector : IDisposable
     }
 
     /// <summary>
-    /// Reads, and has the pipes watched when nothing came for long; true when more is left. The watch begins only here, where no activation runs: if it
-    /// began during a run, the kernel could report the answer of that run before its output.
+    /// Reads the pipes, and has them watched when they were empty often enough; true when more is left. The watch begins only here, where no
+    /// activation runs: if it began during a run, the kernel could report the answer of that run before its output.
     /// </summary>
     private bool Look(int most)
     {
@@ -190,7 +190,7 @@ internal sealed class OutputCollector : IDisposable
         return more;
     }
 
-    /// <summary>Reads up to so much of each; false when there was nothing.</summary>
+    /// <summary>Reads up to so many bytes of each pipe; false when both were empty.</summary>
     private bool TryRead(int most, out bool more)
     {
         more = false;

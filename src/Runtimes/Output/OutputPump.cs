@@ -4,11 +4,11 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Frusta.Runtimes.Output;
 
-/// <summary>The one thread that reads along with all running activations, so that none is held up by a full pipe.</summary>
+/// <summary>The one thread that reads the output of all activations while they run, so that a full pipe holds none of them up.</summary>
 /// <remarks>
-/// A run of a millisecond never meets it: beginning an activation writes one number. The thread looks at the numbers each tick while anything
-/// runs, and puts the pipes of those that have run through a whole tick under the kernel's watch (epoll, edge-triggered),
-/// once in a sandbox's life. It sleeps when nothing has run for a while.
+/// A run of a millisecond has nothing to do with the thread: an activation that begins only writes down a number. While activations run, the thread
+/// looks at these numbers each tick. Where an activation has run through a whole tick, it puts the sandbox's pipes under the kernel's watch
+/// (epoll, edge-triggered), once in a sandbox's life. It sleeps when no activation has run for a while.
 /// </remarks>
 public sealed class OutputPump : IDisposable
 {
@@ -23,7 +23,7 @@ public sealed class OutputPump : IDisposable
     private readonly SafeFileHandle _epoll;
     private readonly SafeFileHandle _wake;
 
-    // Those that were read from and may have more. The kernel reports no pipe again that was never empty since.
+    // Collectors that may have more to read. The kernel reports a pipe again only after it was read until empty.
     private readonly HashSet<OutputCollector> _again = [];
     private OutputCollector[]? _snapshot;
     private Thread? _thread;
@@ -32,7 +32,7 @@ public sealed class OutputPump : IDisposable
     private int _asleep;
     private bool _stopped;
 
-    /// <param name="tickMs">Milliseconds between two looks at what runs.</param>
+    /// <param name="tickMs">Milliseconds between two looks at the activations that run.</param>
     public OutputPump(int tickMs)
         : this(tickMs, IdleTicksBeforeSleep)
     {
@@ -60,7 +60,7 @@ public sealed class OutputPump : IDisposable
         _wake.Dispose();
     }
 
-    /// <summary>Gives the collector the number under which the kernel reports its pipes. The first one starts the thread.</summary>
+    /// <summary>Gives the collector the number under which the kernel reports its pipes. The first call starts the thread.</summary>
     internal long Add(OutputCollector collector)
     {
         lock (_gate)
@@ -90,10 +90,10 @@ public sealed class OutputPump : IDisposable
     /// <summary>Ticks since the start; at least 1.</summary>
     internal long Tick => Volatile.Read(ref _tick);
 
-    /// <summary>An activation begins: its tick is noted, and the thread woken if it sleeps.</summary>
+    /// <summary>Writes down the tick at which an activation begins, and wakes the thread if it sleeps.</summary>
     internal void Begin(ref long beganAt)
     {
-        // Noted first, then looked; the thread does it the other way round. So one of the two always sees the other.
+        // This writes the number, then looks whether the thread sleeps. The thread says that it sleeps, then looks at the numbers. So one always sees the other.
         Interlocked.Exchange(ref beganAt, Tick);
         if (Volatile.Read(ref _asleep) == 1 && Interlocked.Exchange(ref _asleep, 0) == 1)
         {
@@ -112,7 +112,7 @@ public sealed class OutputPump : IDisposable
             var timeout = _again.Count > 0 ? 0 : leftMs;
             if (idleTicks >= _idleTicksBeforeSleep)
             {
-                // Asleep is said first and the numbers are looked at again: whoever notes one after that look signals.
+                // An activation that begins after this last look at the numbers sees that the thread sleeps, and signals.
                 Interlocked.Exchange(ref _asleep, 1);
                 timeout = AnyInFlight() ? leftMs : -1;
             }
@@ -120,14 +120,14 @@ public sealed class OutputPump : IDisposable
             var count = Epoll.Wait(_epoll, events, timeout);
             Volatile.Write(ref _asleep, 0);
 
-            // Each once, so that one that never ends waits for all others between two looks.
+            // Each collector is read once a round, so that endless output of one does not hold up the others.
             _again.RemoveWhere(static collector => !collector.ReadAlong());
             foreach (var happened in events[..count])
             {
                 ReadAlong(happened.Data);
             }
 
-            // By the clock, not by the rounds, of which there are thousands a second while an action writes without end.
+            // Ticks go by the clock, not by rounds: there are thousands of rounds a second while an action writes without end.
             if (Stopwatch.GetElapsedTime(tickBegan).TotalMilliseconds >= _tickMs)
             {
                 tickBegan = Stopwatch.GetTimestamp();
@@ -178,7 +178,7 @@ public sealed class OutputPump : IDisposable
         return false;
     }
 
-    /// <summary>Looks at every collector; true when anything is in flight.</summary>
+    /// <summary>Begins to read the output of each activation that has run through a tick; true when any activation runs.</summary>
     private bool WatchLongRunning()
     {
         var any = false;
@@ -188,7 +188,7 @@ public sealed class OutputPump : IDisposable
             any |= beganAt != 0;
             if (beganAt != 0 && beganAt + 1 < _tick && collector.SeenAt != beganAt)
             {
-                // The first look at a run that lasts: what came before the watch, or before this run, makes no event.
+                // Output from before the watch, or from before this run, makes no event: so it is read here.
                 collector.SeenAt = beganAt;
                 collector.Watch(_epoll);
                 ReadAlong(collector);

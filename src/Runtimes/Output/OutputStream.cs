@@ -6,12 +6,12 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Frusta.Runtimes.Output;
 
-/// <summary>One of the two pipes, cut into lines.</summary>
+/// <summary>Cuts one of the two pipes of a sandbox's output into lines.</summary>
 internal sealed class OutputStream(SafeFileHandle handle, bool isError)
 {
     private const int ChunkBytes = 16 * 1024;
 
-    // Docker's logs, from which OpenWhisk takes its lines, come in pieces of at most that size.
+    // OpenWhisk takes its lines from Docker's logs, which cut them into pieces of at most this size.
     private const int PieceBytes = 16 * 1024;
 
     private readonly SafeFileHandle _handle = handle;
@@ -20,12 +20,12 @@ internal sealed class OutputStream(SafeFileHandle handle, bool isError)
 
     public void Watch(SafeFileHandle epoll, long number) => Epoll.Watch(epoll, _handle, number, Epoll.Readable | Epoll.EdgeTriggered);
 
-    /// <summary>Whether neither pipe has anything to read, be it bytes or its end.</summary>
+    /// <summary>True when neither pipe has bytes or its end to read.</summary>
     public static bool AreEmpty(OutputStream one, OutputStream other) => OutputPipe.AreEmpty(one._closed ? null : one._handle, other._closed ? null : other._handle);
 
     /// <summary>
-    /// Reads what is there, and not more than <paramref name="most"/>; true when more is left. Without that bound it is what a pipe holds, 64 KiB or
-    /// 1 MiB when somebody enlarged it: a writer that is as fast as this reader keeps neither its thread nor the collector's lock.
+    /// Reads the bytes that are there now, at most <paramref name="most"/>; true when more is left. Without that bound it reads at most the bytes that a
+    /// pipe holds: 64 KiB, or 1 MiB where the sandbox enlarged it. So a fast writer keeps neither the reading thread nor the collector's lock.
     /// </summary>
     public bool Read(LogLines lines, int most)
     {
@@ -58,7 +58,7 @@ internal sealed class OutputStream(SafeFileHandle handle, bool isError)
         return there > most - first.Length;
     }
 
-    /// <summary>What has no line end when the activation is over is a line all the same.</summary>
+    /// <summary>Adds the bytes behind the last line end as a line, when the activation is over.</summary>
     public void EndLine(LogLines lines)
     {
         if (_line is not null)
@@ -85,7 +85,7 @@ internal sealed class OutputStream(SafeFileHandle handle, bool isError)
     {
         if (lines.IsFull)
         {
-            // Nobody will see it, so it is not even cut into lines.
+            // The logs take no more lines, so there is no need to cut any.
             return;
         }
 
