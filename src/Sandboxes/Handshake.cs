@@ -3,14 +3,14 @@ using Frusta.Sandboxes.Processes;
 
 namespace Frusta.Sandboxes;
 
-/// <summary>The wait from a started process to its hello.</summary>
+/// <summary>Waits for the hello of a started process.</summary>
 internal static class Handshake
 {
-    // What a program says before it gives up; more of it would only bury the first line.
+    // Bytes of a failed program's standard error that are shown; more would only bury its first line.
     private const int LongestComplaint = 4096;
 
-    /// <summary>Waits until the process writes to its channel, and not longer than the option allows. What it writes stays in the pipe.</summary>
-    /// <exception cref="SandboxStartException">It ended first, or did not write in time; the text carries what it wrote to standard error.</exception>
+    /// <summary>Waits until the process writes its hello to its channel, at most as long as the option allows. The hello stays in the pipe.</summary>
+    /// <exception cref="SandboxStartException">The process ended first, or did not write in time; the text has the beginning of its standard error.</exception>
     internal static async Task AwaitHelloAsync(
         Spawner spawner, SpawnedProcess process, SandboxChannel channel, SandboxesOptions options, TimeProvider time, CancellationToken cancellationToken)
     {
@@ -24,7 +24,7 @@ internal static class Handshake
                 return;
             }
 
-            // Its end came first, or that of its channel, which its own end follows unless it goes on without one.
+            // The process ended, or closed its channel. A process that closed its channel is expected to end, until the time is over.
             var code = await process.Exited.WaitAsync(giveUp.Token);
             throw new SandboxStartException($"It ended with exit code {code} before it said hello. {Complaint(process)}");
         }

@@ -3,15 +3,15 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Frusta.Sandboxes;
 
-/// <summary>The host's ends of the two pipes between it and a sandbox. Both are non-blocking, which nobody inside can change, and closed on exec.</summary>
+/// <summary>The host's ends of the two pipes between it and a sandbox. Both are non-blocking, which no process inside can change, and closed on exec.</summary>
 /// <remarks>
 /// Pipes and not a socket: through a socket the code inside could pass descriptors, and the kernel closes those that the host did not ask for within
-/// the host's own call. To close some takes as long as whoever made them likes, for example a connection that lingers over unsent bytes.
+/// the host's own call. The code inside decides how long closing takes, for example that of a connection that lingers over unsent bytes.
 /// </remarks>
 public sealed class SandboxChannel : SandboxEndpoint, IDisposable
 {
-    /// <param name="requests">Write end, non-blocking; from now on this one's.</param>
-    /// <param name="answers">Read end, non-blocking; from now on this one's.</param>
+    /// <param name="requests">Write end, non-blocking; the channel owns it from now on.</param>
+    /// <param name="answers">Read end, non-blocking; the channel owns it from now on.</param>
     public SandboxChannel(SafeFileHandle requests, SafeFileHandle answers)
     {
         (Requests, Answers) = (requests, answers);
@@ -32,12 +32,12 @@ public sealed class SandboxChannel : SandboxEndpoint, IDisposable
 
 /// <summary>Both pipes of a channel while a process is being started: the ends of the host, and those that the process inherits.</summary>
 /// <remarks>
-/// Those inside stay this host's user's property, so that a sandbox with a user of its own cannot open the other direction of a pipe anew by its name in
-/// <c>/proc</c>. Where it has none it can, and then reads and writes its own pipes.
+/// The inherited ends stay the property of the server's user, so that a sandbox with a user of its own cannot open the other direction of a pipe by its
+/// name in <c>/proc</c>. A sandbox without one can, and then reads and writes only its own pipes.
 /// </remarks>
 internal sealed class ChannelPipes : IDisposable
 {
-    /// <summary>What the first of <see cref="Inherited"/> is in the process, and then the second: both follow standard input, output and error.</summary>
+    /// <summary>Number of the first of <see cref="Inherited"/> in the process; the second follows. They come after standard input, output and error.</summary>
     internal const int FirstDescriptor = 3;
 
     private ChannelPipes(SandboxChannel host, SafeFileHandle requests, SafeFileHandle answers)
@@ -61,7 +61,7 @@ internal sealed class ChannelPipes : IDisposable
         return pipes;
     }
 
-    /// <summary>Closes the ends that a process has inherited by now: it is to hold the last of each. Those of the host stay open.</summary>
+    /// <summary>Closes the server's copies of the ends that the process has inherited, so that it holds the only ones. The host's ends stay open.</summary>
     public void Dispose()
     {
         foreach (var end in Inherited)

@@ -17,7 +17,7 @@ public sealed class SandboxNetworkOptions
     /// <summary>No network at all.</summary>
     public const string None = "none";
 
-    /// <summary>What sandboxes reach: <c>auto</c>, <c>egress</c> or <c>none</c>.</summary>
+    /// <summary>The network that sandboxes get: <c>auto</c> (other hosts where this host allows it), <c>egress</c> (other hosts, or the server does not start) or <c>none</c>.</summary>
     public string Mode { get; set; } = Auto;
 
     /// <summary>IPv4 network, with a prefix from 8 to 22, out of which each server on this host takes a /22 (1020 sandboxes) that no route of the host overlaps.</summary>
@@ -35,7 +35,7 @@ public sealed class SandboxNetworkOptions
     /// <summary>Connections of one sandbox at a time, each pair of UDP ports for half a minute among them; more are refused. Name look-ups are not counted. 16 to 65536.</summary>
     public int Connections { get; set; } = 4096;
 
-    /// <summary>TCP connections that one sandbox may open to itself in a second, and that many more at once; the next ones wait for a second. 16 to 1000000.</summary>
+    /// <summary>TCP connections that one sandbox may open to itself in a second, and as many more at once; further ones are delayed by a second. 16 to 1000000.</summary>
     public int LoopbackConnectionsPerSecond { get; set; } = 1000;
 
     /// <summary>Name look-ups of sandboxes in flight at a time, 16 of them of one sandbox; more are dropped, and the client asks again. 1 to 65536.</summary>

@@ -2,7 +2,7 @@ using System.Diagnostics.Metrics;
 
 namespace Frusta.Sandboxes;
 
-/// <summary>What happens to sandboxes, as numbers.</summary>
+/// <summary>The metrics of sandboxes.</summary>
 internal static class SandboxesMetrics
 {
     private static readonly Meter Meter = new("Frusta.Sandboxes");

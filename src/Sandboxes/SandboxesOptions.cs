@@ -30,7 +30,7 @@ public sealed class SandboxesOptions
     /// <summary>How sandboxes are made: <c>auto</c>, <c>bubblewrap</c> or <c>process</c>.</summary>
     public string Driver { get; set; } = AutoDriver;
 
-    /// <summary>Folder for what lives only while the server runs: what sandboxes mount, and the marks by which a later start finds what a killed server left. Empty means /run/frusta as root, else frusta-USER in the temporary folder. Servers of one host that do not share it see nothing of each other: as root each needs a `Sandboxes:FirstUserId` of its own then.</summary>
+    /// <summary>Folder for files that are needed only while the server runs: those that sandboxes mount, and notes by which a later start finds and removes the things that a killed server left. Empty means /run/frusta as root, else frusta-USER in the temporary folder. Servers of one host that do not share it see nothing of each other: as root each needs a `Sandboxes:FirstUserId` of its own then.</summary>
     public string RunFolder { get; set; } = "";
 
     /// <summary>Milliseconds. Longest time from the start of a sandbox until its program has said hello. 100 to 600000.</summary>
@@ -63,10 +63,10 @@ public sealed class SandboxesOptions
     /// <summary>Processes and threads in all sandboxes together, where cgroups bound them; never more than three quarters of what the kernel has for the whole host (`kernel.pid_max`, `kernel.threads-max`). 1024 to 4194304.</summary>
     public int ProcessesInAll { get; set; } = 32_768;
 
-    /// <summary>Megabytes. What may wait in the sockets of one sandbox, TCP and UDP, where cgroup v1 counts it; cgroup v2 counts it as the sandbox's memory. 1 to 65536.</summary>
+    /// <summary>Megabytes. Data that may wait in the TCP and UDP sockets of one sandbox, where cgroup v1 counts it; cgroup v2 counts it as the sandbox's memory. 1 to 65536.</summary>
     public int SocketMemoryMb { get; set; } = 32;
 
-    /// <summary>Milliseconds. How often the server reads what the kernel of this host holds. When that has grown, it looks for sandboxes that have more of it than they may where no cgroup counts. 10 to 60000.</summary>
+    /// <summary>Milliseconds. How often the server reads how much memory the kernel of this host holds. When that has grown, it looks for sandboxes that have too much of the kinds that no cgroup counts. 10 to 60000.</summary>
     public int UncountedIntervalMs { get; set; } = 25;
 
     /// <summary>Open files of one process in a sandbox. 64 to 1048576.</summary>
@@ -81,16 +81,16 @@ public sealed class SandboxesOptions
     /// <summary>How many user ids from the first may be used, which bounds the number of isolated sandboxes, vacant ones included. 1 to 60000.</summary>
     public int UserIds { get; set; } = 10_000;
 
-    /// <summary>Vacant sandboxes of each interpreter: where users are few they are left to those with a program.</summary>
+    /// <summary>Vacant sandboxes that are kept for each interpreter: few where there are few users, so that sandboxes with a program have most of them.</summary>
     internal int VacantKept => Math.Min(Vacant, UserIds / 16);
 
-    /// <summary>Path of bubblewrap, which must be there; empty means the first <c>bwrap</c> on the path.</summary>
+    /// <summary>Path of bubblewrap, which must exist; empty means the first <c>bwrap</c> on the path.</summary>
     public string Bubblewrap { get; set; } = "";
 
-    /// <summary>Folder of the control groups below each controller, from the top of the hierarchy, without <c>.</c> and <c>..</c> in it, which is left as it is. Empty means <c>frusta</c>, which weighs as a task on each core.</summary>
+    /// <summary>Folder of the control groups below each controller, from the top of the hierarchy, without <c>.</c> and <c>..</c> in it; its weight is left as it is. Empty means <c>frusta</c>, which gets the weight of a task on each core.</summary>
     public string CgroupParent { get; set; } = "";
 
-    /// <summary>What has idle sandboxes stand still: <c>auto</c>, the freezer of cgroup <c>v2</c> or that of <c>v1</c>; auto takes v2 where it is mounted, also beside v1. Where there is none, and with <c>none</c>, they run on, and one that uses a core is ended.</summary>
+    /// <summary>The freezer that pauses idle sandboxes: that of cgroup <c>v2</c> or that of <c>v1</c>; <c>auto</c> takes v2 where it is mounted, also beside v1. Where there is none, and with <c>none</c>, idle sandboxes run on, and a sandbox that uses a core while idle is ended.</summary>
     public string Freezer { get; set; } = AutoFreezer;
 
     /// <summary>The network of isolated sandboxes.</summary>

@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace Frusta.Sandboxes;
 
-/// <summary>Lets a bounded number of sandboxes be in the making, and a bounded number wait.</summary>
+/// <summary>Bounds the sandboxes that are in the making at a time, and the starts that wait for their turn.</summary>
 internal sealed class StartGate(SandboxesOptions options) : IDisposable
 {
     private readonly SemaphoreSlim _free = new(options.ConcurrentStarts);
@@ -11,14 +11,15 @@ internal sealed class StartGate(SandboxesOptions options) : IDisposable
     /// <summary>True while a sandbox is in the making.</summary>
     internal bool IsBusy => _free.CurrentCount < options.ConcurrentStarts;
 
-    /// <exception cref="SandboxStartException">Too many wait already.</exception>
+    /// <summary>Waits until a sandbox may be started. The caller then calls <see cref="Leave"/> when it is started, or has failed.</summary>
+    /// <exception cref="SandboxStartException">Too many starts wait already.</exception>
     internal async Task EnterAsync(CancellationToken cancellationToken)
     {
         try
         {
             if (Interlocked.Increment(ref _waiting) > options.WaitingStarts)
             {
-                throw new SandboxStartException($"{options.WaitingStarts} sandboxes are waiting to be started ({SandboxesOptions.Section}:{nameof(options.WaitingStarts)}).");
+                throw new SandboxStartException($"{options.WaitingStarts} sandboxes are waiting to be started, and no more may ({SandboxesOptions.Section}:{nameof(options.WaitingStarts)}).");
             }
 
             await _free.WaitAsync(cancellationToken);

@@ -3,7 +3,7 @@ using System.Text;
 
 namespace Frusta.Sandboxes.Bubblewrap;
 
-/// <summary>The arguments of bubblewrap, which it reads from a descriptor: it waits for them while we bound and place it.</summary>
+/// <summary>The arguments of bubblewrap, which it reads from a descriptor: it waits for them while the server sets its limits and cgroup.</summary>
 internal sealed class BubblewrapArguments
 {
     private const string DevicesSize = "65536";
@@ -16,7 +16,7 @@ internal sealed class BubblewrapArguments
     private readonly string[] _before;
     private readonly string[] _after;
 
-    /// <param name="options">Sizes of what is writable.</param>
+    /// <param name="options">Sizes of the writable folders.</param>
     /// <param name="settings">Folder of the /etc that is seen inside.</param>
     /// <param name="seccompDescriptor">Number of the descriptor with the filter, or null.</param>
     internal BubblewrapArguments(SandboxesOptions options, string settings, int? seccompDescriptor)
@@ -29,7 +29,7 @@ internal sealed class BubblewrapArguments
             .. SystemFiles.Arguments(settings),
             "--proc", "/proc",
 
-            // Not bubblewrap's own /dev: it has terminals, of which one sandbox could take all that the host has.
+            // Not bubblewrap's own /dev: it has terminals, and one sandbox could take all those of the host.
             "--size", DevicesSize, "--tmpfs", "/dev",
             .. Devices.SelectMany(static device => (string[])["--dev-bind", device, device]),
             .. DeviceLinks.SelectMany(static link => (string[])["--symlink", link.Target, link.Path]),
@@ -48,9 +48,9 @@ internal sealed class BubblewrapArguments
     }
 
     /// <summary>The arguments of one sandbox, each ended by a zero byte.</summary>
-    /// <param name="spec">What is to run.</param>
-    /// <param name="sources">Where mounts are taken from.</param>
-    /// <param name="ownNetwork">True for an empty network namespace; false where it was started in a prepared one.</param>
+    /// <param name="spec">The sandbox to be started.</param>
+    /// <param name="sources">Finds the host's paths of its mounts.</param>
+    /// <param name="ownNetwork">True for an empty network namespace; false where bubblewrap was started in a prepared one.</param>
     internal byte[] Write(SandboxSpec spec, MountSources sources, bool ownNetwork)
     {
         var text = new StringBuilder(4096);

@@ -5,7 +5,7 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Frusta.Sandboxes.Bubblewrap;
 
-/// <summary>A process tree in namespaces of its own. The process that we know is bubblewrap; it ends when the first process inside does.</summary>
+/// <summary>A process tree in namespaces of its own. The server's child is bubblewrap, which ends when the first process inside ends.</summary>
 internal sealed class BubblewrapSandbox : ISandbox, MemoryWatchdog.IWatched
 {
     private readonly SpawnedProcess _process;
@@ -41,7 +41,7 @@ internal sealed class BubblewrapSandbox : ISandbox, MemoryWatchdog.IWatched
 
     public Task<SandboxExit> Exited { get; }
 
-    /// <summary>Once it has stopped, what was true at its end.</summary>
+    /// <summary>Keeps its value once the sandbox has stopped.</summary>
     public bool MemoryExhausted => _memoryExhausted |= _holdings.Cgroup?.MemoryKills > Volatile.Read(ref _knownKills);
 
     public long LimitBytes => Volatile.Read(ref _limitBytes);
@@ -66,7 +66,7 @@ internal sealed class BubblewrapSandbox : ISandbox, MemoryWatchdog.IWatched
             }
             catch (IOException)
             {
-                // v1 refuses a bound below what is in use; v2 ends what is above. A sandbox that is above is at its end in both.
+                // v1 refuses a bound below the memory in use; v2 kills the processes then. So the sandbox ends in both.
                 EndForMemory();
             }
 
@@ -81,7 +81,7 @@ internal sealed class BubblewrapSandbox : ISandbox, MemoryWatchdog.IWatched
 
     public void ForgetKills()
     {
-        // On v1 a child can be killed for want of memory in a run that goes on and ends well.
+        // On v1 the kernel can kill one child for want of memory in a run that then ends well.
         if (_holdings.Cgroup is { } cgroup)
         {
             Volatile.Write(ref _knownKills, cgroup.MemoryKills);
@@ -132,17 +132,20 @@ internal sealed class BubblewrapSandbox : ISandbox, MemoryWatchdog.IWatched
 
     public ValueTask DisposeAsync() => StopAsync();
 
-    /// <summary>Whether it has run since then, in milliseconds of <see cref="Environment.TickCount64"/>.</summary>
+    /// <summary>True when the sandbox was not paused for all the time since then, in milliseconds of <see cref="Environment.TickCount64"/>.</summary>
     internal bool RanSince(long ticksMs) => _holdings.Cgroup?.Freezer?.IsPaused is not true || Volatile.Read(ref _pausedAtMs) >= ticksMs;
 
-    /// <summary>How many packets by TCP wait in its network, and how many of them are small; none where the kernel does not say. The calling thread visits that network.</summary>
+    /// <summary>
+    /// The number of packets that wait in its network, and how many of them are small (<see cref="WaitingPackets"/>); none where the kernel does not say.
+    /// The calling thread moves into that network and back.
+    /// </summary>
     internal (long All, long Small) CountPackets() =>
         _process.Exited.IsCompleted ? default : WaitingPackets.Count(PidInNetwork(), _holdings.Network?.Address ?? 0, _holdings.Cgroup?.MeasureSockets() ?? 0) ?? default;
 
-    /// <summary>A process in its network namespace: bubblewrap was started in a prepared one, else only its child is in its own. 0 when there is none.</summary>
+    /// <summary>A process in its network namespace: bubblewrap where it was started in a prepared one, else bubblewrap's child. 0 when there is none.</summary>
     internal int PidInNetwork() => _holdings.Network is null ? Inside(_process).FirstOrDefault() : _process.Pid;
 
-    /// <summary>Kills the init of the pid namespace, with which the kernel ends everything in it; bubblewrap itself follows.</summary>
+    /// <summary>Kills the init of the pid namespace, with which the kernel kills all processes in it, and then bubblewrap.</summary>
     internal static void KillFirstInside(SpawnedProcess bubblewrap)
     {
         foreach (var child in Inside(bubblewrap))
@@ -162,7 +165,7 @@ internal sealed class BubblewrapSandbox : ISandbox, MemoryWatchdog.IWatched
         }
         catch (IOException)
         {
-            // It is gone, and so is what was inside.
+            // bubblewrap is gone, and the processes inside with it.
             return [];
         }
     }

@@ -42,7 +42,7 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
         _uncounted = new UncountedWatch(options, () => _running.Values, _cgroups?.KernelMemory, log);
         _builder = new SandboxBuilder(options, time, log, instance, spawner, program, users, _cgroups, network);
 
-        // Without a cgroup the bound on memory is set on each process, and must be known before the first one is there.
+        // Without a cgroup the memory bound is set on each process, and must be known before the first one starts.
         _vacant = _cgroups is null ? null : new VacantSandboxes(options.VacantKept, _builder, _gate, time);
         Report = Describe(users is not null, cgroupReason, networkReason);
     }
@@ -51,17 +51,20 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
 
     public int MostSandboxes => Math.Max(1, Math.Min(_builder.MostUsers, _network?.Most ?? int.MaxValue) - (_vacant?.Most ?? 0));
 
-    /// <summary>Where sandboxes without a cgroup look themselves up.</summary>
+    /// <summary>The host's processes, in which sandboxes without a cgroup measure their own.</summary>
     internal ProcessTables Processes { get; }
 
-    /// <summary>How many sandboxes wait for a program.</summary>
+    /// <summary>Number of vacant sandboxes.</summary>
     internal int Vacant => _vacant?.Count ?? 0;
 
-    /// <summary>Where the server must listen for calls of functions to the platform, or null where sandboxes have no network. It serves <c>/api/v1</c> alone.</summary>
+    /// <summary>
+    /// The endpoint on which the server must listen for calls of functions to the platform (<c>/api/v1</c> alone); null where sandboxes have no network.
+    /// </summary>
     public IPEndPoint? ApiEndpoint => _network?.ApiEndpoint;
 
     /// <summary>Makes a maker, when this host can isolate.</summary>
-    /// <returns>The maker, or null and the reason why not.</returns>
+    /// <returns>The maker, or null and a sentence that says why this host cannot.</returns>
+    /// <exception cref="InvalidOperationException">The options demand a network that this host cannot have, or the run lock cannot be had.</exception>
     public static async Task<(BubblewrapSandboxMaker? Maker, string Reason)> TryCreateAsync(
         SandboxesOptions options, TimeProvider time, ILogger<BubblewrapSandboxMaker> log, CancellationToken cancellationToken)
     {
@@ -146,7 +149,7 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
         _gate.Dispose();
         if (_cgroups?.TryRemove() is false)
         {
-            // With the notes, in which the next start reads what is left.
+            // The instance's folder stays too: in its notes the next start reads which things are left.
             LogLeft(_instance.Path);
             return;
         }
@@ -154,7 +157,7 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
         _instance.Dispose();
     }
 
-    /// <summary>Takes back what a sandbox that has ended had.</summary>
+    /// <summary>Takes back the holdings of a sandbox that has ended.</summary>
     internal Task GiveBackAsync(SandboxHoldings holdings) => _builder.GiveBackAsync(holdings);
 
     internal void Forget(BubblewrapSandbox sandbox)
@@ -165,7 +168,7 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
         LogStopped(sandbox.Label);
     }
 
-    /// <summary>Starts one: have a vacant one become the program or build one with it, and await its hello.</summary>
+    /// <summary>Starts a sandbox: has a vacant one become the program, or builds one with it, and waits for its hello.</summary>
     private async Task<BubblewrapSandbox> StartInsideAsync(SandboxSpec spec, CancellationToken cancellationToken)
     {
         var vacant = _vacant is null ? null : await _vacant.TakeAsync(spec);
@@ -184,7 +187,7 @@ public sealed partial class BubblewrapSandboxMaker : ISandboxMaker
         }
     }
 
-    /// <summary>Null when a sandbox can be made here, else the words of whoever refused.</summary>
+    /// <summary>Tries to run a program in bubblewrap; null when that works, else a sentence with bubblewrap's error.</summary>
     private static async Task<string?> TryIsolateAsync(Spawner spawner, string program, UserRange? users)
     {
         var user = users?.Take();

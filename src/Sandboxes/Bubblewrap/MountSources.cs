@@ -4,14 +4,14 @@ using Frusta.Sandboxes.Layout;
 
 namespace Frusta.Sandboxes.Bubblewrap;
 
-/// <summary>Makes sure that the users of sandboxes can get at what is mounted for them.</summary>
+/// <summary>Makes sure that the users of sandboxes can read the files that are mounted for them.</summary>
 /// <remarks>
-/// bubblewrap mounts as the sandbox's user, so every folder on the way must let that user pass. What lies in a closed one, such as an
-/// installation below /root, is copied once into the instance's folder.
+/// bubblewrap mounts as the sandbox's user, so every folder on the way must let that user pass. Files in a closed folder, such as an
+/// installation below /root, are copied once into the instance's folder.
 /// </remarks>
 internal sealed class MountSources(InstanceFolder instance)
 {
-    // Runners are a few files and an interpreter about 100 MB; whoever mounts more than this mounts a mistake.
+    // Runners are a few files and an interpreter about 100 MB; a larger mount is a mistake in the options.
     private const long LargestCopy = 512L << 20;
     private const UnixFileMode EverybodyReads = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead;
     private const UnixFileMode EverybodyRuns = UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute;
@@ -19,8 +19,8 @@ internal sealed class MountSources(InstanceFolder instance)
     private readonly ConcurrentDictionary<string, Lazy<string>> _sources = new(StringComparer.Ordinal);
     private int _number;
 
-    /// <summary>Where to mount from, for a file or folder of the host.</summary>
-    /// <exception cref="SandboxStartException">It does not exist, or is too large to be copied.</exception>
+    /// <summary>The path to mount a file or folder of the host from: its own, or that of its copy.</summary>
+    /// <exception cref="SandboxStartException">The file or folder does not exist, or is too large to be copied.</exception>
     internal string Find(string hostPath) =>
         _sources.GetOrAdd(hostPath, static (path, self) => new Lazy<string>(() => self.FindOnce(path)), this).Value;
 
@@ -28,7 +28,7 @@ internal sealed class MountSources(InstanceFolder instance)
     {
         if (!Path.Exists(hostPath))
         {
-            throw new SandboxStartException($"{hostPath}, which is to be mounted, does not exist.");
+            throw new SandboxStartException($"{hostPath} is to be mounted in the sandbox, but does not exist.");
         }
 
         if (IsOpen(hostPath))

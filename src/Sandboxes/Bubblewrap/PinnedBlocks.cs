@@ -5,20 +5,20 @@ namespace Frusta.Sandboxes.Bubblewrap;
 /// <summary>Finds the sandbox that pins memory with small pieces by TCP or UDP.</summary>
 /// <remarks>
 /// The kernel copies the bytes that a process sends into blocks of 32 kB, and keeps a block as long as one byte of it waits in a queue. It counts
-/// the byte, and no figure says whose a block is. Two figures bound the memory that a sandbox pins: the number of its waiting packets, since each
-/// has places for 17 pieces; and the memory that the host has lost, and charges to nobody, since the sandbox last had no packet waiting. The first is large for
-/// an instant whenever much is sent. Both together are large only for a sandbox that keeps packets while the host loses memory.
+/// only the byte, and no figure says which sandbox pins a block. Two figures bound the memory that a sandbox pins: the number of its waiting packets,
+/// since each has places for 17 pieces; and the memory that the host has lost without charging it to a sandbox, since this sandbox last had no packet
+/// waiting. The first figure is large for an instant whenever much is sent. Both are large only for a sandbox that keeps packets while the host loses memory.
 /// </remarks>
 /// <param name="uncharged">Bytes that the kernel holds now and charges to no sandbox.</param>
-/// <param name="wait">Waits so long between two counts.</param>
+/// <param name="wait">Waits for a time between two counts.</param>
 internal sealed class PinnedBlocks(long uncharged, Action<TimeSpan> wait)
 {
     private const long Block = 32 << 10;
 
-    // The host's own needs go up and down by some megabytes. Half of this growth is reason to look again soon.
+    // Bytes of growth that raise suspicion: the host's own needs go up and down by some megabytes. Half of it is reason to look again soon.
     private const long Growth = 16L << 20;
 
-    // A sandbox takes up to 60 MB more until it has ended: between two looks, while it is counted, and while it is being killed.
+    // A sandbox may pin up to 60 MB more until it has ended: between two looks, while its packets are counted, and while it is being killed.
     private const long MostPinned = 24L << 20;
 
     // A connection with a slow reader has some 60 full packets, which could pin 33 MB and hardly do.
@@ -27,10 +27,10 @@ internal sealed class PinnedBlocks(long uncharged, Action<TimeSpan> wait)
     // A connection with a fast reader seems to have hundreds of packets for an instant, since a packet that is read in part counts whole.
     private const int Counts = 4;
 
-    // The memory of a sandbox that was ended comes back when it has exited. Until then nobody else is suspected of it.
+    // The memory of a sandbox that is ended comes back when it has exited. Until then no other sandbox is blamed for it.
     private const int LongestEndMs = 250;
 
-    // While a process ends, its memory is nobody's for some milliseconds: not anonymous any more, and not free yet.
+    // While a process ends, its memory is for some milliseconds not anonymous any more and not free yet.
     private const int LongestOnTheWayMs = 30;
 
     private static readonly TimeSpan BetweenCounts = TimeSpan.FromMilliseconds(1);
@@ -45,7 +45,7 @@ internal sealed class PinnedBlocks(long uncharged, Action<TimeSpan> wait)
     private long _grewAtMs;
     private bool _hasGrown;
 
-    /// <summary>Whether the next look should be soon.</summary>
+    /// <summary>True when the next look should be soon.</summary>
     internal bool IsSuspicious => _hasGrown || _suspects.Count > 0;
 
     /// <summary>Finds the sandbox that has to be ended, and the bytes that it may have pinned; null when there is none.</summary>
@@ -72,7 +72,7 @@ internal sealed class PinnedBlocks(long uncharged, Action<TimeSpan> wait)
         return _suspects.Count == 0 || IsEnding() ? default : Guilty();
     }
 
-    /// <summary>Bytes that have stopped to be anonymous memory a moment ago.</summary>
+    /// <summary>Bytes that were anonymous memory until a moment ago, and may not be free yet.</summary>
     private long OnTheWay(long anonymous)
     {
         var now = Environment.TickCount64;
@@ -90,7 +90,10 @@ internal sealed class PinnedBlocks(long uncharged, Action<TimeSpan> wait)
         return _onTheWay.Sum(static one => one.Bytes);
     }
 
-    /// <summary>Those that may have pinned what the host has lost: all that have run since it last had lost something, and those that were suspects before. A paused sandbox sends nothing.</summary>
+    /// <summary>
+    /// The sandboxes that may have pinned the memory that the host has lost: those that have run since the loss before, since a paused sandbox sends
+    /// nothing, and earlier suspects.
+    /// </summary>
     private IEnumerable<BubblewrapSandbox> Suspected(IEnumerable<BubblewrapSandbox> running) =>
         running.Where(one => one.RanSince(_grewAtMs) || _suspects.ContainsKey(one));
 
@@ -112,7 +115,7 @@ internal sealed class PinnedBlocks(long uncharged, Action<TimeSpan> wait)
 
     private bool IsEnding() => _ended is { Exited.IsCompleted: false } && Environment.TickCount64 - _endedAtMs < LongestEndMs;
 
-    /// <summary>The worst of the suspects, when it has too much at each of several counts.</summary>
+    /// <summary>The worst of the suspects, when it may pin too much at each of several counts; else none.</summary>
     private (BubblewrapSandbox? Sandbox, long Bytes) Guilty()
     {
         var (worst, bytes) = _suspects.MaxBy(static suspect => suspect.Value);
@@ -132,7 +135,7 @@ internal sealed class PinnedBlocks(long uncharged, Action<TimeSpan> wait)
         return default;
     }
 
-    /// <summary>Bytes that a sandbox may have pinned by its packets of now, and not more than it may have pinned before.</summary>
+    /// <summary>Bytes that a sandbox can pin with the packets that it has now, at most those that it may have pinned before.</summary>
     private static (long Small, long All) Least(BubblewrapSandbox sandbox, (long Small, long All) bytes)
     {
         const long mostOfPacket = SocketSums.PiecesOfPacket * Block;

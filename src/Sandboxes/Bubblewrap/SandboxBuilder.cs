@@ -9,17 +9,17 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Frusta.Sandboxes.Bubblewrap;
 
-/// <summary>What one sandbox has from the host while it runs.</summary>
+/// <summary>The things of the host that one sandbox has while it runs.</summary>
 /// <param name="Label">Its name.</param>
-/// <param name="User">Host user of its own, or null where it is ours.</param>
+/// <param name="User">Host user of its own, or null where it runs as the server's user.</param>
 /// <param name="Cgroup">Its cgroup, or null where there is none.</param>
 /// <param name="Network">Its prepared network, or null for an empty one.</param>
 internal sealed record SandboxHoldings(string Label, uint? User, Cgroup? Cgroup, SandboxNetwork? Network);
 
-/// <summary>Builds sandboxes with what the host can give, and gives it back when one has ended.</summary>
+/// <summary>Builds sandboxes with a cgroup, user and network where the host has them, and gives these back when a sandbox has ended.</summary>
 internal sealed partial class SandboxBuilder
 {
-    // Behind the channel, which the program inherits too; bubblewrap reads and closes these two.
+    // Behind the channel's two. bubblewrap reads this one and the next, which has its arguments, and closes both; the program inherits only the channel.
     private const int SeccompDescriptor = 5;
     private const string OomScore = "800";
 
@@ -56,10 +56,10 @@ internal sealed partial class SandboxBuilder
     /// <summary>False where no system call filter is known for the processor.</summary>
     internal bool Filters => _filter is not null;
 
-    /// <summary>Sandboxes that there are users for.</summary>
+    /// <summary>Number of sandboxes that there are users for.</summary>
     internal int MostUsers => _users is null ? int.MaxValue : _options.UserIds;
 
-    /// <summary>Builds one: take what it needs, start bubblewrap, bound it while it waits for its arguments, send them.</summary>
+    /// <summary>Builds a sandbox: takes network, user and cgroup, starts bubblewrap, bounds it while it waits for its arguments, and sends them.</summary>
     internal async Task<LaunchedSandbox> BuildAsync(SandboxSpec spec, bool vacant, CancellationToken cancellationToken)
     {
         var label = string.Create(CultureInfo.InvariantCulture, $"{spec.Purpose}-{Interlocked.Increment(ref _number)}");
@@ -80,7 +80,7 @@ internal sealed partial class SandboxBuilder
         }
     }
 
-    /// <summary>Ends one whose program has not said hello.</summary>
+    /// <summary>Ends a sandbox whose program has not said hello, and gives back its holdings.</summary>
     internal async Task EndAsync(LaunchedSandbox launched)
     {
         launched.Dispose();
@@ -91,13 +91,13 @@ internal sealed partial class SandboxBuilder
         await GiveBackAsync(launched.Holdings);
     }
 
-    /// <summary>Gives back what a sandbox had, in the order in which nothing can be used by two: processes first, user and address last.</summary>
+    /// <summary>Gives back a sandbox's holdings: first its processes end, then its network and user may go to another sandbox, so that no two share them.</summary>
     internal async Task GiveBackAsync(SandboxHoldings holdings)
     {
         var ended = holdings.Cgroup is null || await holdings.Cgroup.EndAsync(TimeSpan.FromMilliseconds(_options.StopTimeoutMs), _time);
         if (!ended)
         {
-            // Its user and network are not given to anybody else: something may still run as them.
+            // Its user and network are given to no other sandbox: processes of this one may still use them.
             LogStuck(holdings.Label, _options.StopTimeoutMs);
             return;
         }

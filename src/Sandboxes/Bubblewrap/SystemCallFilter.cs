@@ -5,10 +5,9 @@ namespace Frusta.Sandboxes.Bubblewrap;
 
 /// <summary>The seccomp program of every sandbox: a deny list, as bytes of classic BPF.</summary>
 /// <remarks>
-/// What is refused gets EPERM, so that a library takes its other way. Where a library asks whether the kernel has something, it gets the
-/// answer of a kernel that has not: clone3, for its flags lie behind a pointer that a filter cannot follow and the C library then uses clone;
-/// and what would have the kernel hold memory that no cgroup counts (docs/reference/security-model.md). Calls of another ABI end the
-/// process, for their numbers mean other things.
+/// A refused call gets EPERM, so that a library takes its other way. Some calls get the answer of a kernel that does not have them: clone3, whose
+/// flags lie behind a pointer that a filter cannot follow, so that the C library uses clone; and calls that would have the kernel hold memory
+/// that no cgroup counts (docs/reference/security-model.md). A call of another ABI ends the process, because its number means another call.
 /// </remarks>
 internal static class SystemCallFilter
 {
@@ -24,7 +23,7 @@ internal static class SystemCallFilter
     private const uint NoSuchFamily = Error | 97;
     private const uint Error = 0x00050000;
 
-    // Success, though nothing is done.
+    // The call succeeds, but the kernel does nothing.
     private const uint Pretend = Error;
 
     // mount, cgroup, uts, ipc, user, pid, net
@@ -45,7 +44,7 @@ internal static class SystemCallFilter
     private const int ThirdArgument = 32;
     private const int FourthArgument = 40;
 
-    // Of a little-endian argument of 64 bits.
+    // Offset of the high half in an argument of 64 bits, which is little-endian.
     private const int HighHalf = 4;
 
     private static readonly Call Clone = new("clone", 56, 220);
@@ -84,7 +83,7 @@ internal static class SystemCallFilter
         new("sethostname", 170, 161), new("setdomainname", 171, 162), new("personality", 135, 92), new("move_pages", 279, 239), new("migrate_pages", 256, 238),
         new("iopl", 172, -1), new("ioperm", 173, -1), new("modify_ldt", 154, -1), new("uselib", 134, -1), new("_sysctl", 156, -1),
 
-        // Pages of one pipe that are in another one too, or that are a process's own.
+        // They put pages of another pipe, or of a process, into a pipe.
         new("vmsplice", 278, 75), new("tee", 276, 77),
 
         // A policy for each page of a sparse file is memory that no cgroup counts.
@@ -101,7 +100,7 @@ internal static class SystemCallFilter
         Return = 0x06,
     }
 
-    /// <summary>The program for an architecture; null when its numbers are not known here.</summary>
+    /// <summary>The program for an architecture; null when this class does not know its numbers.</summary>
     internal static byte[]? Build(Architecture architecture) => architecture switch
     {
         Architecture.X64 => Write(Program(0xc000003e, static call => call.X64)),
@@ -143,7 +142,7 @@ internal static class SystemCallFilter
         uint[] NumbersOf(Call[] calls) => [.. calls.Select(number).Where(static known => known >= 0).Select(static known => (uint)known)];
     }
 
-    /// <summary>No namespaces. Open files are shared by the threads of a process alone: a lock that a process left with another one is in no list.</summary>
+    /// <summary>No namespaces. Only threads of one process share open files: a lock that an ended process left with another one is in no list.</summary>
     private static IEnumerable<Instruction> CloneRules() =>
     [
         Load(FirstArgument),
@@ -163,28 +162,30 @@ internal static class SystemCallFilter
     private static IEnumerable<Instruction> PrctlRules() => [Load(FirstArgument), .. IfAny([22], InvalidArgument)];
 
     /// <summary>
-    /// A flag that is refused. Of huge pages: the host has set them aside for something else, and no cgroup on memory counts them. Of MSG_MORE: a datagram
-    /// that is begun and not sent is charged to nobody.
+    /// Refuses a flag. Flags for huge pages: the host has set these aside for other programs, and no cgroup on memory counts them. MSG_MORE: a datagram
+    /// that is begun and not sent is charged to no sandbox.
     /// </summary>
     private static IEnumerable<Instruction> FlagRules(uint argument, uint flag, uint action) => [Load(argument), new(Code.JumpIfAnySet, 0, 1, flag), Return(action)];
 
     /// <summary>
-    /// No descriptors that are polled, or that select may name, beyond a number: a thread that waits has up to two entries of 64 bytes for each. The kernel
-    /// gives the same answer beyond the limit of open files.
+    /// Bounds the number of descriptors of one poll or select: a thread that waits has up to two entries of 64 bytes for each. The kernel gives the
+    /// same answer beyond the limit of open files.
     /// </summary>
     private static IEnumerable<Instruction> CountRules(uint argument) => [Load(argument), new(Code.JumpIfAtLeast, 0, 1, MostPolled + 1), Return(InvalidArgument)];
 
     /// <summary>
-    /// No <c>sendfile</c> from where the file stands, which is what can move bytes of a socket into a pipe: there a byte has the kernel keep the whole block
-    /// that its sender wrote it to. Sockets refuse an offset themselves. <c>splice</c> does the same. Libraries read and write instead.
+    /// No <c>sendfile</c> from the file's own position: it can move bytes of a socket into a pipe, where one byte has the kernel keep the whole block
+    /// that its sender wrote it to. With an offset, sockets refuse the call themselves. <c>splice</c> can do the same. Libraries read and write instead.
     /// </summary>
     private static IEnumerable<Instruction> SendFileRules() =>
         [Load(ThirdArgument), .. UnlessAny([0], Allow), Load(ThirdArgument + HighHalf), .. IfAny([0], InvalidArgument)];
 
-    /// <summary>No TCP_ZEROCOPY_RECEIVE: pages that were received and are mapped are charged to nobody.</summary>
+    /// <summary>No TCP_ZEROCOPY_RECEIVE: received pages that are mapped are charged to no sandbox.</summary>
     private static IEnumerable<Instruction> SocketAnswerRules() => [Load(SecondArgument), .. UnlessAny([6], Allow), Load(ThirdArgument), .. IfAny([35], NoSuchOption)];
 
-    /// <summary>Unix; internet by TCP and UDP, and not raw. The C library does without netlink: it takes an IPv4 and an IPv6 address to be there.</summary>
+    /// <summary>
+    /// Allows unix sockets and those of TCP and UDP, but no raw ones. Without netlink the C library assumes that there are an IPv4 and an IPv6 address.
+    /// </summary>
     private static IEnumerable<Instruction> SocketRules() =>
     [
         Load(FirstArgument),
@@ -211,8 +212,8 @@ internal static class SystemCallFilter
 
     /// <summary>
     /// SO_SNDBUF, SO_RCVBUF and their forced forms do nothing. There is no SO_RCVLOWAT, which widens a buffer too, no filter
-    /// (SO_ATTACH_FILTER, SO_ATTACH_BPF, SO_ATTACH_REUSEPORT_CBPF and _EBPF), no SO_ZEROCOPY, no SO_RESERVE_MEM, and nothing that
-    /// puts what was sent into a queue of errors (both SO_TIMESTAMPING, SO_WIFI_STATUS, SO_TXTIME).
+    /// (SO_ATTACH_FILTER, SO_ATTACH_BPF, SO_ATTACH_REUSEPORT_CBPF and _EBPF), no SO_ZEROCOPY, no SO_RESERVE_MEM, and no option that
+    /// puts sent packets into a queue of errors (both SO_TIMESTAMPING, SO_WIFI_STATUS, SO_TXTIME).
     /// </summary>
     private static IEnumerable<Instruction> OptionsOfSockets() =>
         [Load(ThirdArgument), .. IfAny([7, 8, 32, 33], Pretend), .. IfAny([18, 26, 37, 41, 50, 51, 52, 60, 61, 65, 73], NoSuchOption)];
@@ -224,15 +225,15 @@ internal static class SystemCallFilter
     private static IEnumerable<Instruction> OptionsOfInternet() =>
         [Load(ThirdArgument), .. IfAny([11], Pretend), .. IfAny([26], NoSuchOption), .. IfAny([35, 39, 41, 42, 46, 48], NoSuchDevice)];
 
-    /// <summary>UDP_NO_CHECK6_TX and _RX, UDP_SEGMENT, UDP_GRO. No UDP_CORK: what it holds back is charged to nobody.</summary>
+    /// <summary>Allows UDP_NO_CHECK6_TX and _RX, UDP_SEGMENT, UDP_GRO. No UDP_CORK: bytes that it holds back are charged to no sandbox.</summary>
     private static IEnumerable<Instruction> OptionsOfUdp() => [Load(ThirdArgument), .. UnlessAny([101, 102, 103, 104], NoSuchOption)];
 
     /// <summary>No TCP_MD5SIG and _EXT, TCP_FASTOPEN and _KEY, TCP_SAVE_SYN, TCP_ULP, and TCP_AO_ADD_KEY, _DEL_KEY and _INFO.</summary>
     private static IEnumerable<Instruction> OptionsOfTcp() => [Load(ThirdArgument), .. IfAny([14, 23, 27, 31, 32, 33, 38, 39, 40], NoSuchOption)];
 
     /// <summary>
-    /// What is a number in the socket: hops, multicast sending, IPV6_MTU_DISCOVER, _V6ONLY, _RECVPKTINFO, _RECVHOPLIMIT, _DONTFRAG, _RECVTCLASS,
-    /// _TCLASS. IPV6_RECVERR does nothing, as IP_RECVERR.
+    /// Allows options that only set a number in the socket: hops, multicast sending, IPV6_MTU_DISCOVER, _V6ONLY, _RECVPKTINFO, _RECVHOPLIMIT, _DONTFRAG,
+    /// _RECVTCLASS, _TCLASS. IPV6_RECVERR does nothing, as IP_RECVERR.
     /// </summary>
     private static IEnumerable<Instruction> OptionsOfInternet6() =>
         [Load(ThirdArgument), .. IfAny([25], Pretend), .. UnlessAny([16, 17, 18, 19, 23, 26, 49, 51, 62, 66, 67], NoSuchOption)];
@@ -241,15 +242,15 @@ internal static class SystemCallFilter
 
     private static Instruction Return(uint action) => new(Code.Return, 0, 0, action);
 
-    /// <summary>Returns the action when what was loaded is one of the values, and goes on otherwise.</summary>
+    /// <summary>Returns the action when the loaded word is one of the values, and goes on otherwise.</summary>
     private static IEnumerable<Instruction> IfAny(uint[] values, uint action) =>
         values.Select((value, i) => new Instruction(Code.JumpIfEqual, (byte)(values.Length - 1 - i), (byte)(i == values.Length - 1 ? 1 : 0), value)).Append(Return(action));
 
-    /// <summary>Goes on when what was loaded is one of the values, and returns the action otherwise.</summary>
+    /// <summary>Goes on when the loaded word is one of the values, and returns the action otherwise.</summary>
     private static IEnumerable<Instruction> UnlessAny(uint[] values, uint action) =>
         values.Select((value, i) => new Instruction(Code.JumpIfEqual, (byte)(values.Length - i), 0, value)).Append(Return(action));
 
-    /// <summary>Where what was loaded is the value, the rules decide, and what passes them is allowed.</summary>
+    /// <summary>When the loaded word is the value, the rules decide, and a call that they do not refuse is allowed. Goes on otherwise.</summary>
     private static IEnumerable<Instruction> When(uint value, IEnumerable<Instruction> rules)
     {
         Instruction[] all = [.. rules, Return(Allow)];
@@ -274,6 +275,6 @@ internal static class SystemCallFilter
     /// <summary>A call and its numbers; -1 where the architecture has no such call.</summary>
     private readonly record struct Call(string Name, int X64, int Arm64);
 
-    /// <summary>One instruction, with how many are skipped when its comparison holds and when it does not.</summary>
+    /// <summary>One instruction; True and False are the numbers of instructions to skip when its comparison holds and when it does not.</summary>
     private readonly record struct Instruction(Code Code, byte True, byte False, uint Value);
 }

@@ -2,18 +2,18 @@ using Frusta.Sandboxes.Layout;
 
 namespace Frusta.Sandboxes.Bubblewrap;
 
-/// <summary>What a sandbox sees of a system: the host's programs and certificates, and a small /etc of ours.</summary>
+/// <summary>The system's files that a sandbox sees: the host's programs and certificates, and a small /etc of ours.</summary>
 internal static class SystemFiles
 {
     internal const int InsideUser = 1000;
 
-    /// <summary>What a sandbox is called inside.</summary>
+    /// <summary>The host name inside every sandbox.</summary>
     internal const string HostName = "sandbox";
 
-    // Folders of the host that are seen as they are. A link stays a link: most systems have /lib as one into /usr.
+    // Folders of the host that are seen as they are. A link stays a link: on most systems /lib is a link into /usr.
     private static readonly string[] ProgramFolders = ["/usr", "/bin", "/sbin", "/lib", "/lib64", "/lib32"];
 
-    // What programs need of /etc and what holds nothing private: certificates, which library lies where, which version is the default, the numbers of services.
+    // Files of /etc that programs need and that hold nothing private: certificates, paths of libraries, default versions, the numbers of services.
     private static readonly string[] HostSettings = ["ssl", "pki", "ca-certificates", "ld.so.cache", "alternatives", "services", "protocols"];
 
     /// <summary>Writes the /etc that all sandboxes of an instance share.</summary>
@@ -29,7 +29,7 @@ internal static class SystemFiles
         Write("resolv.conf", nameServer is null ? "" : $"nameserver {nameServer}\noptions timeout:2 attempts:2\n");
         foreach (var name in HostSettings)
         {
-            // Places to mount on.
+            // Empty folders and files to mount on.
             if (Directory.Exists(Path.Combine("/etc", name)))
             {
                 Directory.CreateDirectory(Path.Combine(folder, name));
@@ -50,7 +50,7 @@ internal static class SystemFiles
         }
     }
 
-    /// <summary>bubblewrap's arguments that show all this inside.</summary>
+    /// <summary>bubblewrap's arguments that mount these files and the folder with the settings.</summary>
     internal static IEnumerable<string> Arguments(string settings)
     {
         foreach (var folder in ProgramFolders)

@@ -3,25 +3,26 @@ using Microsoft.Extensions.Logging;
 
 namespace Frusta.Sandboxes.Bubblewrap;
 
-/// <summary>Ends sandboxes for which the kernel holds more than it may where no cgroup counts it: connections that nobody has accepted, sockets above their bound, blocks that small pieces by TCP pin, and record locks.</summary>
+/// <summary>Ends sandboxes that have the kernel hold too much memory that no cgroup counts.</summary>
 /// <remarks>
-/// The kernel has no bound for these that is a sandbox's own (docs/reference/security-model.md). One look at the host's figures takes some
-/// 150 microseconds; sandboxes are looked at only when those have grown. The thread is this class's own: it visits the networks of sandboxes.
+/// Such memory is in connections that no process has accepted, sockets above their bound, blocks that small pieces by TCP or UDP pin, and record
+/// locks. The kernel has no bound on it for each sandbox (docs/reference/security-model.md). One look at the host's figures takes some
+/// 150 microseconds; sandboxes are looked at only when the figures have grown. The class has a thread of its own, because it moves into sandboxes' networks.
 /// </remarks>
 internal sealed partial class UncountedWatch : IDisposable
 {
-    // A start adds about a megabyte of objects that a cgroup counts.
+    // Growth that is reason to look at sandboxes. The start of one adds about a megabyte of objects, which its cgroup counts.
     private const long ObjectGrowth = 16L << 20;
     private const long SocketGrowth = 8L << 20;
 
     // A connection that is not accepted holds up to a receive buffer of 32 kB and 3 kB of objects.
     private const int MostUnaccepted = 1024;
 
-    // As long as the host's list of locks is shorter, nobody has too many. The newest are read: what a sandbox has taken just now is there.
+    // As long as the host's list of locks is shorter, no sandbox has too many. The newest are read, so those that a sandbox has just taken are among them.
     private const int ManyLocks = 8192;
     private const int MostLocks = 512;
 
-    // While a sandbox may be taking memory, which goes at a gigabyte a second and more.
+    // Time to the next look while a sandbox may be taking memory, which it can do at more than a gigabyte a second.
     private static readonly TimeSpan SoonAgain = TimeSpan.FromMilliseconds(5);
 
     private readonly Func<IEnumerable<BubblewrapSandbox>> _running;
@@ -38,7 +39,7 @@ internal sealed partial class UncountedWatch : IDisposable
     {
         (_running, _log) = (running, log);
 
-        // Above the bound the kernel still takes what comes first to each socket.
+        // Twice the option, because above its bound the kernel still takes the first packets of each socket.
         _socketBytes = 2L * options.SocketMemoryMb << 20;
         _figures = new KernelFigures(charged);
         (_last.Objects, _last.InSockets, var uncharged, _) = _figures.Read();
@@ -66,11 +67,11 @@ internal sealed partial class UncountedWatch : IDisposable
             }
             catch (Exception failed) when (failed is IOException or UnauthorizedAccessException)
             {
-                // Such as that no descriptor is free. The next look is soon.
+                // For example, no descriptor is free. The next look is soon.
             }
             catch (Exception failed)
             {
-                // Sandboxes are without this bound as long as it goes on; without the server nobody has anything.
+                // While this goes on, sandboxes are without this bound. That is better than the end of the server.
                 LogFailed(failed);
             }
         }
@@ -96,7 +97,7 @@ internal sealed partial class UncountedWatch : IDisposable
             LookAtLocks();
         }
 
-        // What has been looked at is where the next growth begins; what has gone away is too.
+        // The next growth is measured from figures for which sandboxes were looked at, or from lower ones since.
         _last = (Next(moreObjects, now.Objects, _last.Objects), Next(moreInSockets, now.InSockets, _last.InSockets));
 
         static long Next(bool looked, long now, long last) => looked ? now : Math.Min(now, last);
@@ -144,6 +145,6 @@ internal sealed partial class UncountedWatch : IDisposable
     [LoggerMessage(EventId = 5025, Level = LogLevel.Warning, Message = "Sandbox {Label} is ended, since the kernel holds {Held} {What} for it")]
     private partial void LogEnded(string label, long held, string what);
 
-    [LoggerMessage(EventId = 5026, Level = LogLevel.Error, Message = "What the kernel holds for sandboxes could not be looked at; the next look is soon")]
+    [LoggerMessage(EventId = 5026, Level = LogLevel.Error, Message = "The memory that the kernel holds for sandboxes could not be looked at, so it is without a bound until a later look, which is soon, succeeds")]
     private partial void LogFailed(Exception exception);
 }

@@ -4,8 +4,8 @@ namespace Frusta.Sandboxes.Bubblewrap;
 
 /// <summary>Keeps a few vacant sandboxes, so that a start has only its program to wait for.</summary>
 /// <remarks>
-/// They are built when it has been quiet for a moment: what has just started is given its first call then, and building takes the cores
-/// that it needs. What is mounted and set inside is fixed when one is built, so each look has a shelf.
+/// They are built when no sandbox was started for a moment: a sandbox that has just started gets its first call then, and building would take the
+/// cores that it needs. Mounts and environment are fixed when a sandbox is built. Each set of them is a look, and each look has a shelf.
 /// </remarks>
 internal sealed class VacantSandboxes : IAsyncDisposable
 {
@@ -22,7 +22,7 @@ internal sealed class VacantSandboxes : IAsyncDisposable
     private bool _isFilling;
     private long _lastStart;
 
-    /// <param name="kept">How many of each look.</param>
+    /// <param name="kept">Number of vacant sandboxes of each look.</param>
     /// <param name="builder">Builds and ends them.</param>
     /// <param name="gate">Knows whether sandboxes are being started.</param>
     /// <param name="time">The clock.</param>
@@ -31,7 +31,7 @@ internal sealed class VacantSandboxes : IAsyncDisposable
         (_kept, _builder, _gate, _time) = (kept, builder, gate, time);
     }
 
-    /// <summary>How many wait now.</summary>
+    /// <summary>Number of vacant sandboxes now.</summary>
     internal int Count
     {
         get
@@ -43,7 +43,7 @@ internal sealed class VacantSandboxes : IAsyncDisposable
         }
     }
 
-    /// <summary>How many are kept of all looks together.</summary>
+    /// <summary>Number of vacant sandboxes that are kept of all looks together.</summary>
     internal int Most
     {
         get
@@ -55,7 +55,7 @@ internal sealed class VacantSandboxes : IAsyncDisposable
         }
     }
 
-    /// <summary>From now on some that look like this are kept.</summary>
+    /// <summary>Keeps vacant sandboxes with these mounts and this environment from now on.</summary>
     internal void Expect(SandboxSpec spec)
     {
         lock (_lock)
@@ -66,7 +66,7 @@ internal sealed class VacantSandboxes : IAsyncDisposable
         Fill();
     }
 
-    /// <summary>One that looks as this start needs it, or null.</summary>
+    /// <summary>Takes a vacant sandbox with the mounts and environment that this start needs; null when there is none.</summary>
     internal async ValueTask<LaunchedSandbox?> TakeAsync(SandboxSpec spec)
     {
         while (TryTake(LookOf(spec)) is { } vacant)
@@ -82,7 +82,7 @@ internal sealed class VacantSandboxes : IAsyncDisposable
         return null;
     }
 
-    /// <summary>To be called when a start has ended: the shelves are filled in the background once it is quiet.</summary>
+    /// <summary>To be called when a start has ended: fills the shelves in the background once no sandbox was started for a moment.</summary>
     internal void Fill()
     {
         lock (_lock)
@@ -143,7 +143,7 @@ internal sealed class VacantSandboxes : IAsyncDisposable
         }
         catch (Exception failure) when (failure is SandboxStartException or IOException or UnauthorizedAccessException or OperationCanceledException)
         {
-            // Whoever needs one builds it, and is told what is wrong; after that it is tried again.
+            // The next start builds its own sandbox, and fails with the reason if there is one; afterwards the filling is tried again.
             lock (_lock)
             {
                 _isFilling = false;
@@ -159,7 +159,7 @@ internal sealed class VacantSandboxes : IAsyncDisposable
         }
     }
 
-    /// <summary>Builds one where one is missing; false when none is, and the filling has ended.</summary>
+    /// <summary>Builds a vacant sandbox for a shelf that lacks one; false when none does, which ends the filling.</summary>
     private async Task<bool> TryFillGapAsync()
     {
         Shelf? shelf;

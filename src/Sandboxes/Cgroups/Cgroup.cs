@@ -3,37 +3,37 @@ using Frusta.Sandboxes.Processes;
 
 namespace Frusta.Sandboxes.Cgroups;
 
-/// <summary>The control group of one sandbox: what bounds it, counts it, and names its processes.</summary>
+/// <summary>The control group of one sandbox: it bounds the sandbox, counts its use, and lists its processes.</summary>
 internal abstract class Cgroup(Freezer? freezer)
 {
-    /// <summary>Has its processes stand still; null where that is not possible, or not wanted.</summary>
+    /// <summary>Freezes its processes; null where that is not possible, or not wanted.</summary>
     internal Freezer? Freezer { get; } = freezer;
 
-    /// <summary>Moves a process in; what it starts later is in as well.</summary>
+    /// <summary>Moves a process into the group; processes that it starts later are in the group too.</summary>
     internal abstract void Attach(int pid);
 
-    /// <summary>Sets the memory bound, swap included.</summary>
+    /// <summary>Sets the bound on memory and swap together.</summary>
     internal abstract void LimitMemory(int megabytes);
 
     /// <summary>Bytes in use, without page cache that the kernel could drop at once.</summary>
     internal abstract long MeasureMemory();
 
-    /// <summary>Time that all that was ever in here has used of the cores; null where the kernel does not count it.</summary>
+    /// <summary>Processor time that all processes which were ever in the group have used; null where the kernel does not count it.</summary>
     internal abstract TimeSpan? MeasureCpuTime();
 
-    /// <summary>Bytes that wait in its sockets; 0 where they are not counted.</summary>
+    /// <summary>Bytes that wait in the sockets of its processes; 0 where they are not counted.</summary>
     internal abstract long MeasureSockets();
 
-    /// <summary>Whether those are bounded apart from its memory.</summary>
+    /// <summary>True when bytes in sockets have a bound of their own, and do not count as memory.</summary>
     internal virtual bool CountsSocketsApart => false;
 
-    /// <summary>How many processes in here the kernel has killed for want of memory; 0 when the group is gone.</summary>
+    /// <summary>Number of its processes that the kernel has killed for want of memory; 0 when the group is gone.</summary>
     internal abstract long MemoryKills { get; }
 
     /// <summary>Folder that lists the processes.</summary>
     protected abstract string ProcessFolder { get; }
 
-    /// <summary>Kills everything inside, waits until it is gone, and removes the group; false when something would not go in time.</summary>
+    /// <summary>Kills all processes, waits until they have ended, and removes the group; false when that takes longer than the time.</summary>
     internal async Task<bool> EndAsync(TimeSpan timeout, TimeProvider time)
     {
         var began = time.GetTimestamp();
@@ -50,12 +50,12 @@ internal abstract class Cgroup(Freezer? freezer)
                 return false;
             }
 
-            // The kernel tells nobody when the last process has left a v1 group.
+            // The kernel does not tell when the last process has left a v1 group, so this asks again.
             await Task.Delay(TimeSpan.FromMilliseconds(pause), time);
         }
     }
 
-    /// <summary>Kills everything inside, frozen or not. True when a pause ends with that.</summary>
+    /// <summary>Kills all processes, frozen or not. True when this ends a pause.</summary>
     internal bool Kill()
     {
         KillAll();

@@ -3,12 +3,12 @@ using Frusta.Sandboxes.Layout;
 
 namespace Frusta.Sandboxes.Cgroups;
 
-/// <summary>Where this host's control groups are, found by trying.</summary>
+/// <summary>The folders of this host's control groups, found by trying.</summary>
 internal sealed class CgroupHierarchy
 {
     private const string DefaultParent = "frusta";
 
-    // What a task weighs beside a group, in the words of v1 and of v2.
+    // The weight of a task beside a group, in v1 and in v2.
     private const long SharesOfTask = 1024;
     private const long WeightOfTask = 100;
     private const long GreatestWeight = 10_000;
@@ -32,24 +32,26 @@ internal sealed class CgroupHierarchy
         Freezes = freezer is not null;
     }
 
-    /// <summary>What bounds sandboxes here, for the report.</summary>
+    /// <summary>The limits on sandboxes and their mechanism, for the report.</summary>
     internal string Words => _pids is null ? "memory, processes and cpu share by cgroup v2" : "memory, processes and cpu share by cgroup v1";
 
-    /// <summary>Whether sandboxes can stand still here.</summary>
+    /// <summary>True when sandboxes can be paused on this host.</summary>
     internal bool Freezes { get; }
 
-    /// <summary>What has them stand still, for the report.</summary>
+    /// <summary>The mechanism that pauses sandboxes, for the report.</summary>
     internal string FreezerWords => _freezer is { IsUnified: false } ? "cgroup v1" : "cgroup v2";
 
     /// <summary>File, and the word in it before the number, with the bytes that the kernel holds for all sandboxes of this instance and charges to them.</summary>
     internal (string File, string Word) KernelMemory =>
         _pids is null ? (Path.Combine(_memory, "memory.stat"), "kernel ") : (Path.Combine(_memory, "memory.kmem.usage_in_bytes"), "");
 
-    /// <summary>Processes and threads of all sandboxes together: as the options say, and never more than three quarters of what the kernel has.</summary>
+    /// <summary>
+    /// Greatest number of processes and threads of all sandboxes together: that of the options, but never more than three quarters of the kernel's.
+    /// </summary>
     internal int ProcessesInAll => (int)Math.Min(_options.ProcessesInAll, Math.Min(Kernel("threads-max"), Kernel("pid_max")) * 3 / 4);
 
     /// <summary>Finds the hierarchy and makes this instance's folders in it.</summary>
-    /// <returns>The hierarchy, or null and the reason.</returns>
+    /// <returns>The hierarchy, or null and the reason why this host has none that can be used.</returns>
     internal static (CgroupHierarchy? Hierarchy, string Reason) Open(SandboxesOptions options, InstanceFolder instance, string root = "/sys/fs/cgroup")
     {
         try
@@ -98,7 +100,9 @@ internal sealed class CgroupHierarchy
         }
     }
 
-    /// <summary>Has all sandboxes of this host together weigh as much as a task on each core: a group weighs as one task otherwise, and they starve beside a compiler.</summary>
+    /// <summary>
+    /// Gives all sandboxes of this host together the weight of a task on each core. Otherwise they have that of one task, and starve beside a compiler.
+    /// </summary>
     private static void WeighAsCores(string root, CgroupHierarchy hierarchy)
     {
         var (name, weight) = hierarchy._pids is null
@@ -133,7 +137,7 @@ internal sealed class CgroupHierarchy
         var cpu = MakeWhere("cpu", "cgroup.procs");
         var freezer = FreezerHierarchy.Open(options, instance, root, below);
 
-        // Many hosts have one hierarchy for the shares and the use of the cores.
+        // Many hosts have one hierarchy for both controllers, cpu and cpuacct.
         var cpuTime = freezer is { IsUnified: true } ? null : cpu is not null && File.Exists(Path.Combine(cpu, CgroupV1.CpuTimeFile)) ? cpu : MakeWhere("cpuacct", CgroupV1.CpuTimeFile);
         return new CgroupHierarchy(options, Make("memory"), Make("pids"), cpu, cpuTime, freezer);
     }

@@ -1,15 +1,15 @@
 namespace Frusta.Sandboxes.Cgroups;
 
-/// <summary>A group in each of the three hierarchies that bound something: memory, pids, cpu; and in those that freeze it and count its use of the cores.</summary>
+/// <summary>A sandbox's groups in the hierarchies of v1: memory, pids and cpu bound it; others freeze it and count its processor time.</summary>
 internal sealed class CgroupV1 : Cgroup
 {
-    /// <summary>Nanoseconds that a group has used of the cores.</summary>
+    /// <summary>The file with a group's processor time in nanoseconds.</summary>
     internal const string CpuTimeFile = "cpuacct.usage";
 
     private const string MemoryLimit = "memory.limit_in_bytes";
     private const string MemoryAndSwapLimit = "memory.memsw.limit_in_bytes";
 
-    // What waits in sockets is outside of the limit on memory, and is counted only for sockets that are opened after a limit was set on it.
+    // Bytes in sockets do not count as memory. They are counted only for sockets that are opened after this limit was set.
     private const string SocketsLimit = "memory.kmem.tcp.limit_in_bytes";
 
     private readonly string _memory;
@@ -20,13 +20,15 @@ internal sealed class CgroupV1 : Cgroup
     private readonly bool _countsSockets;
     private readonly long _socketBytes;
 
-    /// <param name="memory">The group that bounds memory, to be made as all of them.</param>
+    /// <param name="memory">Folder of the group that bounds memory. The constructor makes this and the other folders.</param>
     /// <param name="pids">The group that bounds tasks.</param>
     /// <param name="cpu">The group that shares the cores, or null.</param>
-    /// <param name="cpuTime">The group that counts the use of the cores, or null where the freezer does or nobody; it may be the one before.</param>
-    /// <param name="freezer">Freezes it, or null.</param>
-    /// <param name="memoryMb">Bound on memory.</param>
-    /// <param name="options">The bounds on tasks and on what waits in sockets.</param>
+    /// <param name="cpuTime">
+    /// The group that counts processor time, which may be that of <paramref name="cpu"/>; null where the freezer's group counts it, or none.
+    /// </param>
+    /// <param name="freezer">Freezes the sandbox, or null.</param>
+    /// <param name="memoryMb">Bound on memory in megabytes.</param>
+    /// <param name="options">The bounds on tasks and on bytes in sockets.</param>
     internal CgroupV1(string memory, string pids, string? cpu, string? cpuTime, Freezer? freezer, int memoryMb, SandboxesOptions options)
         : base(freezer)
     {
@@ -67,7 +69,7 @@ internal sealed class CgroupV1 : Cgroup
         var bytes = (long)megabytes << 20;
         if (_countsSwap)
         {
-            // The bound with swap may never be below the one without, so which goes first depends on the direction.
+            // The bound with swap may never be below the one without, so a higher bound is set with swap first, and a lower one without.
             var raises = bytes > ParseNumber(ReadFile(_memory, MemoryLimit));
             WriteFile(_memory, raises ? MemoryAndSwapLimit : MemoryLimit, bytes);
             WriteFile(_memory, raises ? MemoryLimit : MemoryAndSwapLimit, bytes);

@@ -5,10 +5,10 @@ internal sealed class CgroupV2 : Cgroup
 {
     private readonly string _folder;
 
-    /// <param name="folder">The group, to be made.</param>
-    /// <param name="memoryMb">Bound on memory.</param>
+    /// <param name="folder">Folder of the group, which the constructor makes.</param>
+    /// <param name="memoryMb">Bound on memory in megabytes.</param>
     /// <param name="processes">Bound on tasks.</param>
-    /// <param name="freezes">Whether it is to be frozen.</param>
+    /// <param name="freezes">True when the sandbox can be paused.</param>
     internal CgroupV2(string folder, int memoryMb, int processes, bool freezes)
         : base(freezes ? new FreezerV2(folder, isOwnGroup: false) : null)
     {
@@ -16,7 +16,7 @@ internal sealed class CgroupV2 : Cgroup
         Directory.CreateDirectory(folder);
         WriteFile(folder, "pids.max", processes);
 
-        // Without it the kernel kills one process of a sandbox and leaves the rest in a state that nobody expects.
+        // Without this the kernel kills one process of a sandbox, and the other processes are not prepared for that.
         WriteFile(folder, "memory.oom.group", 1);
         if (File.Exists(Path.Combine(folder, "memory.swap.max")))
         {

@@ -1,11 +1,11 @@
 namespace Frusta.Sandboxes.Cgroups;
 
-/// <summary>Has the processes of one sandbox stand still, and go on. Both take longer the more tasks there are: some milliseconds for a thousand.</summary>
+/// <summary>Freezes the processes of one sandbox and thaws them. Both take longer the more tasks there are: some milliseconds for a thousand.</summary>
 internal abstract class Freezer
 {
     private readonly Lock _lock = new();
 
-    // The kernel was asked to freeze, and may have done so in part although it then refused.
+    // True once the kernel was asked to freeze: it may have frozen some tasks although it then refused.
     private bool _isToBeThawed;
     private bool _paused;
     private bool _ending;
@@ -24,13 +24,13 @@ internal abstract class Freezer
         }
     }
 
-    /// <summary>Moves a process in; what it starts later is in as well.</summary>
+    /// <summary>Moves a process into the freezer's group; processes that it starts later are in the group too.</summary>
     internal abstract void Attach(int pid);
 
-    /// <summary>Removes the group, when it is one of its own; false while something is in it.</summary>
+    /// <summary>Removes the freezer's group, where it has one of its own; false while a process is in it.</summary>
     internal abstract bool TryRemove();
 
-    /// <summary>From now on nothing in it runs: a pause has begun. False when that was so before, or when the sandbox is being ended.</summary>
+    /// <summary>Freezes all processes, which begins a pause. False when they are frozen already, or the sandbox is being ended.</summary>
     /// <exception cref="IOException">The kernel refused.</exception>
     internal bool Freeze()
     {
@@ -48,7 +48,7 @@ internal abstract class Freezer
         }
     }
 
-    /// <summary>Lets it go on where it stood. True when a pause ends with that.</summary>
+    /// <summary>Thaws all processes. True when this ends a pause.</summary>
     /// <exception cref="IOException">The kernel refused.</exception>
     internal bool Thaw()
     {
@@ -66,7 +66,7 @@ internal abstract class Freezer
         }
     }
 
-    /// <summary>To be called when all in it has been killed: lets that end, and freezes nothing any more. True when a pause ends with that.</summary>
+    /// <summary>To be called when all processes have been killed: lets them end, and refuses later freezes. True when this ends a pause.</summary>
     internal bool Release()
     {
         lock (_lock)
@@ -82,7 +82,7 @@ internal abstract class Freezer
             }
             catch (IOException)
             {
-                // The group is gone, and what was in it.
+                // The group is gone, and all its processes have ended.
             }
 
             return was;

@@ -2,7 +2,7 @@ using Frusta.Sandboxes.Layout;
 
 namespace Frusta.Sandboxes.Cgroups;
 
-/// <summary>Where sandboxes are frozen on a host whose limits are those of cgroup v1: in v2 where it is mounted beside, else in v1.</summary>
+/// <summary>The folder of the groups that freeze sandboxes, on a host whose limits are those of cgroup v1: in v2 where it is mounted beside, else in v1.</summary>
 internal sealed class FreezerHierarchy
 {
     private const string UnifiedMount = "unified";
@@ -14,10 +14,10 @@ internal sealed class FreezerHierarchy
         (_folder, IsUnified) = (folder, isUnified);
     }
 
-    /// <summary>True in v2, which counts the use of the cores as well.</summary>
+    /// <summary>True in v2, which counts processor time too.</summary>
     internal bool IsUnified { get; }
 
-    /// <summary>Finds the first that works of those that the options allow, and makes this instance's folder in it; null when there is none.</summary>
+    /// <summary>Finds the first freezer that the options allow and that works, and makes this instance's folder in it; null when there is none.</summary>
     internal static FreezerHierarchy? Open(SandboxesOptions options, InstanceFolder instance, string root, string below)
     {
         var v2 = options.Freezer is SandboxesOptions.AutoFreezer or SandboxesOptions.FreezerV2 && TryMake(instance, Path.Combine(root, UnifiedMount), below, FreezerV2.FreezeFile);
@@ -36,7 +36,8 @@ internal sealed class FreezerHierarchy
         return IsUnified ? new FreezerV2(folder, isOwnGroup: true) : new FreezerV1(folder);
     }
 
-    /// <summary>Removes this instance's folder; throws when something in it has not ended.</summary>
+    /// <summary>Removes this instance's folder.</summary>
+    /// <exception cref="IOException">A sandbox in it has not ended.</exception>
     internal void Remove()
     {
         if (Directory.Exists(_folder))

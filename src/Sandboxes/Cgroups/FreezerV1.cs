@@ -18,7 +18,7 @@ internal sealed class FreezerV1 : Freezer
 
     protected override bool KeepsTheKilled => true;
 
-    /// <summary>Thaws a group of somebody else's, such as a server that was killed.</summary>
+    /// <summary>Thaws a group that a killed server left.</summary>
     internal static void Thaw(string folder) => File.WriteAllText(Path.Combine(folder, StateFile), Thawed);
 
     internal override void Attach(int pid) => Cgroup.WriteFile(_folder, "cgroup.procs", pid);

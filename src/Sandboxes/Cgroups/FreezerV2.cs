@@ -1,6 +1,6 @@
 namespace Frusta.Sandboxes.Cgroups;
 
-/// <summary>A group in the unified hierarchy: that of a sandbox's limits, or where those are v1's one beside them.</summary>
+/// <summary>A group in the unified hierarchy: that of the sandbox's limits, or a group of its own where the limits are those of v1.</summary>
 internal sealed class FreezerV2 : Freezer
 {
     /// <summary>The file that freezes a group.</summary>
@@ -11,7 +11,7 @@ internal sealed class FreezerV2 : Freezer
     private readonly bool _isOwnGroup;
 
     /// <param name="folder">The group.</param>
-    /// <param name="isOwnGroup">False when the group is made, filled and removed by whoever bounds the sandbox.</param>
+    /// <param name="isOwnGroup">False when the group is that of the limits: <see cref="CgroupV2"/> then makes, fills and removes it.</param>
     internal FreezerV2(string folder, bool isOwnGroup)
     {
         (_folder, _isOwnGroup) = (folder, isOwnGroup);
@@ -33,7 +33,7 @@ internal sealed class FreezerV2 : Freezer
 
     internal override bool TryRemove() => !_isOwnGroup || Cgroup.TryRemoveFolder(_folder);
 
-    /// <summary>Kills all that is in the group, also what forks faster than anybody lists it; false on a kernel before Linux 5.14.</summary>
+    /// <summary>Kills all processes of the group, also when they fork faster than they can be listed; false on a kernel before Linux 5.14.</summary>
     internal static bool TryKill(string folder)
     {
         if (!File.Exists(Path.Combine(folder, KillFile)))
@@ -47,7 +47,7 @@ internal sealed class FreezerV2 : Freezer
 
     internal bool TryKill() => TryKill(_folder);
 
-    /// <summary>Time that all that was ever in the group has used of the cores. It is counted whatever controllers there are.</summary>
+    /// <summary>Processor time that all processes which were ever in the group have used. The kernel counts it whatever controllers there are.</summary>
     internal static TimeSpan MeasureCpuTime(string folder) => TimeSpan.FromMicroseconds(Cgroup.ReadField(folder, "cpu.stat", "usage_usec"));
 
     internal TimeSpan MeasureCpuTime() => MeasureCpuTime(_folder);

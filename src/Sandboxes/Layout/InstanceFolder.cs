@@ -6,15 +6,15 @@ namespace Frusta.Sandboxes.Layout;
 
 /// <summary>The folder of one running maker under the run folder. Its name tells a later start whether its server still lives.</summary>
 /// <remarks>
-/// <c>RUN/ID-PID-STARTTIME/</c> holds what sandboxes mount, a folder for each plain process, and the file <c>ledger</c> with its notes: one line for each thing outside this folder that
-/// must be given back (a cgroup folder, an nft table, a link). A line is written before its thing is made.
+/// <c>RUN/ID-PID-STARTTIME/</c> holds files that sandboxes mount, a folder for each plain process, and the file <c>ledger</c> with the instance's notes:
+/// one line for each thing outside this folder that must be given back (a cgroup folder, an nft table, a link). A line is written before its thing is made.
 /// </remarks>
 internal sealed class InstanceFolder : IDisposable
 {
     internal const string NotesName = "ledger";
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
-    // Sandboxes run as other users and must get through to what they mount from here, but cannot list it.
+    // Sandboxes run as other users. They must get through to the files that they mount from here, but cannot list the folder.
     private const UnixFileMode PassThrough = OwnerOnly | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute;
 
     private readonly Lock _notes = new();
@@ -27,10 +27,10 @@ internal sealed class InstanceFolder : IDisposable
 
     internal string Path { get; }
 
-    /// <summary>Six hex digits, part of the names of what this instance owns in the kernel.</summary>
+    /// <summary>Six hex digits, part of the names of this instance's links and tables in the kernel.</summary>
     internal string Id { get; }
 
-    /// <summary>Where instances live on this host.</summary>
+    /// <summary>The run folder, in which each instance has its folder.</summary>
     internal static string RunFolder(SandboxesOptions options)
     {
         if (options.RunFolder.Length > 0)
@@ -53,7 +53,7 @@ internal sealed class InstanceFolder : IDisposable
         return new InstanceFolder(path, id);
     }
 
-    /// <summary>The id in a folder's name, when its server is dead; null when it lives or the name is not ours.</summary>
+    /// <summary>The id in a folder's name, when its server is dead; null when the server lives or the name is not an instance's.</summary>
     internal static string? DeadInstanceId(string path)
     {
         var parts = System.IO.Path.GetFileName(path).Split('-');
@@ -65,7 +65,7 @@ internal sealed class InstanceFolder : IDisposable
             : null;
     }
 
-    /// <summary>Notes something that a later start must give back if we cannot.</summary>
+    /// <summary>Notes a thing that a later start must give back if this server is killed.</summary>
     internal void Note(string kind, string thing)
     {
         lock (_notes)
@@ -74,7 +74,7 @@ internal sealed class InstanceFolder : IDisposable
         }
     }
 
-    /// <summary>What the notes in the run folder name of a kind.</summary>
+    /// <summary>The things of one kind in the notes of all instances in the run folder.</summary>
     internal static IEnumerable<string> Noted(SandboxesOptions options, string kind)
     {
         foreach (var folder in Directory.GetDirectories(RunFolder(options)))
@@ -89,12 +89,12 @@ internal sealed class InstanceFolder : IDisposable
         }
     }
 
-    /// <summary>The whole lines of an instance's notes; none when the instance has just ended and taken it along.</summary>
+    /// <summary>The whole lines of an instance's notes; none when the instance has just ended and removed them.</summary>
     internal static string[] ReadNotes(string folder)
     {
         try
         {
-            // What comes after the last line end was being written when the server was killed; its thing was not made.
+            // A line without its end was being written when the server was killed; its thing was not made.
             return File.ReadAllText(System.IO.Path.Combine(folder, NotesName)).Split('\n')[..^1];
         }
         catch (Exception gone) when (gone is FileNotFoundException or DirectoryNotFoundException)
@@ -103,10 +103,12 @@ internal sealed class InstanceFolder : IDisposable
         }
     }
 
-    /// <summary>Makes the folder of one sandbox that has no files of its own.</summary>
+    /// <summary>Makes the folder in which a plain process runs.</summary>
     internal string CreateSandboxFolder(string label) => Directory.CreateDirectory(System.IO.Path.Combine(Path, label), OwnerOnly).FullName;
 
-    /// <summary>Removes a folder with all that is in it, whoever may enter it; false when something stays. Nobody may write to it any more.</summary>
+    /// <summary>
+    /// Removes a folder with all that is in it, also folders closed to their owner; false when something stays. No process may write to it any more.
+    /// </summary>
     internal static bool TryRemove(string folder)
     {
         for (var tries = 0; tries < 2; tries++)
@@ -135,7 +137,7 @@ internal sealed class InstanceFolder : IDisposable
 
     public void Dispose() => TryRemove(Path); // a sandbox that did not end in time still has its folder; the next start removes it
 
-    /// <summary>A function may have made folders that not even their owner may enter.</summary>
+    /// <summary>Opens a folder and those below it: a function may have made folders that not even their owner may enter.</summary>
     private static void OpenUp(DirectoryInfo top)
     {
         var closed = new Stack<DirectoryInfo>([top]);
@@ -151,7 +153,7 @@ internal sealed class InstanceFolder : IDisposable
             }
             catch (Exception notOurs) when (notOurs is IOException or UnauthorizedAccessException)
             {
-                // Then it stays.
+                // This folder stays.
             }
         }
     }

@@ -1,6 +1,6 @@
 namespace Frusta.Sandboxes.Layout;
 
-/// <summary>What a line of an instance's notes may name.</summary>
+/// <summary>The kinds of things that a line of an instance's notes may name.</summary>
 internal static class NoteKind
 {
     /// <summary>A cgroup folder with one folder a sandbox.</summary>

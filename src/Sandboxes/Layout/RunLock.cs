@@ -3,10 +3,10 @@ using Frusta.Sandboxes.Processes;
 
 namespace Frusta.Sandboxes.Layout;
 
-/// <summary>One instance on this host at a time cleans up or claims ranges. The kernel frees it when its holder dies.</summary>
+/// <summary>A lock of a file, so that one instance at a time cleans up or claims ranges. The kernel frees it when its holder dies.</summary>
 internal static class RunLock
 {
-    // How .NET tells that another one has the lock: the number of EWOULDBLOCK.
+    // The exception's number when another process has the lock: EWOULDBLOCK.
     private const int HeldByAnother = 11;
 
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);

@@ -6,7 +6,7 @@ namespace Frusta.Sandboxes.Layout;
 /// <summary>Host users that this instance may give to its sandboxes: one each, so that they cannot signal, trace, or count against each other.</summary>
 internal sealed class UserRange
 {
-    // The last id given back is the last to be used again: whatever of its owner lingers in the kernel has time to go.
+    // The id that was given back last is used again last, so that the kernel has time to free the things of the user's former sandbox.
     private readonly Queue<uint> _free;
     private readonly Lock _lock = new();
 
@@ -15,7 +15,7 @@ internal sealed class UserRange
         _free = new Queue<uint>(Enumerable.Range(0, count).Select(i => first + (uint)i));
     }
 
-    /// <summary>Claims the first range from the option on that no other instance in this run folder has. To be called under the run lock.</summary>
+    /// <summary>Claims the first range, from the option's first user on, that no other instance in this run folder has. To be called under the run lock.</summary>
     internal static UserRange Claim(SandboxesOptions options, InstanceFolder instance)
     {
         var taken = InstanceFolder.Noted(options, NoteKind.Users).Select(static first => uint.Parse(first, CultureInfo.InvariantCulture)).ToHashSet();
@@ -34,7 +34,7 @@ internal sealed class UserRange
     {
         lock (_lock)
         {
-            return _free.TryDequeue(out var user) ? user : throw new SandboxStartException($"All users are in use ({SandboxesOptions.Section}:{nameof(SandboxesOptions.UserIds)}).");
+            return _free.TryDequeue(out var user) ? user : throw new SandboxStartException($"All host users for sandboxes are in use. More can be allowed with {SandboxesOptions.Section}:{nameof(SandboxesOptions.UserIds)}.");
         }
     }
 

@@ -7,7 +7,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Frusta.Sandboxes.Makers;
 
-/// <summary>Gives back what killed servers left: processes, cgroups, nft tables, links, folders. Instances that live are not touched.</summary>
+/// <summary>Removes the things that killed servers left: processes, cgroups, nft tables, links, folders. Living instances are not touched.</summary>
 public static partial class SandboxLeftovers
 {
     private static readonly TimeSpan LongestKill = TimeSpan.FromSeconds(5);
@@ -27,7 +27,7 @@ public static partial class SandboxLeftovers
         var cleaned = 0;
         foreach (var folder in Directory.GetDirectories(run))
         {
-            // In this order: one that ended well since the folders were listed has removed its own before it was dead.
+            // Death is asked first, then the folder: an instance that ended well meanwhile removed its folder before it died.
             if (InstanceFolder.DeadInstanceId(folder) is { } id && Directory.Exists(folder))
             {
                 try
@@ -98,7 +98,10 @@ public static partial class SandboxLeftovers
         }
     }
 
-    /// <summary>What v1 has frozen ends only when it is thawed, and until then keeps its groups in every hierarchy: so this comes before any of them is removed.</summary>
+    /// <summary>
+    /// Kills all processes of an instance's groups and thaws the groups. Processes that v1 has frozen end only when they are thawed, and until then keep
+    /// their groups in every hierarchy, so this comes before any group is removed.
+    /// </summary>
     private static void KillAndThaw(string parent)
     {
         foreach (var group in Directory.Exists(parent) ? Directory.GetDirectories(parent) : [])

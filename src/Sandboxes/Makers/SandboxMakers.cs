@@ -6,12 +6,16 @@ using Microsoft.Extensions.Logging;
 
 namespace Frusta.Sandboxes.Makers;
 
-/// <summary>Chooses how sandboxes are made on this host.</summary>
+/// <summary>Chooses the maker of sandboxes on this host.</summary>
 public static class SandboxMakers
 {
-    /// <summary>Cleans up after killed servers, then makes the maker that the options name or, left to choose, the one that isolates best.</summary>
-    /// <returns>The maker, and where the server must listen for calls of functions to the platform (null: functions have no network of their own).</returns>
-    /// <exception cref="InvalidOperationException">The options demand what this host cannot do, or a file of ours cannot be used; the message says which and what to do.</exception>
+    /// <summary>Cleans up after killed servers, then makes the maker that the options name, or with <c>auto</c> the one that isolates best.</summary>
+    /// <returns>
+    /// The maker, and the endpoint on which the server must listen for calls of functions to the platform (null: functions have no network of their own).
+    /// </returns>
+    /// <exception cref="InvalidOperationException">
+    /// This host cannot do what the options demand, or a file of ours cannot be used; the message says which and what to do.
+    /// </exception>
     public static async Task<(ISandboxMaker Maker, IPEndPoint? ApiEndpoint)> CreateAsync(
         SandboxesOptions options, TimeProvider time, ILoggerFactory logs, CancellationToken cancellationToken)
     {

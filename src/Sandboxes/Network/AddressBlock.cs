@@ -6,16 +6,16 @@ using Frusta.Sandboxes.Layout;
 
 namespace Frusta.Sandboxes.Network;
 
-/// <summary>The /22 of this instance: the first address is the gateway's, the rest are for sandboxes.</summary>
+/// <summary>The /22 network of this instance: the first address is the gateway's, the rest are for sandboxes.</summary>
 internal sealed class AddressBlock
 {
     internal const int PrefixLength = 22;
     private const uint Size = 1u << (32 - PrefixLength);
 
-    /// <summary>Addresses for sandboxes.</summary>
+    /// <summary>Number of addresses for sandboxes.</summary>
     internal const int Addresses = (int)Size - 3;
 
-    // The last to come back is the last to be used again, so that late packets for one sandbox do not find the next.
+    // The address that came back last is used again last, so that late packets for its former sandbox do not reach another.
     private readonly Queue<uint> _free;
     private readonly Lock _lock = new();
     private readonly uint _first;
@@ -28,7 +28,7 @@ internal sealed class AddressBlock
 
     internal IPAddress Gateway => Address(_first + 1);
 
-    /// <summary>In CIDR form.</summary>
+    /// <summary>The block in CIDR form.</summary>
     internal string Network => $"{Address(_first)}/{PrefixLength}";
 
     /// <summary>Claims the first block that neither a route of the host nor another instance has; null when there is none. To be called under the run lock.</summary>

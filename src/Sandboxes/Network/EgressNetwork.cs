@@ -11,8 +11,8 @@ namespace Frusta.Sandboxes.Network;
 
 /// <summary>Networks for sandboxes: each a namespace with one link to the host, made ahead, used once.</summary>
 /// <remarks>
-/// The host routes and translates their packets; an nft table of ours decides where to. No rule or route lies where a sandbox could reach it:
-/// its namespace belongs to the host's user namespace, over which nobody inside has a capability.
+/// The host routes and translates their packets; an nft table of ours decides which hosts they may reach. A sandbox cannot change any rule or route:
+/// its network namespace belongs to the host's user namespace, over which no process inside has a capability.
 /// </remarks>
 internal sealed partial class EgressNetwork : IAsyncDisposable
 {
@@ -27,7 +27,7 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
     private readonly Channel<SandboxNetwork> _ready;
     private readonly Channel<SandboxNetwork> _used;
 
-    // Says that less than half is ready. What several cost together is little more than what one costs.
+    // Says that at most half of the networks are ready. They are made several at a time, which costs little more than one.
     private readonly Channel<bool> _low = Channel.CreateBounded<bool>(1);
     private readonly CancellationTokenSource _stopping = new();
     private readonly NameForwarder _names;
@@ -40,7 +40,7 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
         (_options, _instance, _spawner, _block, _time, _log) = (options, instance, spawner, block, time, log);
         _ready = Channel.CreateBounded<SandboxNetwork>(options.Network.Ready);
 
-        // One for each address there is, so that giving back never waits.
+        // Places for more networks than there are addresses, so that giving back never waits.
         _used = Channel.CreateBounded<SandboxNetwork>(2048);
         _names = new NameForwarder(block.Gateway, NameForwarder.ReadServers("/etc/resolv.conf"), options.Network, time, log);
         _filling = FillAsync();
@@ -52,17 +52,17 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
 
     internal IPEndPoint ApiEndpoint => new(Gateway, _options.Network.ApiPort);
 
-    /// <summary>Networks that sandboxes can have at a time: one for each address, less those that are made ahead.</summary>
+    /// <summary>Networks that sandboxes can have at a time: one for each address, without those that are kept ready.</summary>
     internal int Most => Math.Max(1, AddressBlock.Addresses - _options.Network.Ready);
 
-    /// <summary>False where the kernel does not bound the connections that a sandbox opens to itself.</summary>
+    /// <summary>False where the kernel cannot bound the rate of a sandbox's connections to itself.</summary>
     internal bool BoundsLoopback { get; private init; }
 
     private string LinkPrefix => LinksOf(_instance);
 
     /// <summary>Sets up bridge, rules and pool. To be called under the run lock.</summary>
-    /// <returns>The network, and the reason why it does not bound connections where it cannot; or null and the reason.</returns>
-    /// <exception cref="InvalidOperationException">The configuration demands a network and there can be none.</exception>
+    /// <returns>The network, and the reason why it does not count connections, empty where it does; or null and the reason why there is no network.</returns>
+    /// <exception cref="InvalidOperationException">The options demand a network, and this host cannot have one; the message says why.</exception>
     internal static async Task<(EgressNetwork? Network, string Reason)> TryCreateAsync(
         SandboxesOptions options, InstanceFolder instance, Spawner spawner, TimeProvider time, ILogger log, CancellationToken cancellationToken)
     {
@@ -81,7 +81,7 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
             : (network, reason);
     }
 
-    /// <summary>A ready network. An empty pool is waited for; a network is never shared.</summary>
+    /// <summary>Takes a ready network, or waits until one is made. A network is never shared.</summary>
     internal async ValueTask<SandboxNetwork> TakeAsync(CancellationToken cancellationToken)
     {
         var network = await _ready.Reader.ReadAsync(cancellationToken);
@@ -117,7 +117,7 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
         {
             using (await PacketForwarding.TakeLockAsync(_time, CancellationToken.None))
             {
-                // Off before the rules go: they are what kept a host closed that did not route before us.
+                // Forwarding is turned off before the rules go: they keep a host closed that did not route before us.
                 PacketForwarding.TurnOffAfterTheLast();
             }
 
@@ -135,7 +135,7 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
     private static async Task<(EgressNetwork? Network, string Reason)> CreateAsync(
         SandboxesOptions options, InstanceFolder instance, Spawner spawner, TimeProvider time, ILogger log, CancellationToken cancellationToken)
     {
-        // Before anything is made: when it cannot be had there is nothing to give back.
+        // Taken before anything is made, so that there is nothing to give back when the lock cannot be had.
         using var alone = await PacketForwarding.TakeLockAsync(time, cancellationToken);
         if (AddressBlock.Claim(options, instance) is not { } block)
         {
@@ -169,7 +169,7 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
             FirewallRules.Write(TableName(instance), LinksOf(instance), block, options.Network, closeForwarding: PacketForwarding.WasOff(), countConnections));
     }
 
-    /// <summary>Hands a tool a file of commands; null on success, else its words.</summary>
+    /// <summary>Runs a tool with a file of commands; null on success, else the tool's error as a sentence.</summary>
     private static async Task<string?> RunBatchAsync(Spawner spawner, InstanceFolder instance, string tool, string name, string commands)
     {
         var file = Path.Combine(instance.Path, name);
@@ -195,7 +195,7 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
 
                     if (made.Count == 0)
                     {
-                        // No address is free, or the kernel refuses: what ends gives some back.
+                        // No address is free, or the kernel refuses: sandboxes that end give some back.
                         await Task.Delay(pause, _time, _stopping.Token);
                     }
                 }
@@ -208,7 +208,7 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
         }
     }
 
-    /// <summary>Makes several at once: the start of the tool is most of what one costs.</summary>
+    /// <summary>Makes several networks at once, because most of the cost is the start of the tool; none when it fails.</summary>
     private async Task<List<SandboxNetwork>> MakeAsync(int count)
     {
         var networks = new List<(SandboxNetwork Network, uint Address)>(count);
@@ -243,7 +243,7 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
         }
         catch (Exception refused)
         {
-            // Whatever it was: without this loop no sandbox would ever start again.
+            // Every exception is caught: if the loop ended, no sandbox would ever start again.
             LogNotMade(refused);
             foreach (var (network, address) in networks)
             {
@@ -255,7 +255,9 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
         }
     }
 
-    /// <summary>Made of the address, as Docker makes it, so that the Node runner can tell it: nothing else inside does without netlink.</summary>
+    /// <summary>
+    /// The link's hardware address, made of the network address as Docker makes it. So the Node runner can tell it, which otherwise takes netlink.
+    /// </summary>
     private static string HardwareAddress(uint address) =>
         string.Create(CultureInfo.InvariantCulture, $"02:42:{address >> 24:x2}:{(address >> 16) & 0xff:x2}:{(address >> 8) & 0xff:x2}:{address & 0xff:x2}");
 
@@ -303,7 +305,7 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
         }
     }
 
-    /// <summary>Removes something. What cannot be now, as when no descriptor is free, must not end the server.</summary>
+    /// <summary>Removes something. A failure, such as that no descriptor is free, is logged and must not end the server.</summary>
     private async Task TryAsync(Func<Task> remove)
     {
         try
@@ -316,7 +318,7 @@ internal sealed partial class EgressNetwork : IAsyncDisposable
         }
     }
 
-    [LoggerMessage(EventId = 5030, Level = LogLevel.Error, Message = "Networks for sandboxes could not be made; starts wait for one")]
+    [LoggerMessage(EventId = 5030, Level = LogLevel.Error, Message = "Networks for sandboxes could not be made. Starts of sandboxes wait for one; the next try is made in a moment")]
     private partial void LogNotMade(Exception refused);
 
     [LoggerMessage(EventId = 5031, Level = LogLevel.Warning, Message = "Networks of sandboxes that ended could not be removed: {Reason}")]

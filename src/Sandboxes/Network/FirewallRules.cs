@@ -2,21 +2,23 @@ using System.Globalization;
 
 namespace Frusta.Sandboxes.Network;
 
-/// <summary>The nft table of one instance. It speaks only of packets that come from or go to our links.</summary>
+/// <summary>The nft table of one instance: rules for packets from or to sandboxes, and one against forwarding other packets on a host that did not route.</summary>
 internal static class FirewallRules
 {
-    /// <summary>What the links of every instance begin with.</summary>
+    /// <summary>First letters of the names of every instance's links.</summary>
     internal const string AnyLink = "fv";
 
-    // This network, loopback, link-local with the cloud's metadata, multicast and reserved.
+    // "This network", loopback, link-local with the cloud's metadata, multicast, and reserved addresses.
     private static readonly string[] AlwaysDenied = ["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4"];
 
     /// <param name="table">Name of the table.</param>
-    /// <param name="links">What the names of our links begin with.</param>
-    /// <param name="block">Our addresses.</param>
-    /// <param name="options">Port of the API, and what else is denied.</param>
-    /// <param name="closeForwarding">True where this host did not forward packets before us: then nobody else's are forwarded now either.</param>
-    /// <param name="countConnections">True bounds the connections of each sandbox, which share one table of the host with everything else on it. Not every kernel can.</param>
+    /// <param name="links">First letters of the names of this instance's links.</param>
+    /// <param name="block">Addresses of this instance.</param>
+    /// <param name="options">Port of the API, networks that are denied, and the bound on connections.</param>
+    /// <param name="closeForwarding">True where this host did not forward packets before us: then packets of others are not forwarded now either.</param>
+    /// <param name="countConnections">
+    /// True bounds the connections of each sandbox, because the host has one table for all connections on it. Not every kernel can.
+    /// </param>
     internal static string Write(string table, string links, AddressBlock block, SandboxNetworkOptions options, bool closeForwarding, bool countConnections)
     {
         string[] denied = [.. AlwaysDenied, .. options.Deny.Where(static entry => !entry.Contains(':', StringComparison.Ordinal)), block.Network];
@@ -62,7 +64,10 @@ internal static class FirewallRules
             """);
     }
 
-    /// <summary>The set that counts, and what keeps name look-ups out of it: Node asks for a name anew with each request, and the kernel remembers each question for half a minute.</summary>
+    /// <summary>
+    /// The set that counts connections, and the rules that keep name look-ups out of it: Node asks for a name anew with each request, and the kernel
+    /// remembers each question for half a minute.
+    /// </summary>
     private static string Connections(string links, AddressBlock block) =>
         $$"""
         set connections { type ipv4_addr; size 1024; flags dynamic; }

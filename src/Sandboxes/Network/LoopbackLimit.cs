@@ -6,11 +6,11 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Frusta.Sandboxes.Network;
 
-/// <summary>One nft rule in a sandbox's own network: what opens connections to it faster than a rate has to try again, and does so after a second.</summary>
+/// <summary>One nft rule in a sandbox's own network that bounds the rate of its connections to itself.</summary>
 /// <remarks>
-/// A connection that is not accepted is charged to nobody, and a program makes tens of thousands a second. The rule is
-/// <c>tcp flags syn / syn,ack limit rate over N/second burst N packets drop</c>, said to the kernel in its own words: to start the tool in
-/// each network would take longer than all the rest of making one.
+/// A connection that is not accepted is charged to no sandbox, and a program can make tens of thousands a second. The rule is
+/// <c>tcp flags syn / syn,ack limit rate over N/second burst N packets drop</c>. It is sent to the kernel by netlink, because to start the tool in
+/// each network would take longer than all other steps of making one. It drops the first packet of a connection, which is sent again after a second.
 /// </remarks>
 internal static class LoopbackLimit
 {
@@ -55,7 +55,7 @@ internal static class LoopbackLimit
         }
     }
 
-    /// <summary>The kernel has answered when the write returns: with the first refusal, or that the rule is there.</summary>
+    /// <summary>Reads the kernel's answer, which is there when the write returns: 0 when it has the rule, else the error of its first refusal, or -1.</summary>
     private static unsafe int ReadAnswer(SafeFileHandle kernel)
     {
         var answer = stackalloc byte[4096];
@@ -74,7 +74,7 @@ internal static class LoopbackLimit
             chain.Text(3, Chain);
             chain.Nest(4, static hook =>
             {
-                hook.Number(1, 1); // what is for this host
+                hook.Number(1, 1); // packets for this host
                 hook.Number(2, 0);
             });
             chain.Text(7, "filter");
@@ -117,9 +117,9 @@ internal static class LoopbackLimit
         {
             limit.LongNumber(1, rate);
             limit.LongNumber(2, 1); // a second
-            limit.Number(3, rate); // at once
+            limit.Number(3, rate); // packets at once
             limit.Number(4, 0); // packets
-            limit.Number(5, 1); // what is over it
+            limit.Number(5, 1); // matches packets over the limit
         });
         expressions.Expression("immediate", static verdict =>
         {

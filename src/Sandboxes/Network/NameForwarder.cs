@@ -5,16 +5,16 @@ using Microsoft.Extensions.Logging;
 
 namespace Frusta.Sandboxes.Network;
 
-/// <summary>Passes the name look-ups of sandboxes on to the host's name servers, which sandboxes do not reach themselves.</summary>
+/// <summary>Passes the name look-ups of sandboxes on to the host's name servers, which sandboxes cannot reach themselves.</summary>
 internal sealed partial class NameForwarder : IAsyncDisposable
 {
     private const int Port = 53;
     private const int LongestDatagram = 4096;
 
-    // A DNS header. No server answers what is shorter, so that it would be waited for until the end.
+    // Bytes of a DNS header. No server answers a shorter question, so that a look-up would wait for its whole time.
     private const int ShortestQuestion = 12;
 
-    // Of the look-ups in flight, so that one sandbox cannot take those of all. The resolvers of Node and Python ask 8 to 12 questions at a time.
+    // Look-ups in flight of one sandbox, so that it cannot take those of all. The resolvers of Node and Python ask 8 to 12 questions at a time.
     private const int MostOfOneAsker = 16;
     private const int MostServers = 3;
 
@@ -29,7 +29,7 @@ internal sealed partial class NameForwarder : IAsyncDisposable
     private readonly Task _accepting;
     private readonly Lock _lock = new();
 
-    // Of each address that has any. A sandbox has one, and the kernel drops what it sends as another.
+    // Look-ups in flight by address. A sandbox has one address, and the kernel drops packets that it sends under another.
     private readonly Dictionary<IPAddress, int> _lookups = [];
     private int _allLookups;
 
@@ -126,7 +126,7 @@ internal sealed partial class NameForwarder : IAsyncDisposable
             }
             catch (Exception ended) when (ended is OperationCanceledException or SocketException or ObjectDisposedException)
             {
-                // Stopping; or an answer of ours was refused by a sandbox that is gone.
+                // The forwarder stops, or an earlier answer went to a sandbox that is gone.
             }
         }
     }
@@ -159,7 +159,7 @@ internal sealed partial class NameForwarder : IAsyncDisposable
         using var timeout = new CancellationTokenSource(TimeSpan.FromMilliseconds(_options.NameLookupTimeoutMs), _time);
         using var giveUp = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, _stopping.Token);
 
-        // A socket a question: its random port is what keeps others from answering it.
+        // Each question has its own socket: its random port keeps others from answering in the server's place.
         using var socket = new Socket(server.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
         try
         {
@@ -194,12 +194,12 @@ internal sealed partial class NameForwarder : IAsyncDisposable
             }
             catch (Exception ended) when (ended is OperationCanceledException or SocketException or ObjectDisposedException)
             {
-                // Stopping; or the asker left while it was being accepted.
+                // The forwarder stops, or the asker left while it was being accepted.
             }
         }
     }
 
-    /// <summary>One question and its answer over TCP, each with its length before it.</summary>
+    /// <summary>Passes on one question and its answer over TCP, each with its length before it.</summary>
     private async Task RelayAsync(Socket asker, IPAddress address)
     {
         using var timeout = new CancellationTokenSource(TimeSpan.FromMilliseconds(_options.NameLookupTimeoutMs), _time);
@@ -234,6 +234,6 @@ internal sealed partial class NameForwarder : IAsyncDisposable
         await to.SendAsync(message.AsMemory(0, 2 + length), cancellationToken);
     }
 
-    [LoggerMessage(EventId = 5040, Level = LogLevel.Warning, Message = "The name forwarder cannot listen on {Gateway} port 53; functions resolve names only if whoever has it answers")]
+    [LoggerMessage(EventId = 5040, Level = LogLevel.Warning, Message = "The name forwarder cannot listen on {Gateway} port 53; functions can resolve names only if the program that has this port answers them")]
     private partial void LogPortTaken(IPAddress gateway, Exception taken);
 }

@@ -2,10 +2,10 @@ using Frusta.Sandboxes.Layout;
 
 namespace Frusta.Sandboxes.Network;
 
-/// <summary>The host's switch for routing packets, which is one for all instances, whatever their run folders are.</summary>
+/// <summary>The host's switch for routing packets: one for all instances, whatever their run folders are.</summary>
 /// <remarks>
-/// Where it was off, the first instance turns it on and leaves a mark. As long as the mark is there every instance's rules refuse to route
-/// for anybody but sandboxes, so the host stays as closed as it was; the last instance turns it off and removes the mark.
+/// Where it was off, the first instance turns it on and leaves a mark. As long as the mark is there, every instance's rules let the host route
+/// only for sandboxes, so that it stays as closed as it was. The last instance turns the switch off and removes the mark.
 /// </remarks>
 internal static class PacketForwarding
 {
@@ -13,13 +13,13 @@ internal static class PacketForwarding
     private const string Mark = "/run/frusta-forwarding";
     private const string Lock = "/run/frusta-network.lock";
 
-    /// <summary>The switch and the mark are read and changed under it.</summary>
+    /// <summary>Takes the lock under which the switch and the mark are read and changed.</summary>
     internal static Task<IDisposable> TakeLockAsync(TimeProvider time, CancellationToken cancellationToken) => RunLock.TakeFileAsync(Lock, time, cancellationToken);
 
-    /// <summary>True when the host did not route before the first of us.</summary>
+    /// <summary>True when the host did not route before the first instance.</summary>
     internal static bool WasOff() => File.Exists(Mark) || File.ReadAllText(Switch).StartsWith('0');
 
-    /// <summary>Turns it on where it was off.</summary>
+    /// <summary>Turns the switch on where it was off, and leaves the mark.</summary>
     internal static void TurnOn()
     {
         if (WasOff())
@@ -29,7 +29,7 @@ internal static class PacketForwarding
         }
     }
 
-    /// <summary>Turns it off again where we turned it on and no instance is left; each has a bridge, which it removes before.</summary>
+    /// <summary>Turns the switch off where an instance turned it on and none is left. Each has a bridge, which it removes before this call.</summary>
     internal static void TurnOffAfterTheLast()
     {
         if (File.Exists(Mark) && Directory.GetDirectories("/sys/class/net", EgressNetwork.BridgePrefix + "??????").Length == 0)

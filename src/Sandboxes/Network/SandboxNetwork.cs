@@ -30,29 +30,29 @@ internal sealed class SandboxNetwork : IDisposable
         ("ipv6/conf/all/disable_ipv6", "1"),
         ("ipv6/conf/default/disable_ipv6", "1"),
 
-        // What follows is memory that no cgroup counts. A connection that has not been accepted is charged to nobody, with up to a receive
-        // buffer of data: 32 kB let a sender begin at full speed, and the kernel widens the buffer for one who reads.
+        // The next settings bound memory that no cgroup counts. A connection that has not been accepted is charged to no sandbox, with up to a
+        // receive buffer of data: 32 kB let a sender begin at full speed, and the kernel widens the buffer for a process that reads.
         ("core/somaxconn", "128"),
         ("ipv4/tcp_max_syn_backlog", "128"),
         ("ipv4/tcp_rmem", "4096 32768 4194304"),
 
-        // One that uploads has no more in the queue than what is on the way and this: many packets there look like memory that is pinned (PinnedBlocks).
+        // Bytes that an upload may have queued besides those on the way: many packets in the queue look like pinned memory (PinnedBlocks).
         ("ipv4/tcp_notsent_lowat", "131072"),
         ("ipv4/tcp_max_tw_buckets", "4096"),
         ("ipv4/igmp_max_memberships", "0"),
         ("mptcp/enabled", "0"),
 
-        // Copies of what is sent, which a control message asks for where no filter sees it. Some kernels have this for the whole host alone.
+        // No copies of sent packets, which a control message can ask for, where no filter sees it. Some kernels have this setting for the whole host alone.
         ("core/tstamp_allow_data", "0"),
 
-        // The control data of one message, which a call that waits keeps; what kernels before 6.7 had.
+        // Bytes of control data of one message, which a waiting call keeps; the value of kernels before 6.7.
         ("core/optmem_max", "20480"),
 
-        // What a sandbox that has ended had not sent is tried for three seconds more, not for a hundred.
+        // Data that an ended sandbox had not sent yet is tried for three seconds more, not for a hundred.
         ("ipv4/tcp_orphan_retries", "3"),
     ];
 
-    // A socket that was opened inside keeps speaking to that namespace from every thread.
+    // A socket that was opened inside the namespace works on it from every thread.
     private readonly SafeFileHandle _control;
 
     private SandboxNetwork(SafeFileHandle network, SafeFileHandle control)
@@ -66,13 +66,13 @@ internal sealed class SandboxNetwork : IDisposable
     /// <summary>Name of the link's end on the host.</summary>
     internal string HostLink { get; init; } = "";
 
-    /// <summary>False where the kernel does not bound the connections that a sandbox opens to itself.</summary>
+    /// <summary>False where the kernel cannot bound the rate of the sandbox's connections to itself.</summary>
     internal bool BoundsLoopback { get; private init; }
 
     /// <summary>The sandbox's address, as a number.</summary>
     internal uint Address { get; private set; }
 
-    /// <summary>Makes an empty namespace, on a thread that is thrown away because it moves into it.</summary>
+    /// <summary>Makes an empty namespace, on a thread of its own that moves into it and ends.</summary>
     /// <exception cref="IOException">The kernel refused.</exception>
     internal static SandboxNetwork Create(string hostLink, int loopbackConnectionsPerSecond)
     {
@@ -95,8 +95,8 @@ internal sealed class SandboxNetwork : IDisposable
         return made ?? throw new IOException(refused!.Message, refused);
     }
 
-    /// <summary>Gives the inner end of the link its address and the way out. It must have been made.</summary>
-    /// <remarks>The gateway is the only neighbour: for each other one the kernel would hold packets that nobody counts until it had answered.</remarks>
+    /// <summary>Gives the inner end of the link, which must have been made, its address and its routes.</summary>
+    /// <remarks>The gateway is the only neighbour: for each other one the kernel would hold packets, which no cgroup counts, until it had answered.</remarks>
     internal void Configure(uint address, uint gateway)
     {
         Address = address;
@@ -107,7 +107,7 @@ internal sealed class SandboxNetwork : IDisposable
         AddRoutes(gateway);
     }
 
-    /// <summary>Takes the link down from inside: the routes go with it, and whoever connects is told at once that there is no network.</summary>
+    /// <summary>Takes the link down from inside: the routes go with it, and a process that connects gets an error at once.</summary>
     internal void Deny() => Request(SetFlags, "eth0", static request => BinaryPrimitives.WriteInt16LittleEndian(request, 0), "Taking the link down");
 
     public void Dispose()
@@ -123,7 +123,7 @@ internal sealed class SandboxNetwork : IDisposable
             throw Libc.Failure("unshare");
         }
 
-        // /proc/sys/net is that of the thread that opens it. What a kernel does not have needs no bound.
+        // /proc/sys/net is that of the thread that opens it. A setting that the kernel does not have needs no bound.
         foreach (var (name, value) in Settings)
         {
             var path = Path.Combine("/proc/sys/net", name);
@@ -133,7 +133,7 @@ internal sealed class SandboxNetwork : IDisposable
             }
         }
 
-        // Where the kernel cannot, connections that nobody accepts are bounded only by those who look for them, and the report says so.
+        // Where the kernel cannot do this, only UncountedWatch bounds connections that are not accepted, and the report says so.
         var bounds = LoopbackLimit.TrySet(loopbackConnectionsPerSecond);
         var control = new SafeFileHandle(Libc.OpenSocket(InterNetwork, Datagram, 0), ownsHandle: true);
         return control.IsInvalid

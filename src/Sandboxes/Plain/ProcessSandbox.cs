@@ -3,10 +3,10 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Frusta.Sandboxes.Plain;
 
-/// <summary>A plain process of ours with a folder of its own. It is bounded, but not isolated.</summary>
+/// <summary>A plain process with a folder of its own. It is bounded, but not isolated.</summary>
 internal sealed class ProcessSandbox : ISandbox, MemoryWatchdog.IWatched
 {
-    // Between two looks a tree can only grow by what it forks meanwhile; a few rounds find them all or it is told.
+    // Between two rounds the tree grows only by processes that it forks meanwhile; a few rounds find them all. A tree that forks faster is left after these.
     private const int KillRounds = 50;
 
     private readonly SpawnedProcess _process;
@@ -45,7 +45,7 @@ internal sealed class ProcessSandbox : ISandbox, MemoryWatchdog.IWatched
 
     public void ForgetKills()
     {
-        // The watchdog ends the whole sandbox, after which no run begins.
+        // Nothing to forget: the watchdog kills the whole sandbox, and no run begins in it afterwards.
     }
 
     public long LimitBytes => Volatile.Read(ref _limitBytes);
@@ -76,7 +76,7 @@ internal sealed class ProcessSandbox : ISandbox, MemoryWatchdog.IWatched
 
     public void Resume()
     {
-        // It never stands still.
+        // A plain process is never paused.
     }
 
     public void EndForMemory()

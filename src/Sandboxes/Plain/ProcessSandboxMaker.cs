@@ -20,7 +20,8 @@ public sealed partial class ProcessSandboxMaker : ISandboxMaker
     private readonly ConcurrentDictionary<string, ProcessSandbox> _running = new(StringComparer.Ordinal);
     private int _number;
 
-    /// <summary>Makes its run folder.</summary>
+    /// <summary>Makes the maker and its folder in the run folder.</summary>
+    /// <exception cref="IOException">The folder cannot be made.</exception>
     public ProcessSandboxMaker(SandboxesOptions options, TimeProvider time, ILogger<ProcessSandboxMaker> log)
     {
         _options = options;
@@ -32,7 +33,7 @@ public sealed partial class ProcessSandboxMaker : ISandboxMaker
         _watchdog = new MemoryWatchdog(TimeSpan.FromMilliseconds(options.WatchdogIntervalMs), time);
     }
 
-    /// <summary>Where sandboxes look themselves up.</summary>
+    /// <summary>The host's processes, in which sandboxes measure their own.</summary>
     internal ProcessTables Processes { get; }
 
     public IsolationReport Report { get; } = new(
@@ -46,7 +47,7 @@ public sealed partial class ProcessSandboxMaker : ISandboxMaker
 
     public void Expect(SandboxSpec spec)
     {
-        // A process is all there is to it.
+        // A plain process needs nothing that could be built ahead.
     }
 
     public async ValueTask<ISandbox> StartAsync(SandboxSpec spec, CancellationToken cancellationToken)
@@ -88,7 +89,7 @@ public sealed partial class ProcessSandboxMaker : ISandboxMaker
         _instance.Dispose();
     }
 
-    /// <summary>A sandbox has ended.</summary>
+    /// <summary>Takes a sandbox that has ended off the lists, and removes its folder.</summary>
     internal void Forget(ProcessSandbox sandbox, string folder)
     {
         _watchdog.Remove(sandbox);
@@ -133,7 +134,7 @@ public sealed partial class ProcessSandboxMaker : ISandboxMaker
 
     private static SpawnRequest Describe(SandboxSpec spec, string folder, IReadOnlyList<SafeHandle> channel)
     {
-        // There is no mount here: what would be seen inside is taken from where it lies on the host.
+        // There are no mounts here: paths inside are replaced by those on the host.
         string Translate(string argument)
         {
             foreach (var mount in spec.Mounts)
@@ -160,6 +161,6 @@ public sealed partial class ProcessSandboxMaker : ISandboxMaker
     [LoggerMessage(EventId = 5001, Level = LogLevel.Debug, Message = "Sandbox {Label}: stopped")]
     private partial void LogStopped(string label);
 
-    [LoggerMessage(EventId = 5002, Level = LogLevel.Warning, Message = "Sandbox {Label}: something in its folder cannot be removed: {Folder}")]
+    [LoggerMessage(EventId = 5002, Level = LogLevel.Warning, Message = "Sandbox {Label}: something in its folder {Folder} cannot be removed; the next start of the server tries again")]
     private partial void LogNotRemoved(string label, string folder);
 }

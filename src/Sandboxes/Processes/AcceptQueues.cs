@@ -2,7 +2,9 @@ using System.Globalization;
 
 namespace Frusta.Sandboxes.Processes;
 
-/// <summary>Connections of a network namespace that are made and that no process has accepted. They belong to no process, so that they are charged to none.</summary>
+/// <summary>
+/// Counts connections of a network namespace that no process has accepted yet. They belong to no process, so that no sandbox is charged for them.
+/// </summary>
 internal static class AcceptQueues
 {
     private const string Listens = "0A";
@@ -12,7 +14,10 @@ internal static class AcceptQueues
     // A listener takes a line of 150 bytes, and has at least one socket.
     private const int MostListeners = 65_536;
 
-    /// <summary>How many there are in the namespace of a process; 0 when it is gone, or when all its sockets together are not more than the number that matters.</summary>
+    /// <summary>
+    /// Number of these connections in the namespace of a process; 0 when the process is gone, or the namespace has at most <paramref name="matters"/>
+    /// sockets in all.
+    /// </summary>
     internal static int Count(int pid, int matters)
     {
         try
@@ -25,7 +30,10 @@ internal static class AcceptQueues
         }
     }
 
-    /// <summary>Listeners come first, each with the length of its queue where others have the bytes that they received, also of connections that were reset meanwhile.</summary>
+    /// <summary>
+    /// Sums the queues of the listeners, which are the first lines of a table. A listener has the length of its queue, connections that were reset
+    /// meanwhile included, where other sockets have received bytes.
+    /// </summary>
     private static int Count(string table)
     {
         var sum = 0;

@@ -4,7 +4,7 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Frusta.Sandboxes.Processes;
 
-/// <summary>One thread that waits for the first words and for the end of every process that we started, and reaps them.</summary>
+/// <summary>One thread that waits for the hello and for the end of every process that the server started, and reaps it.</summary>
 internal sealed class ExitWatch : IDisposable
 {
     private const int BatchSize = 32;
@@ -26,15 +26,15 @@ internal sealed class ExitWatch : IDisposable
         _thread.Start();
     }
 
-    /// <summary>From now on the end of the process completes its <see cref="SpawnedProcess.Exited"/>.</summary>
+    /// <summary>Watches a process, so that its end completes its <see cref="SpawnedProcess.Exited"/>.</summary>
     internal void Watch(SpawnedProcess process)
     {
         _watched[process.Pid] = process;
         Register(process.Pidfd, process.Pid, Epoll.Readable | Epoll.OneShot);
     }
 
-    /// <summary>Waits until something can be read from a pipe, be it its end.</summary>
-    /// <exception cref="OperationCanceledException">Nothing came before the token was cancelled.</exception>
+    /// <summary>Waits until bytes or the end can be read from a pipe.</summary>
+    /// <exception cref="OperationCanceledException">The token was cancelled first.</exception>
     internal async Task AwaitReadableAsync(SafeFileHandle pipe, CancellationToken cancellationToken)
     {
         var key = Interlocked.Decrement(ref _lastPipe);
@@ -71,7 +71,7 @@ internal sealed class ExitWatch : IDisposable
         }
     }
 
-    /// <summary>Else each write to the pipe would look for somebody here.</summary>
+    /// <summary>Ends the watch over a pipe, which would otherwise cost the kernel time at each write to it.</summary>
     private void Forget(SafeFileHandle pipe)
     {
         try
@@ -80,7 +80,7 @@ internal sealed class ExitWatch : IDisposable
         }
         catch (ObjectDisposedException)
         {
-            // Whoever waited has given up, and closed it.
+            // The caller has given up waiting, and closed the pipe.
         }
     }
 
@@ -108,7 +108,7 @@ internal sealed class ExitWatch : IDisposable
     {
         if (Libc.WaitPid(pid, out var status, NoHang) != pid)
         {
-            // Somebody else in this process reaped it (a host that ignores SIGCHLD): the end is certain, its code is lost.
+            // The process was reaped elsewhere in this server, or by the kernel (a host that ignores SIGCHLD): it has ended, but its exit code is lost.
             return 255;
         }
 

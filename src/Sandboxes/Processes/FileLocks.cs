@@ -6,14 +6,16 @@ namespace Frusta.Sandboxes.Processes;
 /// <summary>Locks of files, as <c>/proc/locks</c> lists them: the newest first.</summary>
 internal static class FileLocks
 {
-    /// <summary>How many each process has.</summary>
-    /// <param name="most">Lines that are read. The kernel begins anew for each page of the list, so that reading a long one takes the square of its length.</param>
+    /// <summary>Number of locks of each process, by its number.</summary>
+    /// <param name="most">
+    /// Lines that are read at most. The kernel begins anew for each page of the list, so that the time grows with the square of its length.
+    /// </param>
     internal static Dictionary<int, int> Read(int most)
     {
         var held = new Dictionary<int, int>();
         foreach (var line in File.ReadLines("/proc/locks").Take(most))
         {
-            // 12: POSIX  ADVISORY  WRITE 4321 00:2f:17 0 9; one that waits has an arrow before its kind.
+            // 12: POSIX  ADVISORY  WRITE 4321 00:2f:17 0 9; a lock that waits has an arrow before its kind.
             var words = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
             var at = words is [_, "->", ..] ? 5 : 4;
             if (words.Length > at && int.TryParse(words[at], NumberStyles.None, CultureInfo.InvariantCulture, out var pid))
@@ -49,7 +51,7 @@ internal static class FileLocks
         }
         catch (Exception unknown) when (unknown is IOException or UnauthorizedAccessException)
         {
-            return false; // it is another user's, or it has ended
+            return false; // the process is another user's, or has ended
         }
     }
 }

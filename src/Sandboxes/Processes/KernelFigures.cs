@@ -4,7 +4,7 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Frusta.Sandboxes.Processes;
 
-/// <summary>What the kernel of this host holds for itself. It is read often, so that nothing is allocated and no file is opened for it.</summary>
+/// <summary>The memory that the kernel of this host holds for itself. It is read often, so a read usually allocates nothing and opens no file.</summary>
 internal sealed class KernelFigures : IDisposable
 {
     private const int MostTries = 5;
@@ -17,7 +17,10 @@ internal sealed class KernelFigures : IDisposable
     private readonly byte[] _chargedWord = [];
     private byte[] _text = new byte[16 * 1024];
 
-    /// <param name="charged">File, and the word in it before the number, with the bytes that the kernel holds for sandboxes and charges to them; null where nobody counts those.</param>
+    /// <param name="charged">
+    /// File, and the word in it before the number, with the bytes that the kernel holds for sandboxes and charges to them; null where these are not
+    /// counted.
+    /// </param>
     internal KernelFigures((string File, string Word)? charged = null)
     {
         if (charged is { } file && File.Exists(file.File))
@@ -29,7 +32,7 @@ internal sealed class KernelFigures : IDisposable
 
     /// <summary>
     /// Bytes in objects that the kernel cannot drop; bytes that wait in sockets by TCP and UDP; bytes that the kernel holds and charges to no sandbox, without
-    /// those in sockets; and bytes of anonymous memory. Not for two threads at once.
+    /// those in sockets; and bytes of anonymous memory. To be called by one thread at a time.
     /// </summary>
     internal (long Objects, long InSockets, long Uncharged, long Anonymous) Read()
     {
@@ -49,17 +52,17 @@ internal sealed class KernelFigures : IDisposable
         }
     }
 
-    /// <summary>Kilobytes that are neither free nor a program's or a file's. The names are looked for in the order of the file: SwapCached comes behind Cached.</summary>
+    /// <summary>Kilobytes that are neither free nor a program's or a file's. The first line that fits a name counts: Cached stands before SwapCached.</summary>
     internal static long Kernel(ReadOnlySpan<byte> memory) =>
         Kilobytes(memory, "MemTotal:"u8) - Kilobytes(memory, "MemFree:"u8) - Kilobytes(memory, "Buffers:"u8) - Kilobytes(memory, "Cached:"u8) - Kilobytes(memory, "SwapCached:"u8)
         - Kilobytes(memory, "AnonPages:"u8) - Kilobytes(memory, "Hugetlb:"u8);
 
-    /// <summary>Those of them that are in pages without a name.</summary>
+    /// <summary>The part of <see cref="Kernel"/> that the file lists under no name of its own, in kilobytes.</summary>
     internal static long Unnamed(ReadOnlySpan<byte> memory) =>
         Kernel(memory) - Kilobytes(memory, "Slab:"u8) - Kilobytes(memory, "KernelStack:"u8) - Kilobytes(memory, "PageTables:"u8) - Kilobytes(memory, "SecPageTables:"u8)
         - Kilobytes(memory, "Percpu:"u8);
 
-    /// <summary>Bytes in free pages that a core keeps for itself, which may be a gigabyte: the kernel does not count them as free.</summary>
+    /// <summary>Bytes in free pages that cores keep for themselves, which may be a gigabyte: the kernel does not count them as free.</summary>
     internal static long AtHand(ReadOnlySpan<byte> zones)
     {
         var pages = 0L;
@@ -88,7 +91,7 @@ internal sealed class KernelFigures : IDisposable
 
     private long Charged() => _charged is null ? 0 : NumberAfter(Read(_charged), _chargedWord, ""u8);
 
-    /// <summary>All of a file. That of the zones is the longer the more cores there are.</summary>
+    /// <summary>Reads a whole file. The buffer grows where needed: the more cores there are, the longer is the file of the zones.</summary>
     private ReadOnlySpan<byte> Read(SafeFileHandle file)
     {
         for (var length = 0; ;)

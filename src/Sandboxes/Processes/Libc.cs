@@ -3,7 +3,7 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Frusta.Sandboxes.Processes;
 
-/// <summary>The C library's calls that .NET has no name for. Each returns -1 with errno, unless it says otherwise.</summary>
+/// <summary>Calls of the C library that .NET does not have. Where a call fails it returns -1 with errno, unless its comment says otherwise.</summary>
 internal static partial class Libc
 {
     internal const int CloseOnExec = 0x80000;
@@ -18,7 +18,7 @@ internal static partial class Libc
     private const int PidfdOpenNumber = 434;
     private const int PidfdSendSignalNumber = 424;
 
-    // x86-64 and arm64 number these differently; they are called raw because the C library's own functions change every thread.
+    // Numbers of system calls, which differ on x86-64 and arm64. They are called by number because the C library's functions change every thread.
     private static readonly bool Arm = RuntimeInformation.ProcessArchitecture == Architecture.Arm64;
     private static readonly nint SetUserIdsNumber = Arm ? 147 : 117;
     private static readonly nint SetGroupIdsNumber = Arm ? 149 : 119;
@@ -73,8 +73,8 @@ internal static partial class Libc
     private static unsafe partial int SetScheduler(int thread, int policy, int* priority);
 
     /// <summary>
-    /// From now on this thread, and what it starts, interrupts nobody when it is woken: it waits until a core is free or its turn has
-    /// come. Its share of the cores stays the same. Where the kernel does not know that, nothing changes.
+    /// Has this thread, and processes that it starts from now on, interrupt no other thread when they are woken: they wait until a core is free or
+    /// their turn has come. They get as much processor time as before. Where the kernel cannot do this, nothing changes.
     /// </summary>
     internal static unsafe void InterruptNobody()
     {
@@ -90,7 +90,7 @@ internal static partial class Libc
             && SystemCall(SetUserIdsNumber, (nint)user, (nint)user, 0, 0) == 0;
     }
 
-    /// <summary>Makes the calling thread root again. The user goes first: it is what allows the group.</summary>
+    /// <summary>Makes the calling thread root again. The user is changed first, because only root may change the group.</summary>
     internal static bool TrySwitchThreadBack()
     {
         return SystemCall(SetUserIdsNumber, 0, 0, 0, 0) == 0 && SystemCall(SetGroupIdsNumber, 0, 0, 0, 0) == 0;
@@ -102,7 +102,7 @@ internal static partial class Libc
         return descriptor < 0 ? null : new SafeFileHandle(descriptor, ownsHandle: true);
     }
 
-    /// <summary>Sends a signal to the very process that the descriptor names; false when it is gone.</summary>
+    /// <summary>Sends a signal to the process of the descriptor, never to a later one with its number; false when the process is gone.</summary>
     internal static bool SendSignal(SafeFileHandle pidfd, int signal)
     {
         var held = false;
@@ -158,7 +158,7 @@ internal static partial class Libc
     internal static IOException Failure(string call, int error) => new($"{call} failed: {Marshal.GetPInvokeErrorMessage(error)} (errno {error}).");
 }
 
-/// <summary>One bound of <c>prlimit</c>: what holds now and how far the process may raise it.</summary>
+/// <summary>One bound of <c>prlimit</c>: the present one, and the greatest to which the process may raise it.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal struct ResourceLimit
 {
@@ -166,7 +166,7 @@ internal struct ResourceLimit
     internal ulong Greatest;
 }
 
-/// <summary>The kernel's struct pollfd; a negative descriptor is passed over.</summary>
+/// <summary>The kernel's struct pollfd; the kernel ignores a negative descriptor.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal struct PolledDescriptor(int descriptor, short wanted)
 {

@@ -1,6 +1,6 @@
 namespace Frusta.Sandboxes.Processes;
 
-/// <summary>Sums what sandboxes use, where no cgroup bounds them, and ends those that use too much.</summary>
+/// <summary>Sums the memory of each sandbox, where no cgroup bounds it, and ends sandboxes that use too much.</summary>
 internal sealed class MemoryWatchdog : IAsyncDisposable
 {
     private readonly HashSet<IWatched> _watched = [];
@@ -43,7 +43,7 @@ internal sealed class MemoryWatchdog : IAsyncDisposable
 
     private void Look()
     {
-        // A round that takes longer than the interval is not joined by a second one.
+        // While a round takes longer than the interval, no second one begins.
         if (Interlocked.Exchange(ref _running, 1) == 1)
         {
             return;

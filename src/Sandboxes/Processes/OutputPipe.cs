@@ -3,18 +3,18 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Frusta.Sandboxes.Processes;
 
-/// <summary>Reads and writes pipes: the non-blocking end of a sandbox's output above all. .NET's own reads refuse what cannot seek.</summary>
+/// <summary>Reads and writes pipes, above all the non-blocking ends of a sandbox's output. .NET's own reads refuse files that cannot seek.</summary>
 public static class OutputPipe
 {
-    /// <summary>There is nothing now; more may come.</summary>
+    /// <summary>The pipe is empty now; more bytes may come.</summary>
     public const int WouldBlock = -1;
 
     private const int TryAgain = 11;
     private const int Interrupted = 4;
     private const nuint CountBytes = 0x541b;
 
-    /// <summary>Reads what is there: the number of bytes, 0 at the end, or <see cref="WouldBlock"/>.</summary>
-    /// <exception cref="IOException">The pipe is broken in another way.</exception>
+    /// <summary>Reads the bytes that are there: their number, 0 at the end, or <see cref="WouldBlock"/>.</summary>
+    /// <exception cref="IOException">The pipe cannot be read.</exception>
     public static unsafe int Read(SafeFileHandle pipe, Span<byte> buffer)
     {
         fixed (byte* first = buffer)
@@ -30,14 +30,15 @@ public static class OutputPipe
         }
     }
 
-    /// <summary>Bytes that are there now.</summary>
+    /// <summary>Number of bytes that can be read now.</summary>
+    /// <exception cref="IOException">The kernel refused.</exception>
     public static unsafe int Count(SafeFileHandle pipe)
     {
         int count;
         return Libc.DeviceControl(pipe, CountBytes, (byte*)&count) == 0 ? count : throw Libc.Failure("ioctl(FIONREAD)");
     }
 
-    /// <summary>Whether neither of two pipes has bytes or its end to read. A pipe that is null has nothing.</summary>
+    /// <summary>True when neither of two pipes has bytes or its end to read. A pipe that is null counts as empty.</summary>
     public static unsafe bool AreEmpty(SafeFileHandle? one, SafeFileHandle? other)
     {
         var held = stackalloc bool[2];

@@ -2,14 +2,14 @@ using System.Runtime.InteropServices;
 
 namespace Frusta.Sandboxes.Processes;
 
-/// <summary>One call of <c>posix_spawn</c>: descriptors, signals and session of the child are exactly what is said here.</summary>
+/// <summary>Starts a process by <c>posix_spawn</c>, with exactly the descriptors, signals and session that are set here.</summary>
 /// <remarks>
-/// It starts the child without copying our page tables, unlike fork, and unlike .NET's own Process it closes every descriptor
-/// that was not named and takes no part in how the child is reaped. glibc 2.34 brought the closing.
+/// Unlike fork, it starts the child without copying the server's page tables. Unlike .NET's own Process, it closes every descriptor that was not
+/// named (since glibc 2.34) and does not reap the child.
 /// </remarks>
 internal static unsafe partial class PosixSpawn
 {
-    // Both structures are smaller in glibc (80 and 336 bytes) and in musl.
+    // Room for both structures, which are smaller in glibc (80 and 336 bytes) and in musl.
     private const int ActionsSize = 256;
     private const int AttributesSize = 512;
     private const int SignalSetSize = 128;
@@ -21,8 +21,8 @@ internal static unsafe partial class PosixSpawn
     /// <param name="program">Path of the program.</param>
     /// <param name="arguments">Its arguments, the name it is called by included.</param>
     /// <param name="environment">Its whole environment, as <c>name=value</c>.</param>
-    /// <param name="folder">Where it starts, or null for where we are.</param>
-    /// <param name="descriptors">Our descriptors, all 64 or above, by the number that they get in the child: 0, 1, 2, ...</param>
+    /// <param name="folder">Folder in which it starts, or null for the server's.</param>
+    /// <param name="descriptors">The server's descriptors, all 64 or above, in the order of their numbers in the child: 0, 1, 2, ...</param>
     /// <exception cref="IOException">The kernel or the C library refused.</exception>
     internal static int Start(string program, IReadOnlyList<string> arguments, IReadOnlyList<string> environment, string? folder, ReadOnlySpan<int> descriptors)
     {

@@ -3,10 +3,13 @@ using System.Runtime.InteropServices;
 
 namespace Frusta.Sandboxes.Processes;
 
-/// <summary>Who was whose child at one moment, out of <c>/proc</c>. Reading it costs some ten microseconds for each process of the host; one serves many questions.</summary>
+/// <summary>
+/// The processes of the host and their parents at one moment, read from <c>/proc</c>. A read takes some ten microseconds for each process; one table
+/// serves many questions.
+/// </summary>
 internal sealed class ProcessTable
 {
-    // The kernel counts for programs in these, whatever it counts in itself.
+    // The kernel tells programs times in these ticks, whatever ticks it uses itself.
     private const int TicksPerSecond = 100;
 
     private readonly Dictionary<int, long> _cpuTicks = [];
@@ -18,7 +21,7 @@ internal sealed class ProcessTable
     {
     }
 
-    /// <summary>The processes that are there now.</summary>
+    /// <summary>Reads the processes that there are now.</summary>
     internal static ProcessTable Read()
     {
         var table = new ProcessTable();
@@ -51,7 +54,7 @@ internal sealed class ProcessTable
         }
     }
 
-    /// <summary>The process, its descendants, and whoever is still in the session that it leads, with theirs.</summary>
+    /// <summary>The numbers of the process, of all processes in the session that it leads or led, and of the descendants of all these.</summary>
     internal List<int> Tree(int root)
     {
         var found = new HashSet<int>();
@@ -81,7 +84,7 @@ internal sealed class ProcessTable
         }
     }
 
-    /// <summary>Bytes of memory that belong to the process and its <see cref="Tree"/> alone: resident, without what is mapped from files or shared.</summary>
+    /// <summary>Bytes of memory that belong to the process and its <see cref="Tree"/> alone: resident, without pages of files and shared pages.</summary>
     internal long PrivateBytes(int root)
     {
         var sum = 0L;
@@ -95,7 +98,7 @@ internal sealed class ProcessTable
         return sum;
     }
 
-    /// <summary>Time that the process and its <see cref="Tree"/>, with the children that they have awaited, have used of the cores.</summary>
+    /// <summary>Processor time that the process and its <see cref="Tree"/>, with the children that they have awaited, have used.</summary>
     internal TimeSpan CpuTime(int root)
     {
         var ticks = 0L;
@@ -107,12 +110,12 @@ internal sealed class ProcessTable
         return TimeSpan.FromSeconds((double)ticks / TicksPerSecond);
     }
 
-    /// <summary>Ticks since boot at which a process started; it tells two holders of one pid apart. Null when there is none.</summary>
+    /// <summary>Ticks since boot at which a process started, which tells it from others that get its number. Null when there is no such process.</summary>
     internal static long? StartTime(int pid) => TryReadStat(pid, out var stat) ? stat.StartTime : null;
 
     private static bool TryReadStat(int pid, out ProcessStat stat)
     {
-        // pid (name) state parent group session ... utime stime cutime cstime ... starttime; the name may hold anything, so what counts begins after the last parenthesis.
+        // pid (name) state parent group session ... utime stime cutime cstime ... starttime; the name may hold anything, so the other fields begin after the last parenthesis.
         var text = ReadText($"/proc/{pid}/stat");
         var end = text.LastIndexOf(')');
         var fields = end < 0 ? [] : text[(end + 2)..].Split(' ');

@@ -1,6 +1,6 @@
 namespace Frusta.Sandboxes.Processes;
 
-/// <summary>One look at the host's processes for all that ask at about the same time.</summary>
+/// <summary>Reads the host's processes once for all callers that ask at about the same time.</summary>
 internal sealed class ProcessTables(TimeProvider time)
 {
     private static readonly TimeSpan Recently = TimeSpan.FromMilliseconds(100);

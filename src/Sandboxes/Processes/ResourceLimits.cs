@@ -18,10 +18,14 @@ internal static class ResourceLimits
     private const int NotPermitted = 1;
     private const int NoSuchProcess = 3;
 
-    // A host that is so busy gives the child a turn long before.
+    // Even a very busy host gives the child a turn long before this time.
     private const int ExecTimeoutMs = 2000;
 
-    /// <summary>Sets the limits of every sandbox, with or without a cgroup. The kernel counts processes by user, so that their number is bounded for sandboxes that have a user of their own.</summary>
+    /// <summary>Sets the limits of every sandbox, with or without a cgroup.</summary>
+    /// <param name="pid">The process.</param>
+    /// <param name="fileSizeMb">Greatest file that it may write, in megabytes.</param>
+    /// <param name="openFiles">Greatest number of open files.</param>
+    /// <param name="processes">Greatest number of processes of its user; null where the sandbox has no user of its own, because the kernel counts by user.</param>
     /// <exception cref="IOException">The kernel refused.</exception>
     internal static void Apply(int pid, int fileSizeMb, int openFiles, int? processes)
     {
@@ -34,7 +38,7 @@ internal static class ResourceLimits
         }
     }
 
-    /// <summary>Bounds memory by what a process may reserve, where no cgroup counts what it uses. The limit may be changed later, up or down.</summary>
+    /// <summary>Bounds the memory that a process may reserve, where no cgroup counts its use. The limit may be changed later, up or down.</summary>
     internal static unsafe void LimitMemory(int pid, int megabytes, bool addressSpaceMayBeLimited)
     {
         if (addressSpaceMayBeLimited)
@@ -47,10 +51,11 @@ internal static class ResourceLimits
         }
     }
 
-    /// <summary>Sets a bound that nobody inside can raise again; one that is narrower already stays.</summary>
+    /// <summary>Sets a bound that the process cannot raise again; a narrower bound stays.</summary>
     private static void Lower(int pid, int resource, ulong value)
     {
-        // The kernel lets a parent go on when the child's exec has replaced the memory, a moment before it replaces the saved ids: until then the child is not quite its user's.
+        // The kernel lets a parent go on when the child's exec has replaced the memory, a moment before it replaces the saved ids: until then the new user may not
+        // set the child's limits.
         var giveUp = Environment.TickCount64 + ExecTimeoutMs;
         while (!TryLower(pid, resource, value) && Marshal.GetLastPInvokeError() is var error and not NoSuchProcess)
         {
@@ -78,7 +83,7 @@ internal static class ResourceLimits
 
     private static unsafe void Set(int pid, int resource, ulong value)
     {
-        // A process that is gone needs no limits, and raising again what we lowered takes root: then the old bound stays.
+        // Failures are ignored: a process that is gone needs no limits, and only root may raise a limit again, so else the old one stays.
         var limit = new ResourceLimit { Current = value, Greatest = value };
         _ = Libc.SetLimit(pid, resource, &limit, null);
     }

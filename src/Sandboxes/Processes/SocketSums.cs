@@ -4,19 +4,19 @@ using System.Runtime.InteropServices;
 
 namespace Frusta.Sandboxes.Processes;
 
-/// <summary>Bytes that packets need beside what they carry, over all sockets that the kernel lists.</summary>
+/// <summary>Sums, over all sockets that the kernel lists, the bytes that packets need beside their data.</summary>
 internal sealed class SocketSums(uint own)
 {
     internal const ushort MemoryAttribute = 7;
 
-    // A packet is 832 bytes beside what it carries here, and carries up to 64 kB where much is sent.
+    // A packet needs 832 bytes beside its data here, and has up to 64 kB of data where much is sent.
     internal const long LeastPacket = 768;
 
     // A packet by TCP holds up to 17 pieces.
     internal const long PiecesOfPacket = 17;
     private const long FullPacket = 60_000;
 
-    // Of struct inet_diag_msg.
+    // Offsets in the kernel's struct inet_diag_msg.
     private const int StateOffset = 1;
     private const int PeerOffset = 24;
     private const int ReceivedOffset = 56;
@@ -35,19 +35,19 @@ internal sealed class SocketSums(uint own)
 
     internal long All { get; private set; }
 
-    /// <summary>The same without the bytes that full packets would need.</summary>
+    /// <summary><see cref="All"/> without the bytes that full packets with the same data would need.</summary>
     internal long Small { get; private set; }
 
-    /// <summary>All bytes that are charged for sockets which somebody has.</summary>
+    /// <summary>All bytes that are charged for sockets that a process has.</summary>
     internal long Charged { get; private set; }
 
-    /// <summary>Connections that nobody has accepted, without those that are listed: a client that resets its connection takes it off the list.</summary>
+    /// <summary>Connections that no process has accepted and that the kernel does not list: one that its client has reset is off the list.</summary>
     internal long Unlisted { get; private set; }
 
-    /// <summary>Messages and attributes begin at multiples of four bytes.</summary>
+    /// <summary>The length with padding: messages and attributes begin at multiples of four bytes.</summary>
     internal static int Aligned(int length) => (length + 3) & ~3;
 
-    /// <summary>Adds a socket as the kernel tells of it (struct inet_diag_msg).</summary>
+    /// <summary>Adds a socket, as the kernel describes it (struct inet_diag_msg).</summary>
     internal void Add(bool isUdp, ReadOnlySpan<byte> socket)
     {
         if (socket.Length < AttributesOffset)
@@ -75,7 +75,7 @@ internal sealed class SocketSums(uint own)
         Charged += hasOwner ? (long)inReceived + ahead + inToSend : 0;
         if (isUdp)
         {
-            // A datagram that is sent in segments (UDP_SEGMENT) is one piece, with the objects of a packet. The kernel tells their sum.
+            // A datagram that is sent in segments (UDP_SEGMENT) is one piece, and needs the objects of a whole packet. The kernel tells only their sum.
             Add(inReceived / PiecesOfPacket, carried: 0);
             return;
         }
@@ -95,7 +95,9 @@ internal sealed class SocketSums(uint own)
         Small += Math.Max(0, beside - (carried * LeastPacket / FullPacket));
     }
 
-    /// <summary>Bytes received, bound of that, bytes in the hands of the link, bound of that, bytes charged ahead, bytes to be sent, and more.</summary>
+    /// <summary>
+    /// The kernel's figures: bytes received and their bound, bytes handed to the link and their bound, bytes charged ahead, bytes to be sent, and more.
+    /// </summary>
     private static ReadOnlySpan<uint> Memory(ReadOnlySpan<byte> attributes)
     {
         while (attributes.Length >= AttributeHeaderSize)
@@ -117,7 +119,7 @@ internal sealed class SocketSums(uint own)
         return [];
     }
 
-    /// <summary>Whether the peer is in the namespace too: no packet of IPv6 leaves it.</summary>
+    /// <summary>True when the peer is in the same namespace, as always with IPv6, of which no packet leaves it.</summary>
     private bool IsInside(byte family, ReadOnlySpan<byte> address)
     {
         if (family is not InterNetwork)

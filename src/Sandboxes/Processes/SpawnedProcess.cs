@@ -2,7 +2,7 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Frusta.Sandboxes.Processes;
 
-/// <summary>A process that we started. It is reaped by <see cref="ExitWatch"/>, whoever else waits.</summary>
+/// <summary>A process that the server started. <see cref="ExitWatch"/> reaps it.</summary>
 internal sealed class SpawnedProcess : IDisposable
 {
     private readonly TaskCompletionSource<int> _exited = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -30,7 +30,7 @@ internal sealed class SpawnedProcess : IDisposable
     /// <summary>Readable once the process has ended.</summary>
     internal SafeFileHandle Pidfd => _pidfd;
 
-    /// <summary>Signals this very process, never one that got its number later; false when it is gone.</summary>
+    /// <summary>Sends a signal to this process, never to a later one with its number; false when it is gone.</summary>
     internal bool Signal(int signal) => Libc.SendSignal(_pidfd, signal);
 
     internal void CompleteExit(int code)
@@ -39,7 +39,7 @@ internal sealed class SpawnedProcess : IDisposable
         _exited.TrySetResult(code);
     }
 
-    /// <summary>Closes our ends of its pipes. It does not end the process.</summary>
+    /// <summary>Closes the server's ends of its pipes. It does not end the process.</summary>
     public void Dispose()
     {
         StandardOutput.Dispose();

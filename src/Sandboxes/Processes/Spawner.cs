@@ -7,13 +7,13 @@ namespace Frusta.Sandboxes.Processes;
 /// <summary>Starts processes, all from one thread that lives as long as this object.</summary>
 /// <remarks>
 /// One thread, because a child that asked to die with its parent (<c>bwrap --die-with-parent</c>) dies with the thread that started it:
-/// from a pool thread, sandboxes would die whenever the pool shrinks. That thread is also where user and network namespace are
-/// changed around a start: in the kernel both belong to a thread, so the child inherits them and the rest of the server never has them.
-/// The same goes for how its children are scheduled: a frame that wakes a runner must not take the core from the thread that sent it.
+/// from a pool thread, sandboxes would die whenever the pool shrinks. This thread also changes its user and network namespace around a
+/// start: in the kernel both belong to a thread, so the child inherits them and the rest of the server never has them.
+/// The child inherits its scheduling too, so that a frame that wakes a runner does not take the core from the thread that sent it.
 /// </remarks>
 internal sealed class Spawner : IDisposable
 {
-    // Starts wait here while one is in the making (a millisecond each); whoever adds is already bounded by the maker's own gate.
+    // Starts wait here while one is in the making, which takes a millisecond. The gates of the makers bound them already.
     private const int QueueLength = 1024;
 
     private readonly BlockingCollection<(SpawnRequest Request, TaskCompletionSource<SpawnedProcess> Started)> _queue = new(QueueLength);
@@ -30,8 +30,8 @@ internal sealed class Spawner : IDisposable
     }
 
     /// <summary>Starts a process.</summary>
-    /// <exception cref="IOException">The program is missing, or the kernel refused.</exception>
-    /// <exception cref="ObjectDisposedException">The spawner has ended, or too many starts wait.</exception>
+    /// <exception cref="IOException">The program is missing, the kernel refused, or too many starts wait.</exception>
+    /// <exception cref="ObjectDisposedException">The spawner has ended.</exception>
     internal Task<SpawnedProcess> StartAsync(SpawnRequest request)
     {
         var started = new TaskCompletionSource<SpawnedProcess>(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -50,7 +50,7 @@ internal sealed class Spawner : IDisposable
         return started.Task;
     }
 
-    /// <summary>Waits until something can be read from a pipe, be it its end.</summary>
+    /// <summary>Waits until bytes or the end can be read from a pipe.</summary>
     internal Task AwaitReadableAsync(SafeFileHandle pipe, CancellationToken cancellationToken) => _exits.AwaitReadableAsync(pipe, cancellationToken);
 
     /// <summary>Ends the thread, and with it every process that asked to die with its parent.</summary>
@@ -140,7 +140,7 @@ internal sealed class Spawner : IDisposable
         }
     }
 
-    /// <summary>Puts this thread where the child is to be, starts it, and comes back.</summary>
+    /// <summary>Gives this thread the child's network namespace and user, starts the child, and takes both back.</summary>
     private int StartAs(SpawnRequest request, ReadOnlySpan<int> descriptors)
     {
         string[] arguments = [request.Program, .. request.Arguments];
@@ -179,7 +179,7 @@ internal sealed class Spawner : IDisposable
         {
             if ((switched && !Libc.TrySwitchThreadBack()) || (moved && Libc.SetNamespace(_ownNetwork, Libc.NewNetworkNamespace) != 0))
             {
-                Environment.FailFast("The thread that starts sandboxes could not become itself again; what it started next would have had another's rights.");
+                Environment.FailFast("The thread that starts sandboxes could not take back its own user and network; the next process would have started with those of a sandbox.");
             }
         }
     }
@@ -189,7 +189,7 @@ internal sealed class Spawner : IDisposable
         var (read, write) = Libc.OpenPipe();
         Libc.MakeNonBlocking(read);
 
-        // A program may open /dev/stdout by name, which asks for the pipe's owner.
+        // A program may open /dev/stdout by name, which only the pipe's owner may.
         if (user is { } owner && Libc.ChangeOwner(write, owner, owner) != 0)
         {
             throw Libc.Failure("fchown");

@@ -7,7 +7,7 @@ internal static class Tool
 {
     private static readonly string[] SystemFolders = ["/usr/sbin", "/sbin", "/usr/bin", "/bin"];
 
-    /// <summary>Path of a tool, or null. What root uses is often not on a service's path.</summary>
+    /// <summary>Path of a tool, or null. The system's folders are searched too, because root's tools are often not on a service's path.</summary>
     internal static string? Find(string name)
     {
         if (name.StartsWith('/'))
@@ -19,7 +19,7 @@ internal static class Tool
         return Array.Find(folders, folder => File.Exists(Path.Combine(folder, name))) is { } found ? Path.Combine(found, name) : null;
     }
 
-    /// <summary>Its exit code and the beginning of what it wrote to standard error. A tool that is missing gives 127.</summary>
+    /// <summary>Runs a tool; gives its exit code and the beginning of its standard error. A missing tool gives 127.</summary>
     internal static async Task<(int ExitCode, string Error)> RunAsync(Spawner spawner, string name, IReadOnlyList<string> arguments, uint? user = null)
     {
         if (Find(name) is not { } program)

@@ -3,9 +3,9 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Frusta.Sandboxes.Processes;
 
-/// <summary>Counts the packets by TCP that wait in a network namespace, to be read or to be acknowledged by the peer.</summary>
+/// <summary>Counts the packets of TCP and UDP that wait in a network namespace, to be read or to be acknowledged by the peer.</summary>
 /// <remarks>
-/// The number follows from the memory that the packets need beside the bytes that they carry. No table in /proc has that figure; the kernel tells it by netlink
+/// The number follows from the memory that the packets need beside their data. No table in /proc has that figure. The kernel tells it by netlink
 /// (<c>sock_diag</c>) to a socket inside the namespace, in a quarter of a millisecond where the host's table of connections has 262,144 places.
 /// </remarks>
 internal static class WaitingPackets
@@ -14,7 +14,7 @@ internal static class WaitingPackets
     private const int NetlinkOfSockets = 4;
     private const int Raw = 3 | Libc.CloseOnExec;
 
-    // The old question asks for IPv4 and IPv6 at once. The new one asks for one of them, and the kernel goes through its whole table each time.
+    // The old request asks for IPv4 and IPv6 at once. The new one asks for one of them, and the kernel goes through its whole table each time.
     private const ushort AllOfTcp = 18;
     private const ushort ByFamily = 20;
     private const ushort Request = 1;
@@ -31,17 +31,23 @@ internal static class WaitingPackets
 
     private static readonly SafeFileHandle Home = File.OpenHandle("/proc/self/ns/net");
 
-    // The memory of so many sockets is counted, and above an action's limit.
+    // Sockets that are counted at most. Their memory exceeds an action's limit in any case.
     private const int MostSockets = 65_536;
     private const int BufferSize = 64 * 1024;
 
-    // Bytes that wait in a connection before a process has accepted it, at most (tcp_rmem of a sandbox's network). They are charged to nobody.
+    // Greatest number of bytes that wait in a connection before a process has accepted it (tcp_rmem of a sandbox's network). No sandbox is charged for them.
     private const long MostUnaccepted = 32 * 1024;
 
-    /// <summary>Counts them in the namespace of a process. The calling thread moves into that namespace, and back: a namespace lives as long as a thread is in it.</summary>
+    /// <summary>
+    /// Counts the packets in the namespace of a process. The calling thread moves into that namespace and back; the namespace lives while a thread is in
+    /// it.
+    /// </summary>
     /// <param name="pid">The process, which may be gone.</param>
     /// <param name="own">The address in that namespace from which packets leave; 0 when none leave.</param>
-    /// <param name="charged">Bytes in sockets that are charged to the sandbox. Those that the listed sockets do not have are in sockets that no table lists, such as a connection that both sides have closed before all was read.</param>
+    /// <param name="charged">
+    /// Bytes in sockets that are charged to the sandbox. Bytes that the listed sockets do not have are in sockets that no table lists, such as a connection
+    /// that both sides have closed before all was read.
+    /// </param>
     /// <returns>The number of all packets, and the number of small ones: all without as many as the bytes would need in full packets. Null where the kernel gives no answer.</returns>
     internal static (long All, long Small)? Count(int pid, uint own, long charged)
     {
@@ -84,7 +90,7 @@ internal static class WaitingPackets
             return null;
         }
 
-        // Where the kernel does not tell of UDP, datagrams that wait are taken for packets of a socket that is not listed.
+        // Where the kernel does not tell of UDP, waiting datagrams count as packets of sockets that are not listed.
         _ = Ask(kernel, ByFamily, InterNetwork, Udp, sums, buffer) && Ask(kernel, ByFamily, InterNetwork6, Udp, sums, buffer);
         var elsewhere = Math.Max(0, charged - sums.Charged) + (Math.Max(0, sums.Unlisted) * MostUnaccepted);
         return ((sums.All + elsewhere) / SocketSums.LeastPacket, (sums.Small + elsewhere) / SocketSums.LeastPacket);
@@ -92,7 +98,7 @@ internal static class WaitingPackets
 
     private static bool Ask(SafeFileHandle kernel, ushort kind, byte family, byte protocol, SocketSums sums, byte[] buffer)
     {
-        // The header; then family, protocol and what else to tell in the new question, and the last of them in the old one too; then states and an id.
+        // The header, then the request. The new one has family, protocol and the wanted attributes, the old one the attributes alone; then states and an id.
         Span<byte> question = stackalloc byte[HeaderSize + 60];
         question.Clear();
         MemoryMarshal.Write(question, question.Length);
