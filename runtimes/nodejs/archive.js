@@ -1,7 +1,7 @@
 'use strict';
 
-// Unpacks the archives that actions come in: zip and tar.gz. Names are hostile: whatever would land outside the
-// folder is refused, links that lead out too, and there is a bound on what may come out.
+// Unpacks the archives that actions come in: zip and tar.gz. Names may be hostile: an entry that would land outside
+// the folder is refused, a link that leads out too, and there is a bound on the bytes and files that are unpacked.
 
 const fs = require('fs');
 const path = require('path');
@@ -10,7 +10,7 @@ const zlib = require('zlib');
 const MAX_BYTES = 512 * 1024 * 1024;
 const MAX_ENTRIES = 65536;
 
-/** Unpacks into `folder`; throws a string with the words that users see. */
+/** Unpacks into `folder`; throws a string for the user where it cannot. */
 function unpack(bytes, folder) {
   if (bytes.length > 4 && bytes.readUInt32LE(0) === 0x04034b50) {
     wrap('There was an error uncompressing the action Zip archive.', () => unzip(bytes, folder));
@@ -21,7 +21,7 @@ function unpack(bytes, folder) {
   }
 }
 
-/** Of what is damaged OpenWhisk says no more than that; what is refused here on purpose has a reason. */
+/** Throws OpenWhisk's words when `work` fails, which give no reason. An archive that is refused here on purpose gets its reason too. */
 function wrap(words, work) {
   try {
     work();
@@ -164,7 +164,7 @@ function octal(bytes, at, length) {
   return value;
 }
 
-/** The folder that is filled. Links are made last, so that no file is written through one. */
+/** The folder that an archive is unpacked into. Links are made last, so that no file is written through one. */
 class Place {
   constructor(folder) {
     this.root = folder;

@@ -1,13 +1,13 @@
 'use strict';
 
-// process.env of an action. What differs from run to run is kept out of the environment of the process itself: setenv of the
-// C library keeps every value that a variable ever had, so that a busy action would end for want of memory. Child processes
-// get what process.env says; only the memory of native code, and a Worker that is not given `env: process.env`, do without.
+// process.env of an action. Variables that differ from run to run are kept out of the environment of the process itself: setenv of
+// the C library keeps every value that a variable ever had, so that a busy action would end for want of memory. Child processes
+// get the variables of process.env; only native code, and a Worker that is not given `env: process.env`, do not see those of a run.
 
 const { assign, defineProperty, entries, hasOwn } = Object;
 const { set: setOn } = Reflect;
 
-const own = process; // the name may come to mean something else
+const own = process; // user code may give the name `process` to something else
 const native = process.env;
 const mirror = { ...native };
 
@@ -17,7 +17,7 @@ const environment = new Proxy(mirror, {
       return setOn(target, name, value, receiver);
     }
 
-    native[name] = value; // makes text of it, or throws
+    native[name] = value; // turns the value into text, or throws
     take(name);
     return true;
   },
@@ -31,13 +31,13 @@ const environment = new Proxy(mirror, {
     return delete target[name];
   },
   preventExtensions() {
-    return false; // it cannot be frozen, as the real one cannot
+    return false; // process.env cannot be frozen, as Node's own cannot
   },
 });
 
 process.env = environment;
 
-/** Takes over what the environment of the process has; what differs from run to run does not stay there, where a Worker would find that of another run. */
+/** Takes over a variable of the process. One that differs from run to run is deleted there, where a Worker would find that of an earlier run. */
 function take(name) {
   put(name, native[name]);
   if (name === '__OW_ACTIVATION_ID' || name === '__OW_TRANSACTION_ID' || name === '__OW_DEADLINE') {
@@ -45,7 +45,7 @@ function take(name) {
   }
 }
 
-/** Sets a member of its own, whatever the object inherits by that name. */
+/** Sets a member of the mirror itself, also where it inherits one of that name. */
 function put(name, value) {
   if (hasOwn(mirror, name)) {
     mirror[name] = value;
@@ -80,7 +80,7 @@ function setOfRun({ namespace, action_name, action_version, api_key, activation_
   }
 }
 
-/** Whether code that reads `process.env` finds ours. */
+/** True when code that reads `process.env` gets this environment. */
 function isReadHere() {
   try {
     return own.env === environment && globalThis.process === own;
@@ -89,7 +89,7 @@ function isReadHere() {
   }
 }
 
-/** The same for code that has put something else in the place of process.env, or of process. */
+/** Sets the variables of a run where user code has replaced process.env, or process. */
 function setWhereItIsRead() {
   const values = {};
   for (const [name, value] of entries(mirror)) {
@@ -105,7 +105,7 @@ function setWhereItIsRead() {
   }
 }
 
-/** Sets the values in the environment that is there if it takes them, else in a copy of it, and else puts ours there. */
+/** Sets the values in the environment of `holder` if it takes them, else in a copy of it, and else puts this environment in its place. */
 function setIn(holder, values) {
   const ways = [
     () => assign(holder.env, values),
@@ -120,7 +120,7 @@ function setIn(holder, values) {
         return;
       }
     } catch {
-      // The next way; code that made process.env one for ever has none that is left.
+      // Try the next way. Where code has made process.env read-only for good, none works.
     }
   }
 }

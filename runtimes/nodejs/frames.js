@@ -1,7 +1,7 @@
 'use strict';
 
-// The channel to the host: frames in, one result frame out for each. The format is in docs/reference/frames.md.
-// Everything that a frame passes through is captured here, before any user code is loaded, so that code which replaces
+// The channel to the host: it receives frames, and sends one result frame for each. The format is in docs/reference/frames.md.
+// All functions that handle a frame are captured here, before any user code is loaded, so that code which replaces
 // built-ins (a polyfill, or worse) changes its own results at most.
 
 const { writeSync } = require('fs');
@@ -21,7 +21,7 @@ const { wait } = Atomics;
 const nobody = new Int32Array(new SharedArrayBuffer(4));
 const exit = process.reallyExit.bind(process);
 
-// Node closes what it inherits from its child processes (close on exec), these two as well.
+// Node sets close-on-exec on the descriptors that it inherits, so that its child processes do not get these two.
 const REQUESTS = 3;
 const ANSWERS = 4;
 
@@ -33,16 +33,16 @@ const TYPE = { hello: 1, init: 2, run: 3, result: 4, truncated: 5, prime: 6 };
 const CHUNK = 64 * 1024;
 const SMALL = Math.floor((CHUNK - HEADER) / 3);
 
-// The host sends nothing larger: 48 MiB of code, escaped in JSON, and its environment.
+// The host sends no longer payload: 48 MiB of code, escaped in JSON, and the environment.
 const MAX_PAYLOAD = 128 * 1024 * 1024;
 
-// What most calls pass through is kept short and makes next to nothing (docs/decisions/0006-short-runs-in-cold-processes.md). So the headers
-// are read and written in words (the processors that Frusta runs on are little-endian, as frames are), and the two buffers that live
-// long have their methods as members of their own.
+// The path of most calls is short and makes few objects (docs/decisions/0006-short-runs-in-cold-processes.md). So headers are read and
+// written in words (the processors that Frusta runs on are little-endian, as frames are), and the two buffers that are used again and
+// again have their methods as members of their own.
 
 /** Says hello; `receive(type, payloadText)` is called for each frame, and answers it exactly once through `answer`. */
 function open(resultLimit, hello, receive) {
-  const out = alloc(CHUNK); // zeroed: its first bytes go out with the hello
+  const out = alloc(CHUNK); // zeroed, because the hello is sent with its first bytes as the id
   const incoming = allocUnsafeSlow(CHUNK);
   const wordsOut = new Int32Array(out.buffer);
   const wordsIn = new Int32Array(incoming.buffer);
@@ -80,7 +80,7 @@ function open(resultLimit, hello, receive) {
     return true;
   }
 
-  /** Takes what belongs to the frame under way, and hands it on when it is complete. */
+  /** Takes the bytes of the frame under way, hands the frame on when it is complete, and returns their number. */
   function gather(bytes) {
     partial ??= allocUnsafeSlow(HEADER);
     let wanted = have < HEADER ? HEADER : HEADER + lengthAt(partial, 0);
@@ -114,7 +114,7 @@ function open(resultLimit, hello, receive) {
     return length;
   }
 
-  /** Answers the frame under way: `flags` 0 is what an HTTP runtime says with 200, 1 with another status. */
+  /** Answers the frame under way: `flags` is 0 where an HTTP runtime answers with status 200, and 1 for another status. */
   function answer(flags, text) {
     send(TYPE.result, flags, text);
   }
@@ -140,7 +140,7 @@ function open(resultLimit, hello, receive) {
       return;
     }
 
-    // Over the limit: the length that it would have had, and the bytes up to the limit, be it in the middle of a character.
+    // Over the limit: a truncated result has the length of the whole text, and its bytes up to the limit, even if that cuts a character.
     const frame = allocUnsafeSlow(HEADER + 8 + resultLimit);
     setBytes(frame, subarray(out, 8, HEADER), 8);
     const { read, written } = encodeInto(encoder, text, subarray(frame, HEADER + 8));
@@ -171,7 +171,7 @@ function open(resultLimit, hello, receive) {
     frame[at + 3] = value >>> 24;
   }
 
-  // One system call instead of a stream's machinery. The pipe takes what it has room for and waits for the host to read, which it does at once.
+  // One system call instead of a stream's machinery. It waits while the pipe is full, which is short: the host reads at once.
   function write(frame, length) {
     let written = 0;
     while (written < length) {
@@ -182,7 +182,7 @@ function open(resultLimit, hello, receive) {
           exit(1);
         }
 
-        wait(nobody, 0, 0, 1); // user code made the pipe one that does not wait
+        wait(nobody, 0, 0, 1); // user code made the pipe non-blocking
       }
     }
   }

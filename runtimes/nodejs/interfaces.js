@@ -1,12 +1,12 @@
 'use strict';
 
-// os.networkInterfaces() of an action. Node asks the kernel by a netlink socket, which sandboxes are refused; what it would have said
-// is in /proc. A Worker and a child process have an `os` of their own, in which it throws.
+// os.networkInterfaces() of an action. Node asks the kernel by a netlink socket, which sandboxes may not open; so the answer is read
+// from /proc instead. A Worker and a child process have an `os` of their own, in which the function throws.
 
 const fs = require('fs');
 const os = require('os');
 
-const LOCAL = /\|-- ([\d.]+)\n\s+\/32 host LOCAL/g; // an address of one's own in the kernel's table of routes
+const LOCAL = /\|-- ([\d.]+)\n\s+\/32 host LOCAL/g; // an address of this host in the kernel's table of routes
 const ask = os.networkInterfaces;
 
 os.networkInterfaces = function networkInterfaces() {
@@ -32,12 +32,12 @@ function read() {
   return { ...lo, ...others };
 }
 
-/** Its name, or undefined where there is no network: a link that is down keeps its address and loses its routes. */
+/** The name of the link, or undefined where there is no network: a link that is down keeps its address and loses its routes. */
 function linkWithRoutes() {
   return fs.readFileSync('/proc/net/route', 'latin1').split('\n')[1]?.split('\t')[0].trim() || undefined;
 }
 
-/** The host makes it of the address when it makes the link. */
+/** The link's hardware address, which the host makes of the network address. */
 function hardwareAddress(address) {
   return ['02', '42', ...address.split('.').map(part => Number(part).toString(16).padStart(2, '0'))].join(':');
 }

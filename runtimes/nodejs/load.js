@@ -1,17 +1,17 @@
 'use strict';
 
-// Turns what /init brings into the function to call: source text is evaluated as the body of a function, archives are
-// unpacked and required. What is thrown here reaches the user as "Initialization has failed due to: ...".
+// Turns the code of an init into the function to call: source text is evaluated as the body of a function, archives are
+// unpacked and required. An error that is thrown here reaches the user as "Initialization has failed due to: ...".
 
 const fs = require('fs');
 const Module = require('module');
 const path = require('path');
 
 const { createRequire } = Module;
-const evaluate = eval; // called by this name it evaluates in the global scope, in sloppy mode
+const evaluate = eval; // under another name, eval evaluates in the global scope, in sloppy mode
 const own = require;
 const installs = process.env.OW_ENABLE_INIT_INSTALL !== 'false';
-delete process.env.OW_ENABLE_INIT_INSTALL; // not the user's
+delete process.env.OW_ENABLE_INIT_INSTALL; // user code is not to see it
 let archive = null;
 
 /** The function named by `init.main`, or a promise of it. */
@@ -19,7 +19,7 @@ function load(init) {
   return init.binary ? loadArchive(init) : loadText(init);
 }
 
-/** The name is an expression in the scope of the code; a name that this does not know is looked for among what the code exports. */
+/** `main` is an expression in the scope of the code; where the scope does not have that name, the code's exports are asked for it. */
 function loadText({ code, main }) {
   // Two functions, so that user code may declare names like `module` or `require` itself.
   const define = evaluate(
@@ -39,7 +39,7 @@ function loadArchive({ code, main }) {
   archive.unpack(Buffer.from(code, 'base64'), folder);
   process.chdir(folder);
 
-  // The file is what stands before the first dot, and the rest an expression on what it exports.
+  // With a dot in it, `main` is the name of a file, and behind the first dot an expression on the file's exports.
   const [, alone, file, member] = /^([^.]+)$|^([^.]+)\.(.+)$/.exec(main) ?? [];
   if (alone === undefined && file === undefined) {
     throw 'Name of main function is not valid.';
@@ -68,13 +68,13 @@ function loadArchive({ code, main }) {
   }
 }
 
-/** Where the sandbox may write: its own folder where it starts in one. */
+/** A folder in which the sandbox may write: that in which it starts, or /tmp. */
 function scratch() {
   const here = process.cwd();
   return process.env.TMPDIR || (here === '/' ? '/tmp' : here);
 }
 
-/** Reads the description, and fetches the dependencies of a package that came without them. Its failure shows when the module is not found. */
+/** Reads package.json, and installs dependencies that did not come along. Where npm fails, the user sees that a module is not found. */
 function install(folder) {
   const description = JSON.parse(fs.readFileSync(path.join(folder, 'package.json'), 'utf8'));
   if (description.hasOwnProperty('dependencies') && installs && Object.keys(description.dependencies).length > 0 && !fs.existsSync(path.join(folder, 'node_modules'))) {

@@ -1,7 +1,7 @@
 'use strict';
 
-// Runs Node.js actions: node runner.js RESULT_LIMIT. What it answers is what OpenWhisk's Node image answers;
-// the frames that carry it are in docs/reference/frames.md.
+// Runs Node.js actions: node runner.js RESULT_LIMIT, a number of bytes. It answers as OpenWhisk's Node image does;
+// the frames that carry the answers are in docs/reference/frames.md.
 
 const { environment, setOfRun } = require('./environment.js');
 const { open, TYPE } = require('./frames.js');
@@ -22,20 +22,20 @@ const INTERNAL_ERROR = 'Internal error.';
 const TURNS = 5;
 
 let status = 'new'; // new, loading, ready, running, stopped
-let afterRun = 'ready'; // what a run leaves behind: new while a stem cell is primed
-let turns = 0; // that are left before the outcome is looked at
+let afterRun = 'ready'; // the status after a run: new while a stem cell is primed
+let turns = 0; // turns that are left before the outcome is looked at
 let look = null;
 let outcome;
-const runner = { userScriptMain: null }; // what `this` is in the function of an action
+const runner = { userScriptMain: null }; // it is `this` in the function of an action
 
 const answer = open(Number(process.argv[2]), stringify({ family: 'nodejs', version: process.versions.node }), receive);
 for (const file of keys(require.cache)) {
-  delete require.cache[file]; // user code finds its own modules there, and nothing else
+  delete require.cache[file]; // user code is to find only its own modules there
 }
 
 blocking('stdout');
 blocking('stderr');
-delete environment.NODE_PATH; // node has read it; it is ours, not the user's
+delete environment.NODE_PATH; // node has read it, and user code is not to see it
 process.argv.length = 2;
 
 function receive(type, text) {
@@ -51,8 +51,8 @@ function receive(type, text) {
 }
 
 /**
- * Node queues what a full pipe does not take, and the queue would still be there when the answer is sent. So the stream
- * is made to block, when it is first used: making it costs a millisecond.
+ * Makes an output stream block: otherwise Node queues output that a full pipe does not take, and the answer could be sent
+ * before it. This happens when the stream is first used, because making it costs a millisecond.
  */
 function blocking(name) {
   const original = Object.getOwnPropertyDescriptor(process, name);
@@ -119,7 +119,7 @@ function failedToLoad(error) {
   try {
     shown = error.stack || error;
   } catch {
-    return refuse(INTERNAL_ERROR); // null and undefined have none
+    return refuse(INTERNAL_ERROR); // null and undefined have no stack to ask for
   }
 
   refuseFor('Initialization has failed due to: ', shown);
@@ -141,8 +141,8 @@ function run(message) {
 }
 
 /**
- * The outcome is looked at only after as many turns of the microtask queue as OpenWhisk's runner takes: what the code left there, or
- * for the next tick, is still a part of its run. A chain of our own, since each `await` makes five times as many objects.
+ * Looks at the outcome only after as many turns of the microtask queue as OpenWhisk's runner takes: work that the code left there, or
+ * for the next tick, is still a part of its run. The turns are chained by hand, because an `await` makes five times as many objects.
  */
 function settle(value) {
   let result;
@@ -155,7 +155,7 @@ function settle(value) {
   try {
     then(resolve(result), fulfilled, rejected);
   } catch (reason) {
-    rejected(reason); // a promise that does not let itself be asked
+    rejected(reason); // the result is a promise that cannot be asked, such as one whose `constructor` throws
   }
 }
 
@@ -181,7 +181,7 @@ function nextTurn() {
   }
 
   const of = outcome;
-  outcome = undefined; // it may be large
+  outcome = undefined; // keeps no large result alive
   look(of);
 }
 
@@ -224,7 +224,7 @@ function finish(result) {
   answer(0, text);
 }
 
-/** Words and what was thrown; some things have no text. */
+/** Answers with words and the thrown value; some values cannot be turned into text. */
 function refuseFor(words, error) {
   let text;
   try {
@@ -236,7 +236,7 @@ function refuseFor(words, error) {
   refuse(text);
 }
 
-/** One dummy init and run in a stem cell: warms what they pass through and leaves nothing behind that user code could see. */
+/** Makes one dummy init and run in a stem cell: they warm the code on their way and leave no trace that user code could see. */
 function prime(text) {
   const before = keys(environment);
   const code = 'async function later(a) { return a; }\nfunction main(a) { return a.later ? later(a) : a; }';
@@ -244,7 +244,7 @@ function prime(text) {
   process.stdout.write('');
   process.stderr.write('');
   status = 'ready';
-  afterRun = 'new'; // also when the dummy's promise is kept only later
+  afterRun = 'new'; // also when the dummy's promise is fulfilled only later
   run(parse(text));
   runner.userScriptMain = null;
   for (const variable of keys(environment)) {

@@ -1,8 +1,8 @@
 'use strict';
 
-// What a rejected promise becomes in {"error": ...}, as the npm package serialize-error 9 has it, which OpenWhisk's runner uses: an Error,
-// which JSON would show as {}, gets its name, message, and stack besides its own members, at any depth; cycles are named instead of
-// followed. What throws in here is for the caller to show.
+// Turns the reason of a rejected promise into the value of {"error": ...}, as the npm package serialize-error 9 does for OpenWhisk's runner: an
+// Error, which JSON would show as {}, gets its name, message, and stack besides its own members, at any depth; cycles are named instead of
+// followed. Where a member throws, the caller shows that error.
 
 const { entries } = Object;
 const { isArray } = Array;
@@ -20,7 +20,7 @@ function serialize(value) {
 
 function copy(value, above) {
   if (typeof value.toJSON === 'function' && value[UNDER_WAY] !== true) {
-    value[UNDER_WAY] = true; // it may itself ask for this
+    value[UNDER_WAY] = true; // toJSON may itself call serialize
     const own = value.toJSON();
     delete value[UNDER_WAY];
     return own;

@@ -1,7 +1,7 @@
 """Runs Python actions: python3 runner.py RESULT_LIMIT.
 
-What it answers is what OpenWhisk's Python image answers, that is, its Go proxy and its launcher together. The frames that
-carry it are in docs/reference/frames.md. What is imported here is in the memory of every sandbox and in its start time.
+RESULT_LIMIT is in bytes. It answers as OpenWhisk's Python image does, that is, as its Go proxy and its launcher together. The frames are
+in docs/reference/frames.md. Each module that is imported here costs memory in every sandbox, and time at every start.
 """
 
 import json
@@ -48,7 +48,7 @@ class NotLoaded(Exception):
 
 
 class Channel:
-    """The two pipes of the host. User code never sees this: it is a local of the main function; and its child processes do not inherit them."""
+    """The two pipes to the host. User code never sees the object, a local of the main function, and child processes do not inherit the pipes."""
 
     def __init__(self, limit):
         for end in REQUESTS, ANSWERS:
@@ -60,7 +60,7 @@ class Channel:
         self._have = 0
 
     def receive(self):
-        """The next frame as (type, id, payload), or None at the end."""
+        """The next frame as (type, id, payload), or None at the end or after a frame that the host does not send."""
         if not self._fill(HEADER.size):
             return None
         length, version, kind, _, _, identity = HEADER.unpack_from(self._buffer)
@@ -87,7 +87,7 @@ class Channel:
         while self._have < size:
             try:
                 count = self._read(REQUESTS, (self._view[self._have :],))
-            except BlockingIOError:  # user code made the pipe one that does not wait
+            except BlockingIOError:  # user code made the pipe non-blocking
                 self._set_blocking(REQUESTS, True)
                 continue
             if count == 0:
@@ -122,15 +122,15 @@ class Environment:
     """Sets the variables of a run, where user code reads them.
 
     They are not set through os.environ alone: setenv of the C library keeps every value that a variable ever had, so that a busy
-    action would end for want of memory. putenv takes our own memory instead, and looks at it until it is given other memory for the
-    same name: nothing is freed before that, also when user code raises something here.
+    action would end for want of memory. putenv uses our memory instead, until it is given other memory for the same name: no memory
+    is freed before that, also when user code raises an exception here.
     """
 
     def __init__(self):
         self._environ, self._environb = os.environ, os.environb
-        self._data = os.environ._data  # of both
+        self._data = os.environ._data  # the values behind both mappings
         self._variables = {}  # by member: name, name in bytes, text, value in bytes, and the memory that the C library was given
-        self._given = []  # those that the C library may have and that are not above yet
+        self._given = []  # variables that the C library may have and that are not in _variables yet
 
     def set_of_run(self, message):
         for member, text in message.items():
@@ -140,7 +140,7 @@ class Environment:
                 self._given.append(variable)
             name, encoded, _, value, line = variable
             if putenv:
-                putenv(line)  # also of a value that stays, for code that has set another in the C library
+                putenv(line)  # also for an unchanged value: code may have set another one in the C library
                 self._data[encoded] = value
             else:
                 self._environ[name] = text
@@ -161,7 +161,7 @@ class Environment:
 
     @staticmethod
     def _set_in(place, own, values):
-        """Sets the values in the mapping that is there if it takes them, else in a copy of it, and else puts ours there."""
+        """Sets the values in the present mapping if it takes them, else in a copy of it, and else puts our mapping in its place."""
         ways = (
             lambda: getattr(os, place).update(values),
             lambda: setattr(os, place, {**getattr(os, place), **values}),
@@ -211,7 +211,7 @@ class Runner:
             self.flush()
 
     def run(self, payload):
-        """The answer's body; raises Refused."""
+        """Runs once, and returns the answer's body; raises Refused with words for the user."""
         if not self.ready:
             raise Refused("no action defined yet")
         message = self.decode(payload)
@@ -236,7 +236,7 @@ class Runner:
             self.flush()
 
     def end_copy(self, code):
-        """A process that user code forked off ends where the init or the run does: the answer is its parent's."""
+        """Ends a process that user code has forked at the end of the init or run: its parent gives the answer."""
         if os.getpid() != self.process:
             self.flush()
             os._exit(code)
@@ -245,7 +245,7 @@ class Runner:
         try:
             text = self.encode(result)
         except ValueError:
-            json.dumps(result)  # of two reasons one raises again, a cycle; the other is NaN or Infinity
+            json.dumps(result)  # a cycle raises again here; NaN and Infinity do not
             raise Refused(NOT_A_DICTIONARY) from None
         if text[0] not in "{[" and text != "null":
             raise Refused(NOT_A_DICTIONARY)
@@ -259,7 +259,7 @@ class Runner:
                 pass  # closed or replaced by user code
 
     def prime(self, payload):
-        """One dummy init and run in a stem cell: warms what they pass through and leaves nothing that user code could see."""
+        """Makes one dummy init and run in a stem cell: they warm the code on their way and leave no trace that user code could see."""
         before = set(os.environ)
         scope = {"__name__": "main__"}
         exec(compile("def main(args):\n    return args\n", "main__.py", "exec"), scope)
@@ -275,10 +275,10 @@ class Runner:
 
 
 def print_exception(raised, stream, once=False):
-    """The traceback as user code knows it, without the frames of this file. The launcher ends it with an empty line."""
+    """Prints a traceback without the frames of this file, and an empty line behind it, as the launcher does, unless `once`."""
     try:
         import traceback
-    except (ImportError, OSError):  # no descriptor is left to read it with; to import it sooner would cost each start some milliseconds
+    except (ImportError, OSError):  # no descriptor is left to read the module; an earlier import would cost each start some milliseconds
         print("".join(places(raised)), file=stream, end="" if once else "\n")
         return
     whole = traceback.TracebackException(type(raised), raised, raised.__traceback__)
@@ -301,7 +301,7 @@ def places(raised):
 
 
 def say_why(raised, stream):
-    """Prints what ends a Python program, and gives its exit code."""
+    """Prints the exception as at the end of a Python program, and returns the program's exit code."""
     if not isinstance(raised, SystemExit):
         print_exception(raised, stream, once=True)
         return 1
@@ -311,7 +311,7 @@ def say_why(raised, stream):
     return 1
 
 
-# What follows turns code into the function to call, as the proxy, the compile script, and the launcher do in three steps.
+# The functions from here on turn code into the function to call, as the proxy, the compile script, and the launcher do in three steps.
 
 
 def load(code, binary, name):
@@ -358,7 +358,7 @@ def load(code, binary, name):
     sys.modules["main__"] = module
     try:
         if refusal is not None:
-            raise refusal  # what only the compiler finds, such as a return outside of a function, comes up when the code is started
+            raise refusal  # an error that only the compiler finds, such as a return outside of a function, appears when the code is started
         exec(compiled, module.__dict__)
         if not hasattr(module, name):
             raise ImportError(f"cannot import name {name!r} from 'main__' ({entry})")
@@ -378,7 +378,7 @@ def decode(code):
 
 
 def unpack(source, folder):
-    """Names are hostile: what would land outside the folder is refused, and there is a bound on what comes out."""
+    """Unpacks an archive. Names may be hostile: one that leads out of the folder is refused; bytes and files have a bound."""
     import io
 
     root = os.path.realpath(folder)
@@ -400,11 +400,11 @@ def unpack(source, folder):
                 with open(path, "wb") as file:
                     file.write(read())
                 os.chmod(path, mode & 0o777 | 0o600 if mode else 0o644)
-        for path, link in links:  # last, so that no file is written through one; those that lead out are left out
+        for path, link in links:  # last, so that no file is written through a link; links that lead out are left out
             leads = os.path.normpath(os.path.join(os.path.dirname(path), link))
             if not os.path.isabs(link) and leads.startswith(root + os.sep) and not os.path.lexists(path):
                 os.symlink(link, path)
-    except Exception as raised:  # the archive's readers raise a dozen kinds
+    except Exception as raised:  # the readers of archives raise a dozen kinds
         raise NotLoaded(f"The archive cannot be unpacked: {raised}", FAILED_TO_GENERATE) from None
 
 
@@ -429,7 +429,7 @@ def members(archive):
 
 
 def add_packages(folder):
-    """Activates a virtualenv that came along, or installs what a requirements.txt asks for."""
+    """Activates a virtualenv in the archive, or installs the packages of its requirements.txt."""
     virtual = os.path.join(folder, "virtualenv")
     requirements = os.path.join(folder, "requirements.txt")
     if os.path.isdir(virtual):
@@ -451,7 +451,7 @@ def add_packages(folder):
 
 
 def activate(activation):
-    """Runs the script of a virtualenv, which counts as a part of compiling: whatever it says is an error."""
+    """Runs the script of a virtualenv, which counts as a part of compiling: any output of it is an error."""
     import contextlib
     import io
 
