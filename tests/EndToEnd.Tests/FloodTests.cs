@@ -58,7 +58,7 @@ public sealed class FloodTests
         var (exitCode, output) = await ServerProcess.RefusedAsync(folder.Sub("data"), [], shell: "ulimit -n 200; exec \"$@\"");
 
         Assert.Equal(1, exitCode);
-        Assert.Contains("may have 200 open files, and 512 are needed at least: raise it with `ulimit -n`", output, StringComparison.Ordinal);
+        Assert.Contains("may have 200 open files, but the server needs at least 512: raise it with `ulimit -n`", output, StringComparison.Ordinal);
     }
 
     private static async Task<List<Socket>> ConnectAsync(int port, int count)
